@@ -1,0 +1,32 @@
+"""Entry point, and the only place where an error becomes a line on the terminal."""
+
+import errno
+import sys
+
+from r1sgg_cli.cli.app import app
+from r1sgg_cli.errors import R1SGGError
+
+
+def main() -> None:
+    """Run `r1sgg`: a user's mistake is one line and exit code 1, a bug keeps its traceback."""
+    try:
+        app()
+    except R1SGGError as error:
+        _say(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        where = f" (`{error.filename}`)" if error.filename else ""
+        _say(f"{error.strerror}{where}; what was finished is kept: make room and run the same command again")
+
+
+def _say(message: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), message))
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One file per subcommand: options to configuration, one call, one result."""

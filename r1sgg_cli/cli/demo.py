@@ -1,0 +1,170 @@
+"""`r1sgg demo`: nothing but the other commands, called in order on a small recipe."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from r1sgg_cli.report.curves import Curve
+    from r1sgg_cli.report.stages import Gain, Stage
+
+BEFORE, AFTER_SFT, AFTER_GRPO = "before SFT", "after SFT", "after GRPO"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much of everything; the recipes stay the same."""
+
+    num_images: int
+    num_test: int
+    sft: tuple[str, ...] = ()
+    grpo: tuple[str, ...] = ()
+
+
+FULL = Scale(num_images=8000, num_test=500)
+QUICK = Scale(1200, 64, sft=("--set", "max_steps=100"), grpo=("--set", "max_steps=6", "--set", "checkpoint_every=3"))
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where everything goes.")] = Path("r1sgg-demo"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A run of two minutes that shows each step and learns little.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of scenes, weights and training.")] = 0,
+) -> None:
+    """The whole story on a CPU, offline, in minutes: data, model, SFT, GRPO, and what each of them brought.
+
+    Renders synthetic scenes, builds a tiny random Qwen2-VL, fine-tunes it on sparsely annotated scenes, trains it on
+    with graph rewards, evaluates on held-out images after each step, and writes a page with pictures and curves. Every
+    step is a command that you can type; it is printed before it runs. The same command continues a stopped demo.
+
+    Example: r1sgg demo --quick --out /tmp/demo
+    """
+    began = time.monotonic()
+    console = Console(stderr=True)
+    typed: list[str] = []
+
+    def run(*argv: str | Path) -> None:
+        line = [str(part) for part in argv]
+        typed.append(shlex.join(["r1sgg", *line]))
+        console.print(f"[bold cyan]$ {escape(typed[-1])}[/]", soft_wrap=True, highlight=False)
+        _run_command(line)
+
+    stages, gain = _run_story(out, QUICK if quick else FULL, str(seed), run)
+    page = out / "index.html"
+    _write_page(page, stages, gain, _curves(out), out / "data", typed)
+    _print_result(stages, gain, time.monotonic() - began)
+    Console().print(f"pictures and curves: [bold]{escape(str(page))}[/]", soft_wrap=True)
+
+
+def _run_command(argv: list[str]) -> None:
+    """Call one subcommand in this process: imports and caches are shared, nothing else is."""
+    from r1sgg_cli.cli.app import app
+
+    before, sys.argv = sys.argv, ["r1sgg", *argv]  # what the step records as its command
+    try:
+        code = app(argv, standalone_mode=False)
+    finally:
+        sys.argv = before
+    if code:
+        raise typer.Exit(code)
+
+
+def _run_story(out: Path, scale: Scale, seed: str, run: Callable[..., None]) -> tuple[list[Stage], Gain]:
+    from r1sgg_cli.report.stages import recall_gain
+
+    data, tiny, sft, grpo = out / "data", out / "tiny", out / "sft", out / "grpo"
+    counts = ("--num-images", str(scale.num_images), "--num-test", str(scale.num_test))
+    run("prepare", "synthetic", "--out", data, *counts, "--seed", seed, "--drop-relationships", "0.6")
+    run("tiny", tiny, "--dataset", data, "--seed", seed)
+    stages = [_evaluate(BEFORE, tiny, out, run)]
+    shared = ("--dataset", data, "--seed", seed, "--recipe")
+    run("sft", "--model", tiny, *shared, "demo-sft", "--micro-batch", "16", "--out", sft, *scale.sft)
+    stages.append(_evaluate(AFTER_SFT, sft, out, run))
+    run("grpo", "--model", sft, *shared, "demo-grpo", "--micro-batch", "128", "--out", grpo, *scale.grpo)
+    stages.append(_evaluate(AFTER_GRPO, grpo, out, run))
+    return stages, recall_gain(stages, AFTER_SFT, AFTER_GRPO)
+
+
+def _evaluate(stage: str, model: Path, out: Path, run: Callable[..., None]) -> Stage:
+    from r1sgg_cli.data.predictions import load_predictions
+    from r1sgg_cli.report.stages import evaluated_stage
+
+    answers = out / "answers" / stage.replace(" ", "-")
+    predictions = answers.with_suffix(".json")
+    options = ("--dataset", out / "data", "--split", "test", "--grpo", "--max-new-tokens", "96", "--batch-size", "100")
+    run("infer", model, answers, *options)
+    run("gather", answers, predictions)
+    run("eval", predictions)
+    return evaluated_stage(stage, load_predictions(predictions))
+
+
+def _curves(out: Path) -> list[Curve]:
+    from r1sgg_cli.report.curves import Curve, Series
+    from r1sgg_cli.training.callbacks import load_metric_rows
+
+    def series(run: str, key: str, name: str) -> Series:
+        rows = load_metric_rows(out / run / "metrics.jsonl")
+        return Series(name, tuple((row["step"], row[key]) for row in rows if row.get(key) is not None))
+
+    parts = {"format_reward": "format", "node_box_reward": "boxes", "edge_hard_reward": "hard recall"}
+    rewards = [series("grpo", f"rewards/{key}/mean", f"{name}, unweighted") for key, name in parts.items()]
+    return [
+        Curve("SFT", "optimizer step", "loss (nats per token)", (series("sft", "loss", "loss"),)),
+        Curve("GRPO", "optimizer step", "mean reward", (series("grpo", "reward", "sum, weighted"), *rewards)),
+    ]
+
+
+def _write_page(
+    page: Path, stages: list[Stage], gain: Gain, curves: list[Curve], data: Path, commands: list[str]
+) -> None:
+    from r1sgg_cli.data.rows import load_rows
+    from r1sgg_cli.report.page import write_run_page
+
+    rows = load_rows(str(data), "test")
+    position = {image_id: i for i, image_id in enumerate(rows["image_id"])}
+
+    def image_of(image_id: str) -> Image.Image:
+        image: Image.Image = rows[position[image_id]]["image"]
+        return image
+
+    write_run_page(
+        page,
+        title="r1sgg demo: a tiny Qwen2-VL learns scene graphs",
+        stages=stages,
+        gain=gain,
+        curves=curves,
+        image_of=image_of,
+        commands=commands,
+    )
+
+
+def _print_result(stages: list[Stage], gain: Gain, seconds: float) -> None:
+    from r1sgg_cli.metrics.evaluation import PROTOCOL
+    from r1sgg_cli.report.headline import headline_rows, verdict
+
+    table = Table(title=f"held-out images: {stages[0].evaluation.num_images}", caption=PROTOCOL)
+    for title in ("", *(stage.name for stage in stages)):
+        table.add_column(title, justify="right" if title else "left", no_wrap=True)
+    table.add_column("how it is counted")
+    for row in headline_rows(stages, gain):
+        table.add_row(f"{row.measure.name} {row.measure.symbol}".strip(), *row.values, row.counted)
+    console = Console()
+    console.print(table)
+    said = verdict(stages, gain)
+    for sentence in (said.claim, said.interval, said.price):
+        console.print(sentence, soft_wrap=True, highlight=False)
+    console.print(f"wall time: {seconds / 60:.1f} minutes")

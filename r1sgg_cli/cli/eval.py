@@ -1,0 +1,81 @@
+"""`r1sgg eval`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from r1sgg_cli.metrics.evaluation import Evaluation, Metric
+
+
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(metavar="PREDS.JSON", help="A file that `r1sgg gather` wrote.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where the numbers go; `PREDS.metrics.json` when not given.")
+    ] = None,
+) -> None:
+    """Score predicted scene graphs against their ground truth.
+
+    Prints every number with how it is counted, and writes the same, with recall per predicate and per image, as JSON.
+    Images without a readable answer count everywhere, as predictions of nothing.
+
+    Example: r1sgg eval preds.json
+    """
+    import json
+
+    from r1sgg_cli.data.predictions import load_predictions
+    from r1sgg_cli.files import save_text
+    from r1sgg_cli.metrics.evaluation import evaluate as evaluate_graphs
+
+    loaded = load_predictions(predictions)
+    evaluation = evaluate_graphs(
+        [image.ground_truth for image in loaded.images],
+        [image.prediction for image in loaded.images],
+        loaded.vocabulary.predicates,
+    )
+    target = out or predictions.with_suffix(".metrics.json")
+    image_ids = [image.image_id for image in loaded.images]
+    content = {"provenance": dict(loaded.provenance), **evaluation.to_dict(), "image_ids": image_ids}
+    save_text(json.dumps(content, indent=1) + "\n", target)
+    console = Console()
+    console.print(escape(_origin(loaded.provenance)), style="bold", soft_wrap=True)
+    console.print(_table(evaluation))
+    console.print(f"[bold]{escape(str(target))}[/]: the same as JSON", soft_wrap=True)
+
+
+def _origin(provenance: Mapping[str, Any]) -> str:
+    split = f" ({provenance['split']})" if provenance.get("split") else ""
+    return f"{provenance.get('model', 'unknown model')} on {provenance.get('dataset', 'unknown data set')}{split}"
+
+
+def _table(evaluation: Evaluation) -> Table:
+    from r1sgg_cli.metrics.evaluation import PROTOCOL
+
+    table = Table("metric", title=f"{evaluation.num_images} images", caption=PROTOCOL)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("how it is counted")
+    for metric in evaluation.metrics:
+        if metric.k is None:
+            table.add_row(metric.name.replace("_", " "), _number(metric.value), _counted(metric))
+        else:
+            table.add_row(f"  @ {metric.k}", _number(metric.value), f"first {metric.k} of each answer")
+    return table
+
+
+def _counted(metric: Metric) -> str:
+    if metric.interval is None:
+        return metric.counted
+    low, high = (_number(end) for end in metric.interval)
+    return f"{metric.counted}; 95 % bootstrap interval {low} to {high}"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4f}"

@@ -1,0 +1,51 @@
+"""`r1sgg infer`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from r1sgg_cli.cli import options
+
+
+def infer(
+    model: Annotated[str, typer.Argument(help=options.MODEL_HELP)],
+    out: Annotated[Path, typer.Argument(help="Folder for the answers.")],
+    dataset: options.DatasetOption = options.VG150_VAL,
+    split: options.SplitOption = None,
+    predefined: Annotated[
+        bool | None,
+        typer.Option(
+            "--predefined-cats/--open-cats",
+            help="Whether the prompt lists the categories; as in training when not given.",
+        ),
+    ] = None,
+    think: Annotated[
+        bool | None,
+        typer.Option(
+            "--grpo/--no-grpo", help="Ask for <think> and <answer>, as GRPO models are; as in training when not given."
+        ),
+    ] = None,
+    vocabulary: options.VocabularyOption = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=1, help="Resize images to at most this; as in training when not given.")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 2048,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images in one batch; what is finished is kept batch by batch.")
+    ] = 8,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first images of the split.")] = None,
+) -> None:
+    """Write the model's answer for every image of a split.
+
+    Answers are greedy and kept as they come; the same command continues with the images that have none yet.
+
+    Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
+    """
+    from r1sgg_cli.inference import infer as inference
+
+    inference.infer(
+        inference.InferRequest(
+            model, out, dataset, split, vocabulary, predefined, think, max_pixels, max_new_tokens, batch_size, limit
+        )
+    )

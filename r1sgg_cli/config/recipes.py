@@ -1,0 +1,142 @@
+"""From files and `--set` to one validated run, and the run's record on disk.
+
+Merge order: schema defaults < the recipe file's `extends` < the recipe file < `--set key=value`. Mappings merge, all
+else is replaced; so are `rewards`, for which a run has exactly those that were named last.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from r1sgg_cli.config.yaml import dump_yaml, load_yaml, parse_yaml
+from r1sgg_cli.errors import ConfigError, OutputError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SHIPPED = (_PACKAGE / "presets" / "recipes", _PACKAGE.parent / "presets" / "recipes")  # in a wheel; in a checkout
+
+Run = TypeVar("Run", bound=BaseModel)
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Name -> file of every recipe that comes with the package."""
+    return {path.stem: path for folder in _SHIPPED for path in sorted(folder.glob("*.yaml"))}
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe given by name or by path."""
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    recipes = shipped_recipes()
+    if name not in recipes:
+        close = difflib.get_close_matches(name, recipes, n=1)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        raise ConfigError(f"no recipe `{name}`; {hint}shipped are {', '.join(sorted(recipes))}, or give a .yaml file")
+    return recipes[name]
+
+
+REPLACED = frozenset({"rewards"})
+"""Mappings that are taken whole: a reward that nobody named must not count."""
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any], replaced: frozenset[str] = REPLACED) -> dict[str, Any]:
+    """`over` on top of `base`: mappings merge, all else and what `replaced` names is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping) and key not in replaced
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def load_recipe(name: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A recipe's own keys on top of those of the recipe it `extends`."""
+    path = find_recipe(name).resolve()
+    if path in seen:
+        raise ConfigError(f"recipe `{path}` extends itself through {' -> '.join(str(p) for p in seen)}")
+    values = load_yaml(path)
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    beside = path.parent / str(parent)
+    return merge(load_recipe(str(beside if beside.is_file() else parent), (*seen, path)), values)
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """`["learning_rate=3e-7", "trainer.loss_type=grpo"]` as nested mappings; values are YAML."""
+    values: dict[str, Any] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"`--set {override}` is not of the form key=value, as in `--set learning_rate=1e-6`")
+        nested: Any = parse_yaml(text, f"--set {key}")
+        for part in reversed(key.strip().split(".")):
+            nested = {part: nested}
+        values = merge(values, nested, replaced=frozenset())  # `--set` after `--set` adds to it
+    return values
+
+
+def resolve_run(kind: type[Run], recipe: str | None, overrides: Sequence[str], **options: Any) -> Run:
+    """One validated run: `kind` is the schema, `options` the command's own, those that are None left to the schema."""
+    values: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    values["recipe"] = merge(load_recipe(recipe) if recipe else {}, parse_overrides(overrides))
+    return validated(kind, values)
+
+
+def validated(kind: type[Run], values: Mapping[str, Any]) -> Run:
+    """`values` checked against the schema; the first thing that is wrong is said with the closest right name."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the configuration"
+        key = key.removeprefix("recipe.")
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"no option `{key}`{_closest(kind, first['loc'])}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        value = "" if isinstance(first["input"], Mapping) else f" (got `{first['input']}`)"
+        raise ConfigError(f"{key}: {message}{value}") from error
+
+
+def _closest(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    fields: Mapping[str, Any] = kind.model_fields
+    for part in location[:-1]:
+        annotation = fields[str(part)].annotation if str(part) in fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return ""
+        fields = annotation.model_fields
+    close = difflib.get_close_matches(str(location[-1]), fields, n=1)
+    return f"; did you mean `{close[0]}`?" if close else f"; options are {', '.join(fields)}"
+
+
+def record_run(run: BaseModel, folder: Path) -> None:
+    """Write the resolved run to `folder/run.yaml`, or, where one stands already, insist that it is the same run."""
+    path = folder / "run.yaml"
+    values = run.model_dump(mode="json")
+    if path.exists():
+        differences = _differences(load_yaml(path), values)
+        if differences:
+            raise ConfigError(
+                f"`{folder}` holds another run ({'; '.join(differences)}); "
+                "give a new --out, or the same options to continue"
+            )
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".yaml.partial")
+        partial.write_text(dump_yaml(values), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write to `{folder}`: {error.strerror}; choose another --out") from error
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for key in dict.fromkeys((*old, *new)):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += _differences(a, b, f"{prefix}{key}.")
+        elif a != b and key != "report_to":
+            found.append(f"{prefix}{key}: {a} there, {b} here")
+    return found

@@ -1,0 +1,138 @@
+"""The schema of a run: what is learned (a recipe), from what, and where it is written.
+
+A recipe never names hardware; `RunConfig` adds the model, the data and the two facts of the machine that a run in one
+place needs (`micro_batch`, `precision`). Defaults are the published ones (paper section 4 and the published scripts),
+and each departure says why.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class _Recipe(_Strict):
+    learning_rate: PositiveFloat
+    """Peak learning rate."""
+    num_epochs: PositiveFloat
+    max_steps: PositiveInt | None = None
+    """Optimizer steps; takes the place of `num_epochs`."""
+    warmup: Annotated[float, Field(ge=0)] = 0.0
+    """Warm-up: a share of all steps below 1, a number of steps from 1 up."""
+    lr_schedule: Literal["linear", "cosine", "constant"] = "linear"
+    adam_beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: PositiveFloat = 1.0
+    max_pixels: PositiveInt
+    """Images are resized once, to at most this many pixels."""
+    predefined_categories: bool = False
+    """Whether the prompt lists the categories."""
+    think: bool
+    """Whether answers are written as `<think>…</think><answer>…</answer>`."""
+    freeze_vision: bool = False
+    checkpoint_every: PositiveInt = 100
+    """Optimizer steps between checkpoints; a killed run loses at most this many."""
+    keep_checkpoints: PositiveInt = 2
+    trainer: dict[str, Any] = {}
+    """Any option of TRL's trainer config under its own name."""
+
+
+class SFTRecipe(_Recipe):
+    """Supervised fine-tuning (published: batch 128, 1e-5, 3 epochs, warm-up 5 %, gradient norm 0.3)."""
+
+    batch_size: PositiveInt = 128
+    learning_rate: PositiveFloat = 1e-5
+    num_epochs: PositiveFloat = 3
+    warmup: Annotated[float, Field(ge=0)] = 0.05
+    max_grad_norm: PositiveFloat = 0.3
+    max_pixels: PositiveInt = 1024 * 28 * 28
+    think: bool = False
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon`: Muon for the hidden matrices, AdamW for everything else; learns faster from random weights."""
+    muon_learning_rate: PositiveFloat = 8e-3
+    """Peak learning rate of the hidden matrices under `optimizer: muon`."""
+
+
+class GRPORecipe(_Recipe):
+    """GRPO (published: 32 prompts x 8 generations, 6e-7, 1 epoch, temperature 1, beta 0, 1,024 new tokens).
+
+    Departure: the published sampling (`top_p` 0.9, `top_k` 50) is truncated, while the trainer's log-probabilities
+    are those of the full distribution; the policy gradient is then one of a policy that was not sampled (trl#6789).
+    """
+
+    prompts_per_step: PositiveInt = 32
+    num_generations: Annotated[int, Field(ge=2)] = 8
+    learning_rate: PositiveFloat = 6e-7
+    num_epochs: PositiveFloat = 1
+    temperature: PositiveFloat = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_k: Annotated[int, Field(ge=0)] = 0
+    beta: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the KL term."""
+    max_new_tokens: PositiveInt = 1024
+    max_pixels: PositiveInt = 512 * 28 * 28
+    think: bool = True
+    rewards: dict[str, float] = {"format_reward": 1.0, "edge_hard_reward": 1.0}
+    """Reward name -> weight on top of the published weight (1, 2, 2, 5, 5, 5) that the reward carries already."""
+    similarity: str = "exact"
+    """How labels are compared in the soft rewards: `exact`, `spacy`, `spacy:MODEL`, `sentence-transformers:MODEL`."""
+
+    @model_validator(mode="after")
+    def some_reward_is_named(self) -> "GRPORecipe":
+        """A run without rewards learns nothing."""
+        if not self.rewards:
+            raise ValueError("`rewards` names no reward")
+        return self
+
+
+class _RunConfig(_Strict):
+    model: str
+    """A checkpoint's folder or its name on the hub."""
+    dataset: str
+    """A folder written by `r1sgg prepare`, or a data set's name on the hub."""
+    split: str | None = None
+    """The data set's split; its `train` split when not given."""
+    vocabulary: str | None = None
+    """`vg150`, `psg` or a file; a data set's own vocabulary when not given."""
+    out: Path
+    seed: int = 42
+    micro_batch: PositiveInt = 4
+    """Sequences in one forward pass; changes memory and speed, never what is learned."""
+    precision: Literal["bf16", "float32"]
+    report_to: list[str] = []
+    """`tensorboard`, `wandb`, `trackio`; `metrics.jsonl` is always written."""
+
+
+class SFTRun(_RunConfig):
+    """Everything that a supervised fine-tuning worker reads."""
+
+    stage: Literal["sft"] = "sft"
+    recipe: SFTRecipe = SFTRecipe()
+
+    @model_validator(mode="after")
+    def micro_batch_divides_the_batch(self) -> "SFTRun":
+        """Gradient accumulation is a whole number."""
+        if self.recipe.batch_size % self.micro_batch:
+            raise ValueError(f"`micro_batch` {self.micro_batch} does not divide the batch of {self.recipe.batch_size}")
+        return self
+
+
+class GRPORun(_RunConfig):
+    """Everything that a GRPO worker reads."""
+
+    stage: Literal["grpo"] = "grpo"
+    recipe: GRPORecipe = GRPORecipe()
+
+    @model_validator(mode="after")
+    def micro_batch_divides_the_completions(self) -> "GRPORun":
+        """Gradient accumulation is a whole number."""
+        completions = self.recipe.prompts_per_step * self.recipe.num_generations
+        if completions % self.micro_batch:
+            raise ValueError(
+                f"`micro_batch` {self.micro_batch} does not divide the {completions} completions of a step"
+            )
+        return self

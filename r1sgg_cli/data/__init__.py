@@ -1,0 +1,1 @@
+"""Sources of annotated images, the data set's rows, the prompts, and predictions on disk."""

@@ -1,0 +1,152 @@
+"""`preds.json`: the predicted scene graphs of a split beside their ground truth, so that evaluation needs nothing else.
+
+One image per line, so that the file can be read by eye and searched with grep. Boxes are in pixels of the original
+image.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.files import save_text
+from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+
+FORMAT = "r1sgg-predictions"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePrediction:
+    """One image: what is annotated and what the model answered, both graphs in pixels of the original image."""
+
+    image_id: str
+    image_wh: tuple[int, int]
+    ground_truth: SceneGraph
+    prediction: SceneGraph | None
+    """None exactly where `failure` says why no graph could be read."""
+    failure: str | None
+    """`ParseError.kind` of the answer, or `"missing"` where there is no answer."""
+    defects: Mapping[str, int]
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """All images of a split, in ascending order of `image_id`, and where they come from."""
+
+    provenance: Mapping[str, Any]
+    vocabulary: Vocabulary
+    """Empty where the run had no predefined categories."""
+    images: tuple[ImagePrediction, ...]
+
+
+def save_predictions(predictions: Predictions, path: Path) -> None:
+    """Write `preds.json`, all of it or nothing. Raises `OutputError`."""
+    vocabulary = predictions.vocabulary
+    head: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "provenance": predictions.provenance,
+        "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)},
+    }
+    lines = [f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
+    images = ",\n".join(json.dumps(_image_to_row(image), allow_nan=False) for image in predictions.images)
+    save_text("{\n" + "".join(lines) + '"images": [\n' + images + "\n]\n}\n", path)
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read `preds.json`, images in ascending order of `image_id`. Raises `AnswersError`."""
+    content = _load_content(path)
+    try:
+        vocabulary = Vocabulary(
+            tuple(content["vocabulary"]["objects"]),
+            tuple(content["vocabulary"]["predicates"]),
+        )
+        rows, provenance = list(content["images"]), dict(content["provenance"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise AnswersError(
+            f"`{path}` lacks a part of a predictions file: {error!r}; run `r1sgg gather` again"
+        ) from error
+    images = sorted(
+        (_image_from_row(row, number, path) for number, row in enumerate(rows, start=1)),
+        key=lambda image: image.image_id,
+    )
+    for first, second in pairwise(images):
+        if first.image_id == second.image_id:
+            raise AnswersError(f"`{path}` holds image `{first.image_id}` twice; run `r1sgg gather` again")
+    return Predictions(provenance, vocabulary, tuple(images))
+
+
+def _load_content(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AnswersError(f"cannot read `{path}`: {error.strerror}; `r1sgg gather OUT {path}` makes it") from error
+    except ValueError as error:  # neither UTF-8 nor JSON
+        raise AnswersError(f"`{path}` is not JSON: {error}; run `r1sgg gather` again") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise AnswersError(f"`{path}` is not a predictions file; `r1sgg gather OUT preds.json` makes one")
+    if content.get("version") != VERSION:
+        raise AnswersError(
+            f"`{path}` has version {content.get('version')!r} of the predictions format, this r1sgg reads {VERSION};"
+            " run `r1sgg gather` again"
+        )
+    return content
+
+
+def _graph_to_row(graph: SceneGraph) -> dict[str, Any]:
+    objects, relationships = graph.to_rows()
+    return {"objects": objects, "relationships": relationships}
+
+
+def _image_to_row(image: ImagePrediction) -> dict[str, Any]:
+    return {
+        "image_id": image.image_id,
+        "image_wh": list(image.image_wh),
+        "ground_truth": _graph_to_row(image.ground_truth),
+        "prediction": None if image.prediction is None else _graph_to_row(image.prediction),
+        "failure": image.failure,
+        "defects": dict(image.defects),
+        "answer": image.answer,
+    }
+
+
+def checked_graph(objects: Sequence[Any], relationships: Sequence[Any], space_wh: SpaceWH) -> SceneGraph:
+    """The graph of rows that came from a file. Raises `KeyError`, `TypeError`, `ValueError` or `AttributeError`."""
+    graph = graph_from_rows(objects, relationships, space_wh)
+    if graph.boxes_xyxy.shape != (len(graph.ids), 4) or any(len(row["bbox"]) != 4 for row in objects):
+        raise ValueError("a box is not four numbers")
+    if not np.isfinite(graph.boxes_xyxy).all():
+        raise ValueError("a box is not finite")
+    if len(set(graph.ids)) != len(graph.ids):
+        raise ValueError("two objects have the same id")
+    return graph
+
+
+def _image_from_row(row: Any, number: int, path: Path) -> ImagePrediction:
+    try:
+        width, height = (int(side) for side in row["image_wh"])
+        truth, predicted = row["ground_truth"], row["prediction"]
+        image = ImagePrediction(
+            image_id=str(row["image_id"]),
+            image_wh=(width, height),
+            ground_truth=checked_graph(truth["objects"], truth["relationships"], (width, height)),
+            prediction=None
+            if predicted is None
+            else checked_graph(predicted["objects"], predicted["relationships"], (width, height)),
+            failure=row["failure"],
+            defects=dict(row["defects"]),
+            answer=row["answer"],
+        )
+        if (image.prediction is None) != (image.failure is not None):
+            raise ValueError("`prediction` must be null exactly where `failure` names a reason")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise AnswersError(f"image {number} of `{path}` cannot be read: {error!r}; run `r1sgg gather` again") from error
+    return image

@@ -1,0 +1,220 @@
+"""The data set's schema in one place: which columns there are, how they are read, checked and written.
+
+Columns are those of the published R1-SGG sets, so those load here unchanged and ours load there. `objects` and
+`relationships` are JSON strings; sets that store them as lists are accepted and turned into strings at loading.
+Boxes are `xyxy` in pixels of the stored image.
+"""
+
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
+from datasets.arrow_writer import ArrowWriter
+
+from r1sgg_cli.errors import DataError, OutputError
+from r1sgg_cli.files import save_text
+from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+
+FEATURES = Features(
+    {
+        "image_id": Value("string"),
+        "image": Image(),
+        "prompt_open": Value("string"),
+        "prompt_close": Value("string"),
+        "objects": Value("string"),
+        "relationships": Value("string"),
+    }
+)
+GRAPH_COLUMNS = {
+    "objects": 'a JSON string of [{"id": "person.1", "bbox": [x1, y1, x2, y2]}] in pixels',
+    "relationships": 'a JSON string of [{"subject": "person.1", "predicate": "riding", "object": "bike.2"}]',
+}
+PROMPT_COLUMNS = ("prompt_open", "prompt_close")
+VOCABULARY_FILE = "vocabulary.json"
+DESCRIPTION_FILE = "prepare.json"
+"""Says how a folder was prepared; its presence marks a folder as ours and finished."""
+
+
+class Row(TypedDict):
+    """One row as `save_rows` takes it; `image` holds the bytes of an encoded image file."""
+
+    image_id: str
+    image: dict[str, Any]
+    prompt_open: str
+    prompt_close: str
+    objects: str
+    relationships: str
+
+
+def make_row(image_id: str, image: bytes, graph: SceneGraph, prompt_open: str = "", prompt_close: str = "") -> Row:
+    """A row from an encoded image file and its graph in pixels."""
+    objects, relationships = graph.to_rows()
+    return {
+        "image_id": image_id,
+        "image": {"bytes": image, "path": None},
+        "prompt_open": prompt_open,
+        "prompt_close": prompt_close,
+        "objects": json.dumps(objects),
+        "relationships": json.dumps(relationships),
+    }
+
+
+def load_rows(source: str, split: str | None = None) -> Dataset:
+    """The rows of one split, with exactly the columns of `FEATURES`; images are decoded when a row is read.
+
+    `source` is a folder that `r1sgg prepare` or `save_to_disk` wrote, a folder of parquet files, or a name on the hub.
+    Without `split` the set's only one is taken. Raises `DataError` on a missing set, split or column.
+    """
+    splits = _load_splits(source)
+    names = ", ".join(f"`{name}`" for name in splits)
+    if split is None and len(splits) > 1:
+        raise DataError(f"`{source}` has several splits: {names}; say which with `--split`")
+    name = next(iter(splits)) if split is None else split
+    if name not in splits:
+        raise DataError(f"`{source}` has no split `{name}`; it has {names}")
+    return _checked(splits[name], source)
+
+
+def _load_splits(source: str) -> DatasetDict:
+    folder = Path(source)
+    if folder.is_file():
+        raise DataError(
+            f"`{source}` is a file, not a data set; `r1sgg prepare {source} --out DIR` may turn it into one"
+        )
+    saved = (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
+    if not saved and folder.is_dir() and not any(folder.rglob("*.parquet")):
+        raise DataError(f"`{source}` holds no data set; write one with `r1sgg prepare synthetic --out {source}`")
+    try:
+        loaded = load_from_disk(source) if saved else load_dataset(source)
+    except (OSError, ValueError) as error:  # not found, no network, files that are broken or no data set
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(f"`{source}` is no data set that can be read: {reason}") from error
+    return loaded if isinstance(loaded, DatasetDict) else DatasetDict({"train": loaded})
+
+
+def _checked(rows: Dataset, source: str) -> Dataset:
+    missing = [name for name in FEATURES if name not in rows.column_names and name not in PROMPT_COLUMNS]
+    if missing:
+        have = ", ".join(f"`{name}`" for name in rows.column_names)
+        meaning = GRAPH_COLUMNS.get(missing[0], {"image": "an image", "image_id": "a string"}.get(missing[0]))
+        raise DataError(f"`{source}` has no column `{missing[0]}` ({meaning}); it has {have}")
+    if not isinstance(rows.features["image"], Image):
+        raise DataError(f"`{source}`: column `image` is {rows.features['image']}; expected an image (datasets.Image)")
+    for name, meaning in GRAPH_COLUMNS.items():
+        if rows.features[name] not in (Value("string"), Value("large_string")):
+            rows = _with_json_strings(rows, name, meaning, source)
+    for name in PROMPT_COLUMNS:
+        if name not in rows.column_names:
+            rows = rows.add_column(name, [""] * len(rows))
+    if rows.features["image_id"] != Value("string"):  # some sets count their images with integers
+        rows = rows.cast_column("image_id", Value("string"))
+    return rows.select_columns(list(FEATURES))
+
+
+def _with_json_strings(rows: Dataset, column: str, meaning: str, source: str) -> Dataset:
+    """Rows whose `column` of lists is turned into JSON strings."""
+    values = rows[column][:]
+    if not all(isinstance(value, list) for value in values):
+        raise DataError(f"`{source}`: column `{column}` is {rows.features[column]}; expected {meaning}")
+    return rows.remove_columns(column).add_column(column, [json.dumps(value) for value in values])
+
+
+def ground_truth_graph(row: Mapping[str, Any]) -> SceneGraph:
+    """The annotated graph of a loaded row, in pixels of its image. Raises `DataError` that names the image."""
+    return parse_ground_truth(row["image_id"], row["objects"], row["relationships"], row["image"].size)
+
+
+def parse_ground_truth(image_id: str, objects: str, relationships: str, image_wh: tuple[int, int]) -> SceneGraph:
+    """The graph in a row's two JSON strings, in pixels. Raises `DataError` that names the image and the fault."""
+    object_rows = _json_list(image_id, "objects", objects)
+    relationship_rows = _json_list(image_id, "relationships", relationships)
+    ids: set[str] = set()
+    for row in object_rows:
+        if not isinstance(row.get("id"), str) or not _is_box(row.get("bbox")):
+            raise DataError(f"image {image_id}: {json.dumps(row)} is no object; expected {GRAPH_COLUMNS['objects']}")
+        if row["id"] in ids:
+            raise DataError(f"image {image_id} has two objects `{row['id']}`; give each its own number")
+        ids.add(row["id"])
+    for row in relationship_rows:
+        if not all(isinstance(row.get(key), str) for key in ("subject", "predicate", "object")):
+            expected = GRAPH_COLUMNS["relationships"]
+            raise DataError(f"image {image_id}: {json.dumps(row)} is no relationship; expected {expected}")
+        for end in (row["subject"], row["object"]):
+            if end not in ids:
+                raise DataError(f"image {image_id}: a relationship names `{end}`, which is no object of the image")
+    return graph_from_rows(object_rows, relationship_rows, (float(image_wh[0]), float(image_wh[1])))
+
+
+def _json_list(image_id: str, column: str, text: str) -> list[dict[str, Any]]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"image {image_id}: column `{column}` is no JSON: {error}") from error
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise DataError(f"image {image_id}: column `{column}` is no list of rows; expected {GRAPH_COLUMNS[column]}")
+    return value
+
+
+def _is_box(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) != 4:
+        return False
+    return all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in value)
+
+
+def save_rows(
+    splits: Mapping[str, Iterable[Row]], folder: Path, vocabulary: Vocabulary, description: Mapping[str, Any]
+) -> dict[str, int]:
+    """Write splits, `vocabulary.json` and `prepare.json` to a new or empty folder; number of rows of each split.
+
+    All or nothing: everything is written beside it and renamed, so a run that was killed leaves no half a data set.
+    `description` says how the rows came about (JSON values); `is_prepared` compares it. Raises `OutputError`.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise OutputError(f"cannot write `{folder}`: {error.strerror}; choose another `--out`") from error
+    try:
+        files = {name: str(work / f"{name}.arrow") for name in splits}
+        counts = {name: _write_split(rows, files[name]) for name, rows in splits.items()}
+        data_set = work / "out"
+        DatasetDict({name: Dataset.from_file(file) for name, file in files.items()}).save_to_disk(data_set)
+        names = {"objects": vocabulary.written_objects, "predicates": vocabulary.written_predicates}
+        save_text(json.dumps(names, indent=2) + "\n", data_set / VOCABULARY_FILE)
+        save_text(json.dumps({"rows": counts, **description}, indent=2) + "\n", data_set / DESCRIPTION_FILE)
+        data_set.replace(folder)
+    except OSError as error:
+        raise OutputError(f"cannot write `{folder}`: {error.strerror or error}; choose another `--out`") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return counts
+
+
+def _write_split(rows: Iterable[Row], file: str) -> int:
+    with ArrowWriter(path=file, features=FEATURES) as writer:
+        for row in rows:
+            writer.write(FEATURES.encode_example(row))
+        num_rows, _ = writer.finalize()
+    return int(num_rows)
+
+
+def is_prepared(folder: Path, description: Mapping[str, Any]) -> bool:
+    """Whether `folder` holds the finished data set of this very description; False where there is nothing yet.
+
+    Raises `OutputError` where the folder holds anything else: it is never overwritten.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    path = folder / DESCRIPTION_FILE
+    if not path.is_file():
+        raise OutputError(f"`{folder}` exists and is no data set of ours; choose another `--out`, or remove it")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if {"rows": found.get("rows"), **description} != found:
+        raise OutputError(f"`{folder}` was prepared with other options (see `{path}`); choose another `--out`")
+    return True

@@ -1,0 +1,37 @@
+"""What a user can get wrong, each with the way out.
+
+    R1SGGError
+    ├── ConfigError    a recipe, a preset or a `--set` that cannot be used
+    ├── DataError      a data set, an annotation file or a row that is not what it should be
+    ├── ModelError     a path that holds no checkpoint, a family that is not supported
+    ├── AnswersError   a folder of answers or a predictions file that cannot be read
+    └── OutputError    a place that cannot be written, a disk that is full
+
+Each message is one line: what happened, with the value, and what to do about it. `__main__` prints it and exits
+with code 1. Whatever is not an `R1SGGError` is a bug and keeps its traceback. A model's answer is data, never a
+user's mistake: `scene_graph.parse.ParseError` stands outside this tree.
+"""
+
+
+class R1SGGError(Exception):
+    """A mistake that the user can mend; the message is one line that says how."""
+
+
+class ConfigError(R1SGGError):
+    """A recipe, a preset or an override that cannot be used."""
+
+
+class DataError(R1SGGError):
+    """A data set, an annotation file or a row that is not what it should be."""
+
+
+class ModelError(R1SGGError):
+    """A path that holds no checkpoint, or a model family that is not supported."""
+
+
+class AnswersError(R1SGGError):
+    """A folder of answers or a predictions file that cannot be read."""
+
+
+class OutputError(R1SGGError):
+    """A place that cannot be written."""

@@ -1,0 +1,238 @@
+"""The folder that `infer` fills and `gather` reads.
+
+    run.json             what ran: model, data, prompts, generation settings, vocabulary, versions, command
+    ground_truth.jsonl   every image of the split, boxes in pixels of the original image
+    answers.jsonl        one line per answered image; only ever appended to, by one process
+
+An appended batch is on the disk, every line of it, or not there at all. A line that kill -9 cut short is
+dropped by the next writer and passed over by readers.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypedDict, get_args
+
+from r1sgg_cli.data.predictions import checked_graph
+from r1sgg_cli.errors import AnswersError, OutputError
+from r1sgg_cli.files import save_text
+from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
+
+FinishReason = Literal["stop", "length"]
+RUN_FILE, GROUND_TRUTH_FILE, ANSWERS_FILE = "run.json", "ground_truth.jsonl", "answers.jsonl"
+
+
+class VocabularyRow(TypedDict):
+    """A vocabulary as `run.json` writes it."""
+
+    objects: list[str]
+    predicates: list[str]
+
+
+class RunRecord(TypedDict):
+    """What `run.json` says; all of it but the vocabulary becomes the provenance of `preds.json`."""
+
+    model: str
+    family: str
+    dataset: str
+    split: str | None
+    prompts: Mapping[str, Any]
+    generation: Mapping[str, Any]
+    vocabulary: VocabularyRow | None
+    """None where the categories are open."""
+    versions: Mapping[str, str]
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTruth:
+    """One image of the split as annotated, in pixels of the original image."""
+
+    image_id: str
+    image_wh: tuple[int, int]
+    graph: SceneGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model wrote about one image; its boxes are in the space `box_space_wh`."""
+
+    image_id: str
+    box_space_wh: SpaceWH
+    text: str
+    finish_reason: FinishReason
+    num_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLine:
+    """A line of `answers.jsonl` that holds no answer; numbers start at 1."""
+
+    line_number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedAnswers:
+    """All readable answers by image id, the first of each image, and what was passed over."""
+
+    answers: Mapping[str, Answer]
+    num_duplicates: int
+    broken: tuple[BrokenLine, ...]
+
+
+def save_run(run: RunRecord, out_dir: Path) -> None:
+    """Write `run.json`. Raises `OutputError`."""
+    save_text(json.dumps(run, indent=2) + "\n", out_dir / RUN_FILE)
+
+
+def load_run(out_dir: Path) -> RunRecord:
+    """Read `run.json`. Raises `AnswersError`."""
+    path = out_dir / RUN_FILE
+    try:
+        run = json.loads(_load_bytes(path))
+        vocabulary = run["vocabulary"]
+        if vocabulary is not None:
+            run["vocabulary"] = {key: [str(name) for name in vocabulary[key]] for key in ("objects", "predicates")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise AnswersError(
+            f"`{path}` is not what `r1sgg infer` writes: {error!r}; name a folder that it filled"
+        ) from error
+    return run
+
+
+def save_ground_truth(truths: Iterable[ImageTruth], out_dir: Path) -> None:
+    """Write `ground_truth.jsonl`, all of it or nothing. Raises `OutputError`."""
+    lines = []
+    for truth in truths:
+        objects, relationships = truth.graph.to_rows()
+        row = {"image_id": truth.image_id, "image_wh": truth.image_wh}
+        lines.append(json.dumps(row | {"objects": objects, "relationships": relationships}, allow_nan=False) + "\n")
+    save_text("".join(lines), out_dir / GROUND_TRUTH_FILE)
+
+
+def load_ground_truth(out_dir: Path) -> tuple[ImageTruth, ...]:
+    """Read `ground_truth.jsonl` in its own order. Raises `AnswersError` with the line number."""
+    path = out_dir / GROUND_TRUTH_FILE
+    truths: dict[str, ImageTruth] = {}
+    for line_number, line in enumerate(_load_bytes(path).splitlines(), start=1):
+        try:
+            truth = _parse_truth(line)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise AnswersError(
+                f"line {line_number} of `{path}` cannot be read: {error!r}; run `r1sgg infer` again"
+            ) from error
+        if truth.image_id in truths:
+            raise AnswersError(f"line {line_number} of `{path}` repeats image `{truth.image_id}`; make the ids unique")
+        truths[truth.image_id] = truth
+    return tuple(truths.values())
+
+
+def load_answers(out_dir: Path) -> LoadedAnswers:
+    """Read `answers.jsonl`; broken lines are listed and the rest kept. No file means no answers yet."""
+    path = out_dir / ANSWERS_FILE
+    lines = _load_bytes(path).split(b"\n") if path.exists() else []
+    answers: dict[str, Answer] = {}
+    broken: list[BrokenLine] = []
+    num_duplicates = 0
+    for line_number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            answer = _parse_answer_line(line)
+        except (KeyError, TypeError, ValueError) as error:
+            cut = line_number == len(lines)  # no newline after it
+            broken.append(BrokenLine(line_number, "cut short, as by a killed run" if cut else repr(error)))
+            continue
+        num_duplicates += answer.image_id in answers
+        answers.setdefault(answer.image_id, answer)
+    return LoadedAnswers(answers, num_duplicates, tuple(broken))
+
+
+class AnswersFile:
+    """`answers.jsonl` opened for appending: `with AnswersFile(out_dir) as file: file.append(batch)`."""
+
+    def __init__(self, out_dir: Path) -> None:
+        """Open the file, made if absent, and drop a last line that was cut short. Raises `OutputError`."""
+        self._path = out_dir / ANSWERS_FILE
+        try:
+            out_dir.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._end_last_line()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def append(self, answers: Sequence[Answer]) -> None:
+        """Add a batch: all of its lines are on the disk afterwards, or none. Raises `OutputError`."""
+        lines = b"".join(json.dumps(asdict(answer)).encode() + b"\n" for answer in answers)
+        size = os.fstat(self._descriptor).st_size
+        try:
+            self._write(lines)
+        except OSError as error:
+            os.ftruncate(self._descriptor, size)
+            raise self._unwritable(error) from error
+
+    def __enter__(self) -> Self:
+        """The file itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def _write(self, content: bytes) -> None:
+        while content:
+            content = content[os.write(self._descriptor, content) :]
+        os.fsync(self._descriptor)
+
+    def _end_last_line(self) -> None:
+        content = self._path.read_bytes()
+        end = content.rfind(b"\n") + 1
+        if end == len(content):
+            return
+        try:
+            _parse_answer_line(content[end:])
+        except (KeyError, TypeError, ValueError):
+            os.ftruncate(self._descriptor, end)
+        else:
+            self._write(b"\n")  # whole but for its newline, as an editor leaves it
+
+    def _unwritable(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"cannot write `{self._path}`: {error.strerror}; free some space or name another place,"
+            " finished answers are kept"
+        )
+
+
+def _load_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AnswersError(
+            f"cannot read `{path}`: {error.strerror}; `r1sgg infer MODEL {path.parent}` fills that folder"
+        ) from error
+
+
+def _parse_truth(line: bytes) -> ImageTruth:
+    row = json.loads(line)
+    width, height = (int(side) for side in row["image_wh"])
+    graph = checked_graph(row["objects"], row["relationships"], (width, height))
+    return ImageTruth(str(row["image_id"]), (width, height), graph)
+
+
+def _parse_answer_line(line: bytes) -> Answer:
+    row = json.loads(line)
+    width, height = (float(side) for side in row["box_space_wh"])
+    if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):
+        raise ValueError("box_space_wh is not two positive numbers")
+    if not isinstance(row["text"], str):
+        raise TypeError("text is not a string")
+    if row["finish_reason"] not in get_args(FinishReason):
+        raise ValueError(f"finish_reason is {row['finish_reason']!r}")
+    return Answer(str(row["image_id"]), (width, height), row["text"], row["finish_reason"], int(row["num_tokens"]))

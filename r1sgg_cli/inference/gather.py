@@ -1,0 +1,97 @@
+"""Answers → predictions: every answer parsed, its boxes brought to pixels of the original image, beside the truth.
+
+Names outside the run's vocabulary stay as the model wrote them: they are wrong when scored, and counted here.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from r1sgg_cli.data.predictions import ImagePrediction, Predictions
+from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.inference.answers import (
+    RUN_FILE,
+    Answer,
+    ImageTruth,
+    LoadedAnswers,
+    RunRecord,
+    load_answers,
+    load_ground_truth,
+    load_run,
+)
+from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
+
+MISSING = "missing"
+NUM_NAMED = 5
+"""How many of the images without an answer are named."""
+
+
+def gather_answers(out_dir: Path, *, allow_missing: bool = False) -> Predictions:
+    """One prediction per image of the split, from the folder that `infer` filled.
+
+    `provenance["gather"]` says what was passed over. Raises `AnswersError`, also for images without an answer unless
+    `allow_missing` counts them as failures.
+    """
+    run, truths, loaded = load_run(out_dir), load_ground_truth(out_dir), load_answers(out_dir)
+    missing = [truth.image_id for truth in truths if truth.image_id not in loaded.answers]
+    if missing and not allow_missing:
+        named = ", ".join(f"`{image_id}`" for image_id in missing[:NUM_NAMED])
+        more = ", …" if len(missing) > NUM_NAMED else ""
+        raise AnswersError(
+            f"{len(missing)} of {len(truths)} images have no answer: {named}{more};"
+            " run the same `r1sgg infer` again to go on, or add `--allow-missing` to count them as failures"
+        )
+    vocabulary = _vocabulary(run, out_dir)
+    images = (_predict(truth, loaded.answers.get(truth.image_id), vocabulary) for truth in truths)
+    return Predictions(
+        provenance=_provenance(run, truths, loaded),
+        vocabulary=vocabulary,
+        images=tuple(sorted(images, key=lambda image: image.image_id)),
+    )
+
+
+def _vocabulary(run: RunRecord, out_dir: Path) -> Vocabulary:
+    names = run["vocabulary"]
+    if names is None:
+        return Vocabulary((), ())
+    return vocabulary_from_names(names["objects"], names["predicates"], f"`{out_dir / RUN_FILE}`")
+
+
+def _provenance(run: RunRecord, truths: tuple[ImageTruth, ...], loaded: LoadedAnswers) -> dict[str, Any]:
+    known = {truth.image_id for truth in truths}
+    passed_over = {
+        "broken_lines": [[line.line_number, line.reason] for line in loaded.broken],
+        "repeated_answers": loaded.num_duplicates,
+        "answers_of_other_images": sum(image_id not in known for image_id in loaded.answers),
+    }
+    return {key: value for key, value in run.items() if key != "vocabulary"} | {"gather": passed_over}
+
+
+def _predict(truth: ImageTruth, answer: Answer | None, vocabulary: Vocabulary) -> ImagePrediction:
+    graph: SceneGraph | None = None
+    failure: str | None = None
+    defects: dict[str, int] = {}
+    if answer is None:
+        failure = MISSING
+    else:
+        try:
+            parsed = parse_answer(answer.text, answer.box_space_wh)
+        except ParseError as error:
+            failure = error.kind
+        else:
+            graph = parsed.graph.rescaled(truth.image_wh)
+            defects = {str(kind): count for kind, count in parsed.defects.items()} | _strangers(graph, vocabulary)
+    text = "" if answer is None else answer.text
+    return ImagePrediction(truth.image_id, truth.image_wh, truth.graph, graph, failure, defects, text)
+
+
+def _strangers(graph: SceneGraph, vocabulary: Vocabulary) -> dict[str, int]:
+    counts = {}
+    if vocabulary.objects:
+        known = set(vocabulary.objects)
+        counts["out_of_vocabulary_object"] = sum(name not in known for name in graph.names)
+    if vocabulary.predicates:
+        known = set(vocabulary.predicates)
+        counts["out_of_vocabulary_predicate"] = sum(triplet.predicate not in known for triplet in graph.triplets)
+    return {kind: count for kind, count in counts.items() if count}

@@ -1,0 +1,1 @@
+"""The numbers: detection, relationship recall and precision, significance. Arrays in, numbers out."""

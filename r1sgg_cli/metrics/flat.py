@@ -1,0 +1,87 @@
+"""The graphs of a whole split as flat arrays, so that every image is scored in the same few array operations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r1sgg_cli.scene_graph.boxes import Boxes
+from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class FlatGraphs:
+    """Objects and triplets of many images, one after the other; labels are numbers in a table shared by both sides."""
+
+    num_images: int
+    object_image: Integers
+    object_label: Integers
+    boxes_xyxy: Boxes
+    triplet_image: Integers
+    subject: Integers
+    """Row of the subject in the object arrays."""
+    predicate: Integers
+    object: Integers
+    """Row of the object in the object arrays."""
+    rank: Integers
+    """Place of the triplet in its graph, from 0, repeated triplets left out."""
+    source: Integers
+    """Index of the triplet in its graph's `triplets`."""
+
+
+def flatten_pair(
+    ground_truths: Sequence[SceneGraph], predictions: Sequence[SceneGraph | None]
+) -> tuple[FlatGraphs, FlatGraphs]:
+    """Annotated and predicted graphs of the same images as flat arrays with the same label numbers."""
+    names, predicates = LabelTable(), LabelTable()
+    return flatten(ground_truths, names, predicates), flatten(predictions, names, predicates)
+
+
+class LabelTable(dict[str, int]):
+    """Label → number; a label that was not met before gets the next number."""
+
+    def __missing__(self, label: str) -> int:
+        """The next free number, kept for the label."""
+        self[label] = len(self)
+        return self[label]
+
+
+def flatten(graphs: Sequence[SceneGraph | None], names: LabelTable, predicates: LabelTable) -> FlatGraphs:
+    """Flat arrays of `graphs`; a missing graph is an image without objects.
+
+    A triplet that repeats an earlier one of its graph exactly (same two objects, same predicate) is left out.
+    """
+    object_rows: list[tuple[int, int]] = []
+    triplet_rows: list[tuple[int, int, int, int, int, int]] = []
+    boxes = [np.empty((0, 4))]
+    for image, graph in enumerate(graphs):
+        if graph is None:
+            continue
+        offset = len(object_rows)
+        object_rows.extend((image, names[name]) for name in graph.names)
+        boxes.append(graph.boxes_xyxy)
+        first_places: dict[Triplet, int] = {}
+        for place, triplet in enumerate(graph.triplets):
+            first_places.setdefault(triplet, place)
+        for rank, (triplet, source) in enumerate(first_places.items()):
+            ends = offset + triplet.subject, predicates[triplet.predicate], offset + triplet.object
+            triplet_rows.append((image, *ends, rank, source))
+    object_image, object_label = np.array(object_rows, dtype=np.int64).reshape(-1, 2).T
+    triplet_image, subject, predicate, end, rank_column, source_column = (
+        np.array(triplet_rows, dtype=np.int64).reshape(-1, 6).T
+    )
+    return FlatGraphs(
+        num_images=len(graphs),
+        object_image=object_image,
+        object_label=object_label,
+        boxes_xyxy=np.concatenate(boxes),
+        triplet_image=triplet_image,
+        subject=subject,
+        predicate=predicate,
+        object=end,
+        rank=rank_column,
+        source=source_column,
+    )

@@ -1,0 +1,36 @@
+"""How a checkpoint was trained to be asked, kept beside its weights so that inference asks in the same way."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from r1sgg_cli.errors import ModelError
+from r1sgg_cli.files import save_text
+
+ASKING_FILE = "r1sgg.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The prompt's form and the size of images."""
+
+    think: bool
+    """`<think>…</think><answer>…</answer>` (GRPO) or the JSON alone (SFT)."""
+    predefined_categories: bool
+    max_pixels: int
+
+
+def save_asking(asking: Asking, folder: Path) -> None:
+    """Write `r1sgg.json`; it is the last file of a finished training."""
+    save_text(json.dumps(asdict(asking), indent=2) + "\n", folder / ASKING_FILE)
+
+
+def load_asking(model: str) -> Asking | None:
+    """What a checkpoint folder says; None where it says nothing, as with a base model or a hub name."""
+    path = Path(model) / ASKING_FILE
+    if not path.is_file():
+        return None
+    try:
+        return Asking(**json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"`{path}` is broken: {error}; delete it to ask with the command's own options") from error

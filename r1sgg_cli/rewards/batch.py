@@ -1,0 +1,109 @@
+"""What every reward function shares: one signature, one reading of each answer and of each ground truth."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from r1sgg_cli.errors import DataError
+from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
+from r1sgg_cli.scene_graph.matching import Matching, match_objects
+from r1sgg_cli.scene_graph.parse import ParsedAnswer, ParseError, parse_answer
+from r1sgg_cli.scene_graph.similarity import Similarity, exact_similarity, remembered
+
+Completion = str | Sequence[Mapping[str, Any]]
+"""An answer as plain text, or as TRL hands it over: `[{"role": "assistant", "content": text}]`."""
+
+Score = Callable[[ParsedAnswer | None, SceneGraph, Similarity], float | None]
+"""The value of one answer (`None`: it holds no graph) beside its ground truth, both in the answer's space of boxes."""
+
+_KEPT = 4096  # answers: more than the rollouts of any one step of one process
+
+
+class RewardFunction(Protocol):
+    """What TRL calls: one value per completion, `None` where the reward does not apply."""
+
+    __name__: str
+
+    def __call__(
+        self,
+        completions: Sequence[Completion],
+        *,
+        objects: Sequence[str],
+        relationships: Sequence[str],
+        image_wh: Sequence[Sequence[float]],
+        box_space_wh: Sequence[Sequence[float]],
+        similarity: Similarity = exact_similarity,
+        **columns: Any,
+    ) -> list[float | None]:
+        """Values of `completions`, in order.
+
+        `objects` and `relationships` are the data set's JSON strings, boxes in pixels of an image of `image_wh`;
+        `box_space_wh` is the space of the boxes in the completions. Further columns are ignored.
+        """
+
+
+def reward_function(score: Score) -> RewardFunction:
+    """The reward function that applies `score` to each completion; it keeps the name, which logs show."""
+
+    def reward(
+        completions: Sequence[Completion],
+        *,
+        objects: Sequence[str],
+        relationships: Sequence[str],
+        image_wh: Sequence[Sequence[float]],
+        box_space_wh: Sequence[Sequence[float]],
+        similarity: Similarity = exact_similarity,
+        **columns: Any,
+    ) -> list[float | None]:
+        likeness = remembered(similarity)
+        values: list[float | None] = []
+        rows = zip(completions, objects, relationships, image_wh, box_space_wh, strict=True)
+        for completion, true_objects, true_relationships, size_wh, space in rows:
+            space_wh = (space[0], space[1])
+            truth = read_truth(true_objects, true_relationships, (size_wh[0], size_wh[1]), space_wh)
+            values.append(score(read_answer(_text(completion), space_wh), truth, likeness))
+        return values
+
+    reward.__name__ = score.__name__
+    reward.__doc__ = score.__doc__
+    return reward
+
+
+@lru_cache(maxsize=_KEPT)
+def read_answer(text: str, space_wh: SpaceWH) -> ParsedAnswer | None:
+    """The parsed answer, `None` where it holds no graph. Parsed once for all rewards."""
+    try:
+        return parse_answer(text, space_wh)
+    except ParseError:
+        return None
+
+
+@lru_cache(maxsize=_KEPT)
+def read_truth(objects: str, relationships: str, image_wh: SpaceWH, space_wh: SpaceWH) -> SceneGraph:
+    """The ground truth with boxes in `space_wh`; raises `DataError` on rows that are no scene graph."""
+    try:
+        graph = graph_from_rows(json.loads(objects), json.loads(relationships), image_wh)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"a ground truth is no scene graph ({error!r}): check the data set's `objects` and `relationships`: "
+            f"{objects:.80}"
+        ) from error
+    if not np.isfinite(graph.boxes_xyxy).all():
+        raise DataError(f"a ground-truth box is not finite: correct the data set's `objects`: {objects:.80}")
+    return graph.rescaled(space_wh)
+
+
+@lru_cache(maxsize=_KEPT)
+def read_matching(prediction: SceneGraph, truth: SceneGraph, similarity: Similarity) -> Matching:
+    """The matching of two graphs that `read_answer` and `read_truth` keep, made once for all rewards."""
+    return match_objects(prediction, truth, similarity)
+
+
+def _text(completion: Completion) -> str:
+    if isinstance(completion, str):
+        return completion
+    content: str = completion[-1]["content"]
+    return content

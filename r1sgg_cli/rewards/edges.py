@@ -1,0 +1,103 @@
+"""How many of the true relationships are found.
+
+All three rewards are recall only, as published: naming every predicate for every pair costs nothing. They do not apply
+to an image without relationships. Labels that mean the same (`wears`, `wearing`) differ for `edge_hard_reward`.
+"""
+
+from collections import defaultdict
+from functools import lru_cache
+
+from r1sgg_cli.rewards.batch import read_matching
+from r1sgg_cli.scene_graph.boxes import box_iou, iou_of_two
+from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.scene_graph.parse import ParsedAnswer
+from r1sgg_cli.scene_graph.similarity import Similarity
+
+EDGE_WEIGHT = 5.0
+MIN_IOU = 0.5
+
+_BoxesByNames = dict[tuple[str, str, str], list[tuple[int, list[float], list[float]]]]
+
+
+def edge_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Similarity) -> float | None:
+    """Mean over the true relationships of subject · object · predicate similarity; at most 5.
+
+    The matching of objects says which predicted pair stands for a true pair; of the predicates predicted for that pair
+    the most similar one counts.
+    """
+    if not truth.triplets:
+        return None
+    if answer is None or not answer.graph.triplets:
+        return 0.0
+    matching = read_matching(answer.graph, truth, similarity)
+    partner = dict(zip(matching.true.tolist(), matching.predicted.tolist(), strict=True))
+    alike = dict(zip(matching.true.tolist(), matching.similarity.tolist(), strict=True))
+    predicted: defaultdict[tuple[int | None, int | None], list[str]] = defaultdict(list)
+    for subject, predicate, target in answer.graph.triplets:
+        predicted[subject, target].append(predicate)
+    total = 0.0
+    for subject, predicate, target in truth.triplets:
+        rivals = predicted.get((partner.get(subject), partner.get(target)))
+        if rivals is not None:
+            best = max([similarity(rival, predicate) for rival in rivals])
+            total += alike[subject] * alike[target] * best
+    return EDGE_WEIGHT * total / len(truth.triplets)
+
+
+def edge_hard_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Similarity) -> float | None:
+    """Share of the true relationships predicted with equal labels and IoU ≥ 0.5 at both ends; at most 5."""
+    if not truth.triplets:
+        return None
+    if answer is None or not answer.graph.triplets:
+        return 0.0
+    names, boxes, by_names = answer.graph.names, answer.graph.boxes_xyxy.tolist(), _boxes_by_names(truth)
+    hits = set()
+    for subject, predicate, target in answer.graph.triplets:
+        for number, subject_box, target_box in by_names.get((names[subject], predicate, names[target]), ()):
+            if (
+                number not in hits
+                and iou_of_two(boxes[subject], subject_box) >= MIN_IOU
+                and iou_of_two(boxes[target], target_box) >= MIN_IOU
+            ):
+                hits.add(number)
+    return EDGE_WEIGHT * len(hits) / len(truth.triplets)
+
+
+def edge_hard_relax_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Similarity) -> float | None:
+    """Like `edge_hard_reward`, but each relationship counts its best label similarity instead of 0 or 1; at most 5."""
+    if not truth.triplets:
+        return None
+    if answer is None or not answer.graph.triplets:
+        return 0.0
+    graph = answer.graph
+    overlaps = _overlaps(graph, truth)
+    total = 0.0
+    for subject, predicate, target in truth.triplets:
+        total += max(
+            (
+                similarity(graph.names[s], truth.names[subject])
+                * similarity(graph.names[o], truth.names[target])
+                * similarity(rival, predicate)
+                for s, rival, o in graph.triplets
+                if overlaps[s][subject] and overlaps[o][target]
+            ),
+            default=0.0,
+        )
+    return EDGE_WEIGHT * total / len(truth.triplets)
+
+
+@lru_cache(maxsize=4096)
+def _boxes_by_names(truth: SceneGraph) -> _BoxesByNames:
+    """By subject name, predicate and object name: number, subject box and object box of each such relationship."""
+    boxes = truth.boxes_xyxy.tolist()
+    by_names: _BoxesByNames = defaultdict(list)
+    for number, (subject, predicate, target) in enumerate(truth.triplets):
+        key = (truth.names[subject], predicate, truth.names[target])
+        by_names[key].append((number, boxes[subject], boxes[target]))
+    return by_names
+
+
+def _overlaps(prediction: SceneGraph, truth: SceneGraph) -> list[list[bool]]:
+    """For every predicted and true object, whether their boxes share an IoU of 0.5; a NaN never does."""
+    overlaps: list[list[bool]] = (box_iou(prediction.boxes_xyxy, truth.boxes_xyxy) >= MIN_IOU).tolist()
+    return overlaps

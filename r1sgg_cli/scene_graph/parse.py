@@ -1,0 +1,239 @@
+"""A model's answer, read as a scene graph. Rewards, gathering and reports all read answers here.
+
+`answer.py` says where in the text the answer stands. In it, the graph is the first JSON object that lists
+`"objects"`, wherever it stands. Code fences around it are no defect; other text is one (`prose`). JSON that does not
+decode is read item by item, and whole items are kept.
+
+Every repair and every oddity is counted by kind, see `DEFECTS`.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from math import inf
+from typing import Any, Literal
+
+import numpy as np
+
+from r1sgg_cli.scene_graph.answer import AnswerPassage, find_answer
+from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, Triplet
+from r1sgg_cli.scene_graph.labels import normalise_label, object_name
+from r1sgg_cli.scene_graph.salvage import LENIENT_JSON, is_cut_off, salvage_list
+
+Failure = Literal["no_json", "truncated", "not_a_graph"]
+DEFECTS = {
+    "prose": "text other than a code fence around the JSON",
+    "truncated": "the text ends inside the JSON; whole items are kept",
+    "broken_json": "a stretch that is no JSON was skipped",
+    "bad_object": "no object, or an id that names nothing; dropped",
+    "bad_box": "not four finite numbers in order, or wholly outside the image; the object is dropped",
+    "clipped_box": "reaches beyond the image; clipped",
+    "repeated_id": "an id used before; the first object keeps it",
+    "repeated_object": "same name and same box as an earlier object; kept",
+    "bad_relationship": "not three strings; dropped",
+    "empty_predicate": "a predicate that says nothing; dropped",
+    "dangling_relationship": "an end that names no kept object; dropped",
+    "repeated_relationship": "same ends and predicate as an earlier one; kept",
+    "missing_relationships": "no list of relationships",
+}
+"""What `ParsedAnswer.defects` counts, each kind with its meaning."""
+
+_Box = tuple[float, float, float, float]
+_NUMBERS = frozenset({int, float})
+_OBJECTS = re.compile(r'"objects"\s*:\s*\[')
+_RELATIONSHIPS = re.compile(r'"relationships"\s*:\s*\[')
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, lone surrogates
+_FENCES = frozenset({"", "```", "```json", "```JSON"})
+_JSON = json.JSONDecoder(strict=False)
+_new_triplet: Callable[[tuple[int, str, int]], Triplet] = partial(tuple.__new__, Triplet)  # half the price of Triplet()
+
+_MESSAGES: dict[Failure, str] = {
+    "no_json": "the answer holds no JSON object",
+    "truncated": "the answer ends before its first whole object",
+    "not_a_graph": "the answer holds a JSON object, but no list of objects",
+}
+
+
+class ParseError(ValueError):
+    """No graph can be read from an answer; `kind` says why in one word."""
+
+    def __init__(self, kind: Failure) -> None:
+        super().__init__(_MESSAGES[kind])
+        self.kind: Failure = kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ParsedAnswer:
+    """What an answer says, and what had to be repaired to read it."""
+
+    graph: SceneGraph
+    defects: Mapping[str, int]
+    """How often each kind was met; kinds that were not met are absent."""
+    tagged: bool
+    """The whole text is `<think>…</think><answer>…</answer>`."""
+
+
+def parse_answer(text: str, space_wh: SpaceWH) -> ParsedAnswer:
+    """The scene graph in a model's answer, its boxes clipped to `space_wh`; raises `ParseError` and nothing else."""
+    passage = find_answer(text)
+    defects: Counter[str] = Counter()
+    object_items, relationship_items = _read_json(passage, defects)
+    index, names, boxes = _read_objects(object_items, space_wh, defects)
+    triplets = _read_relationships(relationship_items, index, defects)
+    boxes_xyxy = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+    return ParsedAnswer(SceneGraph(tuple(index), tuple(names), boxes_xyxy, triplets, space_wh), defects, passage.tagged)
+
+
+def _read_json(passage: AnswerPassage, defects: Counter[str]) -> tuple[list[Any], list[Any]]:
+    """The items listed under `objects` and under `relationships`, of any type."""
+    body = passage.text
+    start = body.find("{")
+    if start < 0:
+        raise ParseError("truncated" if passage.unfinished else "no_json")
+    try:
+        value, end = _decode(body, start)
+    except (json.JSONDecodeError, RecursionError):
+        return _salvage(body, start, defects)
+    objects = value.get("objects")
+    if not isinstance(objects, list):
+        return _salvage(body, start, defects)
+    if body[:start].strip() not in _FENCES or body[end:].strip() not in _FENCES:
+        defects["prose"] += 1
+    relationships = value.get("relationships")
+    if not isinstance(relationships, list):
+        defects["missing_relationships"] += 1
+        relationships = []
+    return objects, relationships
+
+
+def _decode(body: str, start: int) -> tuple[Any, int]:
+    try:
+        return _JSON.raw_decode(body, start)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # an integer of more digits than Python converts
+        return LENIENT_JSON.raw_decode(body, start)
+
+
+def _salvage(body: str, start: int, defects: Counter[str]) -> tuple[list[Any], list[Any]]:
+    """The same from JSON that is cut off, broken, or not the first in the text."""
+    opening = _OBJECTS.search(body, start)
+    if opening is None:
+        raise ParseError("truncated" if is_cut_off(body, start) else "not_a_graph")
+    second = _RELATIONSHIPS.search(body, opening.end()) or _RELATIONSHIPS.search(body, 0, opening.start())
+    after = second is not None and second.start() > opening.start()
+    objects = salvage_list(body, opening.end(), second.start() if second and after else len(body))
+    found = Counter(broken_json=objects.num_broken)
+    last = objects
+    relationships: list[Any] = []
+    if second is not None:
+        other = salvage_list(body, second.end(), len(body) if after else opening.start())
+        relationships = other.items
+        last, first = (other, objects) if after else (objects, other)
+        found["broken_json"] += other.num_broken + (not first.closed)
+    elif objects.closed:
+        found["missing_relationships"] += 1
+    if not last.closed:
+        found["truncated"] += 1
+        if not objects.items:
+            raise ParseError("truncated")
+    if not found.total():
+        if not body[last.end :].lstrip().startswith("}"):
+            found["truncated"] += 1
+        else:  # a comma is missing, or the graph is not the first JSON in the text
+            found["broken_json" if body.rfind("{", 0, opening.start()) == start else "prose"] += 1
+    defects.update(+found)
+    return objects.items, relationships
+
+
+@lru_cache(maxsize=65_536)
+def _name_of(object_id: Any) -> str:
+    """The class name in an id, empty where it could not be written; raises `TypeError` on what is no string."""
+    if not isinstance(object_id, str):
+        raise TypeError
+    name = object_name(object_id)
+    return "" if _UNWRITABLE.search(name) else name
+
+
+@lru_cache(maxsize=65_536)
+def _predicate_of(text: Any) -> str:
+    """The predicate, empty where it could not be written; raises `TypeError` on what is no string."""
+    if not isinstance(text, str):
+        raise TypeError
+    predicate = normalise_label(text)
+    return "" if _UNWRITABLE.search(predicate) else predicate
+
+
+def _read_objects(
+    items: list[Any], space_wh: SpaceWH, defects: Counter[str]
+) -> tuple[dict[str, int], list[str], list[_Box]]:
+    """Kept objects: id to position, names, boxes."""
+    width, height = space_wh
+    index: dict[str, int] = {}
+    names: list[str] = []
+    boxes: list[_Box] = []
+    for item in items:
+        try:
+            object_id, numbers = item["id"], item["bbox"]
+            name = _name_of(object_id)
+            x1, y1, x2, y2 = numbers
+        except (KeyError, TypeError, ValueError):
+            defects[_object_fault(item)] += 1
+            continue
+        if not name or object_id in index:
+            defects["repeated_id" if name else "bad_object"] += 1
+            continue
+        if not _NUMBERS.issuperset(map(type, numbers)):  # `true` is no number here
+            defects["bad_box"] += 1
+            continue
+        if not (0 <= x1 <= x2 <= width and 0 <= y1 <= y2 <= height):
+            if not _meets_image(x1, y1, x2, y2, space_wh):
+                defects["bad_box"] += 1
+                continue
+            defects["clipped_box"] += 1
+            x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+        index[object_id] = len(names)
+        names.append(name)
+        boxes.append((x1, y1, x2, y2))
+    repeated = len(names) - len(set(zip(names, boxes, strict=True)))
+    if repeated:
+        defects["repeated_object"] += repeated
+    return index, names, boxes
+
+
+def _object_fault(item: Any) -> str:
+    object_id = item.get("id") if isinstance(item, dict) else None
+    return "bad_box" if isinstance(object_id, str) and _name_of(object_id) else "bad_object"
+
+
+def _meets_image(x1: float, y1: float, x2: float, y2: float, space_wh: SpaceWH) -> bool:
+    """Whether a box is finite, ordered and partly inside its space; a NaN fails every comparison."""
+    finite = -inf < x1 and -inf < y1 and x2 < inf and y2 < inf
+    return finite and x1 <= x2 and y1 <= y2 and x1 < space_wh[0] and y1 < space_wh[1] and x2 > 0 and y2 > 0
+
+
+def _read_relationships(items: list[Any], index: Mapping[str, int], defects: Counter[str]) -> tuple[Triplet, ...]:
+    triplets: list[Triplet] = []
+    for item in items:
+        try:
+            predicate = _predicate_of(item["predicate"])
+            triplet = _new_triplet((index[item["subject"]], predicate, index[item["object"]]))
+        except (KeyError, TypeError):
+            defects[_relationship_fault(item)] += 1
+            continue
+        if predicate:
+            triplets.append(triplet)
+        else:
+            defects["empty_predicate"] += 1
+    repeated = len(triplets) - len(set(triplets))
+    if repeated:
+        defects["repeated_relationship"] += repeated
+    return tuple(triplets)
+
+
+def _relationship_fault(item: Any) -> str:
+    parts = [item.get(key) for key in ("subject", "predicate", "object")] if isinstance(item, dict) else [None]
+    return "dangling_relationship" if all(isinstance(part, str) for part in parts) else "bad_relationship"

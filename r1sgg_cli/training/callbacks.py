@@ -1,0 +1,88 @@
+"""What a running training shows and leaves behind: a progress bar on the terminal, one JSON line per logged step."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+
+class MetricsLog(TrainerCallback):
+    """Appends every log to `metrics.jsonl`; a resumed run first drops the steps that it is about to repeat."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Keep what was logged up to the checkpoint that training goes on from."""
+        if not state.is_world_process_zero or not self.path.exists():
+            return
+        kept = [line for line in load_metric_rows(self.path) if line["step"] <= state.global_step]
+        partial = self.path.with_suffix(".jsonl.partial")
+        partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        partial.replace(self.path)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """One line per log."""
+        if state.is_world_process_zero and logs:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+
+def load_metric_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a `metrics.jsonl`; a last line that a killed run left half-written is left out."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1] if line]  # what follows the last newline is half a line or nothing
+
+
+class ProgressBar(TrainerCallback):
+    """A rich progress bar on stderr with the last loss or reward."""
+
+    def __init__(self, title: str, console: Console) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self.task = self.progress.add_task(title, total=None, note="")
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Start where the run stands."""
+        if state.is_world_process_zero:
+            self.progress.update(self.task, total=state.max_steps, completed=state.global_step)
+            self.progress.start()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """One step further."""
+        self.progress.update(self.task, completed=state.global_step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """The figure that people watch."""
+        for name in ("reward", "loss"):
+            if logs and isinstance(logs.get(name), float):
+                self.progress.update(self.task, note=f"{name} {logs[name]:.3f}")
+                return
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Leave the finished bar on the screen."""
+        self.progress.stop()

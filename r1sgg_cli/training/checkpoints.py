@@ -1,0 +1,80 @@
+"""Checkpoints that resume right: the last complete one is found and really loaded; a full disk is one line."""
+
+import errno
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+from safetensors import SafetensorError
+
+from r1sgg_cli.errors import OutputError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def last_complete_checkpoint(run_folder: Path) -> tuple[Path | None, list[Path]]:
+    """The newest complete checkpoint of a run, or None, and the newer half-written ones that were passed over.
+
+    The Trainer writes `trainer_state.json` last, so a checkpoint is complete when that file is there and whole.
+    """
+    numbered = [
+        (int(m[1]), path)
+        for path in run_folder.glob("checkpoint-*")
+        if (m := re.fullmatch(r"checkpoint-(\d+)", path.name))
+    ]
+    passed_over = []
+    for step, path in sorted(numbered, reverse=True):
+        try:
+            state = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            passed_over.append(path)
+            continue
+        if state.get("global_step") == step:
+            return path, passed_over
+        passed_over.append(path)
+    return None, passed_over
+
+
+@contextmanager
+def full_disk_is_said(folder: Path) -> Iterator[None]:
+    """Turn a write that found the disk full into one line; every other error passes."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        # torch and safetensors wrap the system's error: what is left of it is its text.
+        if getattr(error, "errno", None) in _FULL or "No space left" in str(error) or "file write failed" in str(error):
+            raise OutputError(
+                f"no space left on the disk of `{folder}` while saving; complete checkpoints stand: "
+                "free some space and run the same command again"
+            ) from error
+        raise
+
+
+class ResumesRight:
+    """Mixed into TRL's trainers, before them."""
+
+    model: Any
+    args: Any
+    is_deepspeed_enabled: bool
+    is_fsdp_enabled: bool
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Load a checkpoint's weights, strictly.
+
+        transformers 5.17 saves Qwen2-VL under the hub's key names and resumes with `load_state_dict(strict=False)` as
+        it stands: every key misses and training goes on from the base weights (transformers#40187, #43701, #48805).
+        Adapters and sharded models take other paths, which are right.
+        """
+        if isinstance(self.model, PeftModel) or self.is_deepspeed_enabled or self.is_fsdp_enabled:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+            return
+        saved = type(self.model).from_pretrained(resume_from_checkpoint, dtype=self.model.dtype)
+        self.model.load_state_dict(saved.state_dict(), strict=True)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with full_disk_is_said(Path(self.args.output_dir)):
+            super()._save_checkpoint(model, trial)  # type: ignore[misc]

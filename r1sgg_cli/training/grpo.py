@@ -1,0 +1,92 @@
+"""GRPO on graph rewards: TRL's `GRPOTrainer`, with the settings that make its update the paper's.
+
+Departures from TRL's defaults, each of which would change the run without a word:
+1. `loss_type="bnpo"` (TRL: "dapo") is the loss of the published code; advantages are (r - mean) / (std + 1e-4).
+2. The policy never samples an image, video or vision token: one in an answer breaks the next forward pass
+   (verl#7038, EasyR1#110). TRL suppresses the image token alone.
+3. Images stay out of the logs (`log_multimodal`), which hold every picture of a step otherwise.
+4. Rollouts come from transformers; `use_vllm` is refused, because TRL 1.16 hands colocated vLLM its image tokens
+   twice (trl#6294) and nothing raises.
+"""
+
+from functools import partial, update_wrapper
+from typing import Any
+
+from rich.console import Console
+from trl import GRPOConfig, GRPOTrainer
+
+from r1sgg_cli.config.recipes import record_run
+from r1sgg_cli.config.schema import GRPORecipe, GRPORun
+from r1sgg_cli.data.prompts import Prompting
+from r1sgg_cli.data.rows import load_rows
+from r1sgg_cli.data.vocabularies import vocabulary_of
+from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.models.families import pixel_limits, unsampled_token_ids
+from r1sgg_cli.rewards import REWARDS
+from r1sgg_cli.scene_graph.similarity import load_similarity
+from r1sgg_cli.training.checkpoints import ResumesRight
+from r1sgg_cli.training.examples import ExampleMaker, lazy_examples
+from r1sgg_cli.training.worker import is_finished, load_model, train, trainer_config
+
+
+class SceneGraphGRPOTrainer(ResumesRight, GRPOTrainer):
+    """TRL's trainer that resumes from the weights it saved."""
+
+
+def reward_functions(recipe: GRPORecipe) -> list[Any]:
+    """The recipe's rewards with its label similarity filled in, under the names that TRL logs. Raises `ConfigError`."""
+    unknown = [name for name in recipe.rewards if name not in REWARDS]
+    if unknown:
+        raise ConfigError(f"no reward `{unknown[0]}`; there are {', '.join(REWARDS)}")
+    similarity = load_similarity(recipe.similarity)
+    return [update_wrapper(partial(REWARDS[name], similarity=similarity), REWARDS[name]) for name in recipe.rewards]
+
+
+def grpo_config(run: GRPORun, **own: Any) -> GRPOConfig:
+    """TRL's configuration of a run. Raises `ConfigError` for options that cannot be used."""
+    recipe = run.recipe
+    if recipe.trainer.get("use_vllm"):
+        raise ConfigError(
+            "`trainer.use_vllm` would corrupt rollouts with TRL 1.16 (doubled image tokens); leave it off"
+        )
+    accumulation = recipe.prompts_per_step * recipe.num_generations // run.micro_batch
+    return trainer_config(
+        GRPOConfig,
+        run,
+        gradient_accumulation_steps=accumulation,
+        steps_per_generation=accumulation,  # one rollout of the whole batch a step: on policy
+        num_generations=recipe.num_generations,
+        max_completion_length=recipe.max_new_tokens,
+        temperature=recipe.temperature,
+        top_p=recipe.top_p,
+        top_k=recipe.top_k,
+        beta=recipe.beta,
+        reward_weights=list(recipe.rewards.values()),
+        **{"loss_type": "bnpo", "log_multimodal": False, **own},
+    )
+
+
+def train_grpo(run: GRPORun) -> None:
+    """Train as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
+    console = Console(stderr=True)
+    recipe = run.recipe
+    rewards = reward_functions(recipe)
+    arguments = grpo_config(run, generation_kwargs={"suppress_tokens": list(unsampled_token_ids(run.model))})
+    rows = load_rows(run.dataset, run.split)
+    vocabulary = vocabulary_of(run.dataset, run.vocabulary)
+    record_run(run, run.out)
+    if is_finished(run, console):
+        return
+    named = ", ".join(f"{weight:g} x {name}" for name, weight in recipe.rewards.items())
+    console.print(f"rewards: {named}; label similarity: {recipe.similarity}")
+    family, processor, model = load_model(run)
+    prompting = Prompting(recipe.think, recipe.predefined_categories)
+    maker = ExampleMaker(family, pixel_limits(processor, recipe.max_pixels), prompting, vocabulary)
+    trainer = SceneGraphGRPOTrainer(
+        model=model,
+        args=arguments,
+        processing_class=processor,
+        reward_funcs=rewards,
+        train_dataset=lazy_examples(rows, maker.grpo_example),
+    )
+    train(trainer, run, console)

@@ -1,0 +1,69 @@
+"""Supervised fine-tuning: TRL's `SFTTrainer`, with the loss on the answer and its end token and on nothing else."""
+
+from typing import Any
+
+import torch
+from rich.console import Console
+from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+from r1sgg_cli.config.recipes import record_run
+from r1sgg_cli.config.schema import SFTRun
+from r1sgg_cli.data.prompts import Prompting
+from r1sgg_cli.data.rows import load_rows
+from r1sgg_cli.data.vocabularies import vocabulary_of
+from r1sgg_cli.models.families import pixel_limits
+from r1sgg_cli.training.checkpoints import ResumesRight
+from r1sgg_cli.training.examples import ExampleMaker, lazy_examples
+from r1sgg_cli.training.optimizer import optimizer_class_and_options
+from r1sgg_cli.training.worker import is_finished, load_model, train, trainer_config
+
+
+class AnswerCollator(DataCollatorForVisionLanguageModeling):  # a dataclass of TRL's; no field is added
+    """TRL's collator, with no loss on what the chat template writes after the answer's end token."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """One batch; `labels` are -100 everywhere but on the answer and its end token."""
+        batch = super().torch_call(examples)
+        labels = batch["labels"]
+        is_end = labels == self.processor.tokenizer.eos_token_id
+        # Tokens after which no end token follows lie behind the answer.
+        ends_to_come = is_end.flip(-1).cumsum(-1).flip(-1)
+        if not bool(is_end.any(-1).all()):
+            raise AssertionError("the chat template does not close the answer with the tokenizer's end token")
+        batch["labels"] = torch.where(ends_to_come > 0, labels, -100)
+        return batch
+
+
+class SceneGraphSFTTrainer(ResumesRight, SFTTrainer):
+    """TRL's trainer that resumes from the weights it saved."""
+
+
+def train_sft(run: SFTRun) -> None:
+    """Fine-tune as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
+    console = Console(stderr=True)
+    recipe = run.recipe
+    arguments = trainer_config(
+        SFTConfig,
+        run,
+        gradient_accumulation_steps=recipe.batch_size // run.micro_batch,
+        max_length=None,  # TRL's 1,024 would cut image tokens off
+        completion_only_loss=True,
+    )
+    rows = load_rows(run.dataset, run.split)
+    vocabulary = vocabulary_of(run.dataset, run.vocabulary)
+    record_run(run, run.out)
+    if is_finished(run, console):
+        return
+    family, processor, model = load_model(run)
+    prompting = Prompting(recipe.think, recipe.predefined_categories)
+    maker = ExampleMaker(family, pixel_limits(processor, recipe.max_pixels), prompting, vocabulary)
+    trainer = SceneGraphSFTTrainer(
+        model=model,
+        args=arguments,
+        processing_class=processor,
+        data_collator=AnswerCollator(processor=processor, completion_only_loss=True),
+        train_dataset=lazy_examples(rows, maker.sft_example),
+        optimizer_cls_and_kwargs=optimizer_class_and_options(recipe),
+    )
+    train(trainer, run, console)

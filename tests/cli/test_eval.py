@@ -1,0 +1,114 @@
+"""`r1sgg eval`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from r1sgg_cli.cli.eval import evaluate
+from r1sgg_cli.data.predictions import ImagePrediction, Predictions, save_predictions
+from r1sgg_cli.errors import AnswersError, OutputError
+from r1sgg_cli.scene_graph.graph import graph_from_rows
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+
+ROWS = [{"id": "man.1", "bbox": [0, 0, 20, 10]}, {"id": "horse.2", "bbox": [50, 0, 90, 90]}]
+RELATIONSHIPS = [{"subject": "man.1", "predicate": "riding", "object": "horse.2"}]
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> Path:
+    """Four images, one answered perfectly, three failed."""
+    graph = graph_from_rows(ROWS, RELATIONSHIPS, (100, 100))
+    images = [ImagePrediction("a", (100, 100), graph, graph, None, {}, "")]
+    images += [ImagePrediction(image_id, (100, 100), graph, None, "missing", {}, "") for image_id in "bcd"]
+    provenance = {"model": "runs/[b]sft", "dataset": "data/shapes", "split": "test"}
+    vocabulary = Vocabulary(("man", "horse"), ("riding", "near"))
+    save_predictions(Predictions(provenance, vocabulary, tuple(images)), tmp_path / "preds.json")
+    return tmp_path / "preds.json"
+
+
+def _eval(*arguments: str | Path, columns: int = 200) -> Result:
+    app = typer.Typer()
+    app.command()(evaluate)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": str(columns)})
+
+
+def test_the_table_says_every_number_and_how_it_is_counted(predictions: Path) -> None:
+    rows = [[cell.strip() for cell in line.split("│")[1:4]] for line in _eval(predictions).stdout.splitlines()]
+    table = {name: (value, counted) for name, value, counted in (row for row in rows if len(row) == 3)}
+    assert table["failure rate"] == ("0.7500", "images without a readable graph / all images")
+    assert table["triplet recall"][0] == "0.2500"
+    assert table["@ 50"] == ("0.1250", "first 50 of each answer")  # of the last metric with a K
+    assert table["mean recall vocabulary"][0] == "0.1250"
+    assert "mean over 4 images with a relationship" in table["triplet recall"][1]
+    assert all(counted for _, counted in table.values())
+
+
+def test_provenance_stands_on_top_as_it_is_written(predictions: Path) -> None:
+    assert _eval(predictions).stdout.splitlines()[0] == "runs/[b]sft on data/shapes (test)"
+
+
+def test_the_numbers_are_written_beside_the_predictions(predictions: Path) -> None:
+    result = _eval(predictions)
+    path = predictions.with_name("preds.metrics.json")
+    content = json.loads(path.read_text())
+    values = {(metric["name"], metric["k"]): metric["value"] for metric in content["metrics"]}
+    assert values["triplet_recall", None] == 0.25
+    assert content["image_ids"] == ["a", "b", "c", "d"]
+    assert content["triplet_recall_per_image"] == [1, 0, 0, 0]
+    assert content["recall_per_predicate"] == {"riding": 0.25, "near": None}
+    assert content["provenance"]["dataset"] == "data/shapes"
+    assert "preds.metrics.json" in result.stdout
+
+
+def test_the_numbers_go_where_the_user_says(predictions: Path, tmp_path: Path) -> None:
+    assert _eval(predictions, "--out", tmp_path / "sub" / "numbers.json").exit_code == 0
+    assert (tmp_path / "sub" / "numbers.json").exists()
+    assert not predictions.with_name("preds.metrics.json").exists()
+
+
+def test_a_narrow_terminal_cuts_nothing(predictions: Path) -> None:
+    assert "…" not in _eval(predictions, columns=72).stdout
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    result = _eval(tmp_path / "nothing.json")
+    assert isinstance(result.exception, AnswersError)
+    assert "nothing.json" in str(result.exception)
+
+
+def test_another_json_file_is_no_predictions_file(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text("{}")
+    result = _eval(tmp_path / "other.json")
+    assert isinstance(result.exception, AnswersError)
+    assert "is not a predictions file" in str(result.exception)
+
+
+def test_an_unwritable_place_is_named_before_numbers_are_printed(predictions: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = _eval(predictions, "--out", tmp_path / "file" / "numbers.json")
+    assert isinstance(result.exception, OutputError)
+    assert "file/numbers.json" in str(result.exception)
+
+
+def test_evaluation_prints_nothing_but_its_result_and_loads_no_torch(predictions: Path) -> None:
+    script = (
+        "import sys, typer\nfrom r1sgg_cli.cli.eval import evaluate\n"
+        "app = typer.Typer()\napp.command()(evaluate)\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(predictions)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "DONE" not in done.stdout
+
+
+def test_help_shows_an_example() -> None:
+    assert "Example: r1sgg eval preds.json" in _eval("--help").stdout

@@ -1,0 +1,121 @@
+"""From files and `--set` to one validated run."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from r1sgg_cli.config.recipes import (
+    load_recipe,
+    merge,
+    parse_overrides,
+    record_run,
+    resolve_run,
+    shipped_recipes,
+    validated,
+)
+from r1sgg_cli.config.schema import GRPORecipe, GRPORun, SFTRecipe, SFTRun
+from r1sgg_cli.errors import ConfigError, OutputError
+
+
+def sft_run(out: Path, *overrides: str, **options: Any) -> SFTRun:
+    return resolve_run(SFTRun, None, overrides, model="m", dataset="d", out=out, precision="float32", **options)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_is_valid(name: str) -> None:
+    kind = GRPORecipe if "grpo" in name else SFTRecipe
+    assert validated(kind, load_recipe(name)).max_steps
+
+
+def test_defaults_are_the_published_settings() -> None:
+    sft, grpo = SFTRecipe(), GRPORecipe()
+    assert (sft.batch_size, sft.learning_rate, sft.num_epochs, sft.warmup, sft.max_grad_norm) == (
+        128,
+        1e-5,
+        3,
+        0.05,
+        0.3,
+    )
+    assert (grpo.prompts_per_step, grpo.num_generations, grpo.learning_rate, grpo.num_epochs) == (32, 8, 6e-7, 1)
+    assert (grpo.temperature, grpo.beta, grpo.max_new_tokens, grpo.max_pixels) == (1.0, 0.0, 1024, 512 * 28 * 28)
+
+
+def test_sampling_is_not_truncated_by_default() -> None:
+    assert (GRPORecipe().top_p, GRPORecipe().top_k) == (1.0, 0)
+
+
+def test_mappings_merge_and_all_else_is_replaced() -> None:
+    base = {"a": {"x": 1, "y": [1, 2]}, "b": 1}
+    assert merge(base, {"a": {"y": [3]}, "b": {"z": 0}}) == {"a": {"x": 1, "y": [3]}, "b": {"z": 0}}
+
+
+def test_a_recipe_stands_on_the_one_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("learning_rate: 1e-6\ntrainer: {a: 1, b: 2}\n", encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text("extends: base.yaml\ntrainer: {b: 3}\n", encoding="utf-8")
+    assert load_recipe(str(tmp_path / "mine.yaml")) == {"learning_rate": 1e-6, "trainer": {"a": 1, "b": 3}}
+
+
+def test_a_recipe_that_extends_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n", encoding="utf-8")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="extends itself"):
+        load_recipe(str(tmp_path / "a.yaml"))
+
+
+def test_rewards_are_those_that_were_named_last(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("rewards: {format_reward: 1, edge_reward: 1}\n", encoding="utf-8")
+    overrides = ["rewards.node_acc_reward=1", "rewards.node_box_reward=2"]
+    given: dict[str, Any] = {"model": "m", "dataset": "d", "out": tmp_path, "precision": "float32"}
+    run = resolve_run(GRPORun, str(tmp_path / "mine.yaml"), overrides, **given)
+    assert run.recipe.rewards == {"node_acc_reward": 1, "node_box_reward": 2}
+    assert resolve_run(GRPORun, None, (), **given).recipe.rewards == {"format_reward": 1, "edge_hard_reward": 1}
+
+
+def test_overrides_are_yaml_and_nest() -> None:
+    assert parse_overrides(["learning_rate=3e-7", "trainer.loss_type=grpo", "rewards.edge_reward=1"]) == {
+        "learning_rate": 3e-7,
+        "trainer": {"loss_type": "grpo"},
+        "rewards": {"edge_reward": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["lerning_rate=1"], "no option `lerning_rate`; did you mean `learning_rate`"),
+        (["learning_rate=-1"], "learning_rate: .*greater than 0.*-1"),
+        (["learning_rate"], "is not of the form key=value"),
+        (["batch_size=6"], "`micro_batch` 4 does not divide the batch of 6"),
+    ],
+    ids=["misspelt", "out of range", "no value", "indivisible"],
+)
+def test_a_wrong_override_is_one_line_that_says_what_to_do(overrides: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        sft_run(tmp_path, *overrides)
+
+
+def test_an_unknown_recipe_names_the_closest() -> None:
+    with pytest.raises(ConfigError, match="did you mean `demo-sft`"):
+        load_recipe("demo-stf")
+
+
+def test_a_run_without_rewards_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="names no reward"):
+        validated(GRPORecipe, {"rewards": {}})
+    assert GRPORun.model_fields["recipe"]
+
+
+def test_a_run_is_recorded_once_and_the_same_run_goes_on(tmp_path: Path) -> None:
+    run = sft_run(tmp_path / "run")
+    record_run(run, tmp_path / "run")
+    record_run(run, tmp_path / "run")
+    other = sft_run(tmp_path / "run", "learning_rate=1e-4")
+    with pytest.raises(ConfigError, match=r"holds another run \(recipe.learning_rate: 1e-05 there, 0.0001 here\)"):
+        record_run(other, tmp_path / "run")
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(OutputError, match="choose another --out"):
+        record_run(sft_run(tmp_path / "file" / "run"), tmp_path / "file" / "run")

@@ -1,0 +1,62 @@
+"""YAML as people expect it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r1sgg_cli.config.yaml import dump_yaml, load_yaml, parse_yaml
+from r1sgg_cli.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3e-7", 3e-7),
+        ("1E3", 1000.0),
+        (".5", 0.5),
+        ("-2", -2),
+        ("010", 10),
+        ("24:00:00", "24:00:00"),
+        ("no", "no"),
+        ("on", "on"),
+        ("true", True),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("1_000", "1_000"),
+        (".inf", float("inf")),
+        ("[1, 2e0]", [1, 2.0]),
+    ],
+)
+def test_plain_scalars_are_those_of_yaml_1_2(text: str, value: Any) -> None:
+    assert parse_yaml(text, "here") == value
+
+
+def test_a_syntax_error_is_one_line_with_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("a: 1\nb: [1,\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"recipe\.yaml` is not valid YAML, line 3"):
+        load_yaml(path)
+
+
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "list.yaml"
+    path.write_text("- 1\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="must hold `key: value` lines, not a list"):
+        load_yaml(path)
+
+
+def test_nothing_in_a_file_is_executed() -> None:
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        parse_yaml("!!python/object/apply:os.system ['true']", "here")
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"))
+
+
+@given(st.dictionaries(st.text("abcdefgh_", min_size=1), SCALARS | st.lists(SCALARS)))
+def test_what_is_written_is_read_back(value: dict[str, Any]) -> None:
+    assert parse_yaml(dump_yaml(value), "here") == value

@@ -1,0 +1,201 @@
+"""Rows: published sets load unchanged, faults are named with the image or column, writing is all or nothing."""
+
+import json
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset, DatasetDict
+from PIL import Image as PILImage
+
+from r1sgg_cli.data.rows import (
+    FEATURES,
+    Row,
+    ground_truth_graph,
+    is_prepared,
+    load_rows,
+    parse_ground_truth,
+    save_rows,
+)
+from r1sgg_cli.data.synthetic import VOCABULARY, SyntheticOptions, generate_rows
+from r1sgg_cli.errors import DataError, OutputError
+from r1sgg_cli.scene_graph.graph import Triplet
+from r1sgg_cli.scene_graph.vocabulary import load_vocabulary
+
+OBJECTS = [{"id": "Traffic-light.1", "bbox": [0, 0, 10, 10.5]}, {"id": "man.2", "bbox": [5, 5, 20, 30]}]
+RELATIONSHIPS = [{"subject": "man.2", "predicate": "looking_at", "object": "Traffic-light.1"}]
+
+
+PUBLISHED_COLUMNS = {
+    "image_id": ["7", "8"],
+    "image": [PILImage.new("RGB", (40, 30)), PILImage.new("RGB", (50, 60))],
+    "objects": [json.dumps(OBJECTS)] * 2,
+    "relationships": [json.dumps(RELATIONSHIPS)] * 2,
+}
+
+
+def saved(folder: Path, **changes: Any) -> str:
+    """A data set of two rows with the published columns, some of them changed or (None) left out."""
+    columns = {**PUBLISHED_COLUMNS, **changes}
+    rows = Dataset.from_dict({name: values for name, values in columns.items() if values is not None})
+    DatasetDict({"train": rows}).save_to_disk(folder)
+    return str(folder)
+
+
+def synthetic_rows(number: int = 2) -> Iterator[Row]:
+    return generate_rows(SyntheticOptions(number), "train")
+
+
+def test_published_columns_load_with_a_graph_in_pixels(tmp_path: Path) -> None:
+    rows = load_rows(saved(tmp_path / "data"))
+    graph = ground_truth_graph(rows[0])
+    assert rows.column_names == list(FEATURES)
+    assert rows[0]["prompt_open"] == rows[0]["prompt_close"] == ""
+    assert graph.space_wh == (40.0, 30.0)
+    assert graph.names == ("traffic light", "man")
+    assert graph.triplets == (Triplet(1, "looking at", 0),)
+
+
+def test_lists_are_as_good_as_json_strings(tmp_path: Path) -> None:
+    rows = load_rows(saved(tmp_path / "data", objects=[OBJECTS] * 2, relationships=[RELATIONSHIPS, []]))
+    assert json.loads(rows[0]["objects"]) == OBJECTS
+    assert ground_truth_graph(rows[1]).triplets == ()
+
+
+def test_extra_columns_are_left_out_and_own_prompts_kept(tmp_path: Path) -> None:
+    rows = load_rows(saved(tmp_path / "data", think=["a", "b"], prompt_open=["Go.", ""]))
+    assert "think" not in rows.column_names
+    assert rows[0]["prompt_open"] == "Go."
+
+
+def test_integer_image_ids_become_strings(tmp_path: Path) -> None:
+    assert load_rows(saved(tmp_path / "data", image_id=[7, 8]))[0]["image_id"] == "7"
+
+
+def test_a_single_split_of_save_to_disk_and_a_folder_of_parquet_load_too(tmp_path: Path) -> None:
+    rows = load_rows(saved(tmp_path / "dict"))
+    rows.save_to_disk(tmp_path / "single")
+    (tmp_path / "parquet").mkdir()
+    rows.to_parquet(tmp_path / "parquet" / "train.parquet")
+    assert load_rows(str(tmp_path / "single"))[1]["image_id"] == "8"
+    assert load_rows(str(tmp_path / "parquet"))[1]["image"].size == (50, 60)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param(
+            {"objects": None}, r"no column `objects` \(a JSON string.*it has `image_id`", id="objects missing"
+        ),
+        pytest.param({"image": None}, "no column `image`", id="image missing"),
+        pytest.param({"image": ["a.jpg", "b.jpg"]}, "column `image` is .*string.*expected an image", id="image a path"),
+        pytest.param({"objects": [1, 2]}, "column `objects` is .*int64.*expected a JSON string", id="objects a number"),
+    ],
+)
+def test_a_wrong_column_is_named_with_what_is_expected(tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(DataError, match=expected):
+        load_rows(saved(tmp_path / "data", **changes))
+
+
+def test_a_missing_split_says_which_exist(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no split `val`; it has `train`"):
+        load_rows(saved(tmp_path / "data"), "val")
+
+
+def test_one_of_several_splits_must_be_chosen(tmp_path: Path) -> None:
+    save_rows({"train": synthetic_rows(), "test": synthetic_rows()}, tmp_path / "data", VOCABULARY, {})
+    with pytest.raises(DataError, match=r"several splits: `train`, `test`.*--split"):
+        load_rows(str(tmp_path / "data"))
+
+
+def test_a_file_and_an_empty_folder_are_no_data_set(tmp_path: Path) -> None:
+    (tmp_path / "psg.json").touch()
+    with pytest.raises(DataError, match=r"is a file.*r1sgg prepare"):
+        load_rows(str(tmp_path / "psg.json"))
+    with pytest.raises(DataError, match="holds no data set"):
+        load_rows(str(tmp_path))
+
+
+def test_a_half_copied_data_set_is_one_line(tmp_path: Path) -> None:
+    saved(tmp_path / "data")
+    next((tmp_path / "data" / "train").glob("*.arrow")).unlink()
+    with pytest.raises(DataError, match="is no data set that can be read"):
+        load_rows(str(tmp_path / "data"))
+
+
+def test_a_name_that_is_nowhere_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is no data set that can be read") as caught:
+        load_rows(str(tmp_path / "no" / "such" / "set"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("objects", "relationships", "expected"),
+    [
+        pytest.param("[", "[]", "image 7: column `objects` is no JSON", id="broken JSON"),
+        pytest.param("{}", "[]", "image 7: column `objects` is no list", id="not a list"),
+        pytest.param([{"id": "a.1"}], "[]", "image 7: .* is no object", id="no box"),
+        pytest.param([{"id": "a.1", "bbox": [0, 0, 1]}], "[]", "is no object", id="three numbers"),
+        pytest.param('[{"id": "a.1", "bbox": [0, 0, NaN, 1]}]', "[]", "is no object", id="not finite"),
+        pytest.param([OBJECTS[0], OBJECTS[0]], "[]", "image 7 has two objects `Traffic-light.1`", id="repeated id"),
+        pytest.param(OBJECTS, [{"subject": "man.2"}], "is no relationship", id="half a relationship"),
+        pytest.param([OBJECTS[0]], RELATIONSHIPS, "names `man.2`, which is no object", id="dangling end"),
+    ],
+)
+def test_a_faulty_annotation_names_its_image(objects: Any, relationships: Any, expected: str) -> None:
+    texts = [value if isinstance(value, str) else json.dumps(value) for value in (objects, relationships)]
+    with pytest.raises(DataError, match=expected):
+        parse_ground_truth("7", texts[0], texts[1], (40, 30))
+
+
+def test_saved_rows_load_with_their_vocabulary_beside_them(tmp_path: Path) -> None:
+    counts = save_rows({"train": synthetic_rows(3)}, tmp_path / "new" / "data", VOCABULARY, {"source": "here"})
+    rows = load_rows(str(tmp_path / "new" / "data"), "train")
+    assert counts == {"train": 3}
+    assert rows.features == FEATURES
+    assert rows[0]["image"].size == (100, 100)
+    assert load_vocabulary(str(tmp_path / "new" / "data" / "vocabulary.json")) == VOCABULARY
+
+
+def test_a_run_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    def failing() -> Iterator[Row]:
+        yield from synthetic_rows(2)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save_rows({"train": failing()}, tmp_path / "data", VOCABULARY, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write .*file/data.*--out"):
+        save_rows({"train": synthetic_rows()}, tmp_path / "file" / "data", VOCABULARY, {})
+
+
+def test_a_full_disk_is_an_output_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # writing more fails as it does on a full disk
+    try:
+        with pytest.raises(OutputError, match="cannot write"):
+            save_rows({"train": synthetic_rows(50)}, tmp_path / "data", VOCABULARY, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_counts_as_prepared_only_with_the_same_description(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    assert not is_prepared(folder, {"seed": 1})
+    save_rows({"train": synthetic_rows()}, folder, VOCABULARY, {"seed": 1})
+    assert is_prepared(folder, {"seed": 1})
+    with pytest.raises(OutputError, match="other options"):
+        is_prepared(folder, {"seed": 2})
+
+
+def test_a_folder_of_something_else_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(OutputError, match="no data set of ours"):
+        is_prepared(tmp_path, {})

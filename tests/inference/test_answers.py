@@ -1,0 +1,207 @@
+"""The folder of answers: whole lines only, whatever happens to the writer."""
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from r1sgg_cli.errors import AnswersError, OutputError
+from r1sgg_cli.inference.answers import (
+    ANSWERS_FILE,
+    GROUND_TRUTH_FILE,
+    RUN_FILE,
+    AnswersFile,
+    load_answers,
+    load_ground_truth,
+    load_run,
+    save_ground_truth,
+    save_run,
+)
+
+from .conftest import make_answer, make_run, make_truth
+
+THREE = [make_answer("a", 'the "first"\nanswer'), make_answer("b", "zweite – Antwort \ud800"), make_answer("c", "")]
+
+
+@contextmanager
+def _files_no_larger_than(num_bytes: int) -> Iterator[None]:
+    """As on a full disk: a write goes in part way, then fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_answers_come_back_as_they_were(tmp_path: Path) -> None:
+    with AnswersFile(tmp_path) as file:
+        file.append(THREE[:2])
+        file.append(THREE[2:])
+    loaded = load_answers(tmp_path)
+    assert list(loaded.answers.values()) == THREE
+    assert loaded.broken == ()
+
+
+def test_a_folder_without_answers_has_none(tmp_path: Path) -> None:
+    assert load_answers(tmp_path).answers == {}
+
+
+def test_the_first_answer_of_an_image_counts(tmp_path: Path) -> None:
+    with AnswersFile(tmp_path) as file:
+        file.append([make_answer("a", "first"), make_answer("a", "second"), make_answer("a", "third")])
+    loaded = load_answers(tmp_path)
+    assert loaded.answers["a"].text == "first"
+    assert loaded.num_duplicates == 2
+
+
+def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / ANSWERS_FILE
+    with AnswersFile(tmp_path) as file:
+        file.append(THREE)
+    content = path.read_bytes()
+    ends = [i for i, byte in enumerate(content) if byte == ord("\n")]
+    for length in range(len(content) + 1):
+        path.write_bytes(content[:length])
+        whole = THREE[: sum(length >= end for end in ends)]  # a line is whole with or without its newline
+        assert list(load_answers(tmp_path).answers.values()) == whole
+        with AnswersFile(tmp_path) as file:
+            file.append([make_answer("new")])
+        loaded = load_answers(tmp_path)
+        assert list(loaded.answers) == [*(answer.image_id for answer in whole), "new"]
+        assert loaded.broken == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        pytest.param(b"{oops", "JSONDecodeError", id="no JSON"),
+        pytest.param(b"\xff\xfe\xfa", "Error", id="no UTF-8"),
+        pytest.param(b"[1, 2]", "TypeError", id="no object"),
+        pytest.param(b'{"image_id": "x"}', "box_space_wh", id="a field is missing"),
+        pytest.param(json.dumps({"box_space_wh": [0, 9]}).encode(), "two positive numbers", id="an empty space"),
+        pytest.param(b'{"box_space_wh": [NaN, 9]}', "two positive numbers", id="a space that is no number"),
+        pytest.param(json.dumps({"box_space_wh": [1, 2, 3]}).encode(), "ValueError", id="three sides"),
+        pytest.param(b'{"box_space_wh": [9, 9], "text": null}', "text is not a string", id="no text"),
+        pytest.param(
+            b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "abort"}', "'abort'", id="unknown finish reason"
+        ),
+    ],
+)
+def test_a_broken_line_is_named_by_number_and_the_rest_is_kept(tmp_path: Path, line: bytes, reason: str) -> None:
+    with AnswersFile(tmp_path) as file:
+        file.append(THREE)
+    path = tmp_path / ANSWERS_FILE
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([lines[0], line, *lines[1:], b""]))
+    loaded = load_answers(tmp_path)
+    assert list(loaded.answers.values()) == THREE
+    assert [broken.line_number for broken in loaded.broken] == [2]
+    assert reason in loaded.broken[0].reason
+
+
+def test_a_batch_that_does_not_fit_on_the_disk_leaves_no_trace(tmp_path: Path) -> None:
+    with AnswersFile(tmp_path) as file:
+        file.append(THREE[:1])
+        before = (tmp_path / ANSWERS_FILE).read_bytes()
+        with (
+            _files_no_larger_than(len(before) + 150),
+            pytest.raises(OutputError, match=r"cannot write .*answers\.jsonl.*finished answers are kept"),
+        ):
+            file.append([make_answer("b"), make_answer("c", "x" * 500)])
+        assert (tmp_path / ANSWERS_FILE).read_bytes() == before
+        file.append(THREE[1:])
+    assert list(load_answers(tmp_path).answers.values()) == THREE
+
+
+def test_a_folder_that_is_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(OutputError, match="cannot write"):
+        AnswersFile(tmp_path / "taken")
+
+
+def test_a_killed_writer_leaves_every_answer_that_it_finished(tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom pathlib import Path\n"
+        "from r1sgg_cli.inference.answers import Answer, AnswersFile\n"
+        "with AnswersFile(Path(sys.argv[1])) as file:\n"
+        "    for number in range(10**9):\n"
+        "        file.append([Answer(str(number), (1000, 1000), 'x' * 20_000, 'stop', 1)])\n"
+        "        print(number, flush=True)\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "0\n"
+    time.sleep(0.05)
+    writer.send_signal(signal.SIGKILL)
+    finished = 1 + len(writer.stdout.readlines())
+    writer.wait()
+    writer.stdout.close()
+    answers = load_answers(tmp_path).answers
+    assert len(answers) in (finished, finished + 1)
+    assert list(answers) == [str(number) for number in range(len(answers))]
+    assert all(answer.text == "x" * 20_000 for answer in answers.values())
+
+
+def test_ground_truth_comes_back_as_it_was(tmp_path: Path) -> None:
+    truths = [make_truth("b"), make_truth("a")]
+    save_ground_truth(truths, tmp_path)
+    loaded = load_ground_truth(tmp_path)
+    assert [truth.image_id for truth in loaded] == ["b", "a"]
+    assert loaded[0].image_wh == (200, 100)
+    np.testing.assert_array_equal(loaded[0].graph.boxes_xyxy, truths[0].graph.boxes_xyxy)
+    assert loaded[0].graph.triplets == truths[0].graph.triplets
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        pytest.param(lambda lines: [lines[0], "{"], r"line 2 of .*ground_truth\.jsonl", id="no JSON"),
+        pytest.param(lambda lines: [lines[0], lines[0]], "line 2 .* repeats image `a`", id="an image twice"),
+        pytest.param(lambda lines: [lines[0].replace("man.1", "boy.1", 1)], "line 1", id="an end without its object"),
+        pytest.param(lambda lines: [lines[0].replace("20.0", "NaN")], "line 1.*not finite", id="a box with NaN"),
+        pytest.param(
+            lambda lines: [lines[0].replace("0.0, 0.0, 20", "0.0, 20")], "line 1", id="a box of three numbers"
+        ),
+    ],
+)
+def test_broken_ground_truth_is_refused_with_its_line(tmp_path: Path, change: object, match: str) -> None:
+    assert callable(change)
+    save_ground_truth([make_truth("a"), make_truth("b")], tmp_path)
+    path = tmp_path / GROUND_TRUTH_FILE
+    path.write_text("\n".join(change(path.read_text().splitlines())))
+    with pytest.raises(AnswersError, match=match):
+        load_ground_truth(tmp_path)
+
+
+def test_the_run_comes_back_as_it_was(tmp_path: Path) -> None:
+    save_run(make_run(), tmp_path)
+    assert load_run(tmp_path) == make_run()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("{", id="no JSON"),
+        pytest.param("[]", id="no object"),
+        pytest.param('{"model": "m"}', id="no vocabulary"),
+        pytest.param('{"vocabulary": {"objects": 3}}', id="a vocabulary without lists"),
+    ],
+)
+def test_another_json_file_is_no_run(tmp_path: Path, content: str) -> None:
+    (tmp_path / RUN_FILE).write_text(content)
+    with pytest.raises(AnswersError, match=r"run\.json` is not what `r1sgg infer` writes"):
+        load_run(tmp_path)
+
+
+def test_a_folder_that_infer_did_not_fill_says_what_fills_it(tmp_path: Path) -> None:
+    with pytest.raises(AnswersError, match=r"cannot read .*run\.json.*No such file.*`r1sgg infer MODEL "):
+        load_run(tmp_path)

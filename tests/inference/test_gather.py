@@ -1,0 +1,104 @@
+"""Answers → predictions."""
+
+import json
+
+import pytest
+
+from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.inference.answers import ANSWERS_FILE
+from r1sgg_cli.inference.gather import gather_answers
+
+from .conftest import FolderMaker, make_answer
+
+GOOD = json.dumps(
+    {
+        "objects": [{"id": "man.1", "bbox": [0, 0, 100, 100]}, {"id": "horse.2", "bbox": [500, 500, 1000, 1000]}],
+        "relationships": [{"subject": "man.1", "predicate": "sitting_on", "object": "horse.2"}],
+    }
+)
+
+
+def test_boxes_come_back_in_pixels_of_the_original_image(make_folder: FolderMaker) -> None:
+    image = gather_answers(make_folder(["a"], [make_answer("a", GOOD)])).images[0]
+    assert image.prediction is not None
+    assert image.prediction.boxes_xyxy.tolist() == [[0, 0, 20, 10], [100, 50, 200, 100]]
+    assert image.prediction.space_wh == image.image_wh == (200, 100)
+
+
+def test_each_answer_is_read_in_its_own_space(make_folder: FolderMaker) -> None:
+    answer = make_answer("a", GOOD, box_space_wh=(2000, 4000))
+    image = gather_answers(make_folder(["a"], [answer])).images[0]
+    assert image.prediction is not None
+    assert image.prediction.boxes_xyxy.tolist() == [[0, 0, 10, 2.5], [50, 12.5, 100, 25]]
+
+
+def test_predicates_are_in_normal_form_like_the_truth(make_folder: FolderMaker) -> None:
+    image = gather_answers(make_folder(["a"], [make_answer("a", GOOD)])).images[0]
+    assert image.prediction is not None
+    assert image.prediction.triplets == image.ground_truth.triplets
+
+
+@pytest.mark.parametrize(
+    ("text", "failure"),
+    [
+        pytest.param("I see a man.", "no_json", id="prose"),
+        pytest.param('{"objects": [{"id": "ma', "truncated", id="cut off early"),
+        pytest.param('{"things": []}', "not_a_graph", id="other JSON"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_keeps_its_kind_of_failure(
+    make_folder: FolderMaker, text: str, failure: str
+) -> None:
+    image = gather_answers(make_folder(["a"], [make_answer("a", text)])).images[0]
+    assert (image.prediction, image.failure, image.answer) == (None, failure, text)
+
+
+def test_images_are_in_order_of_id(make_folder: FolderMaker) -> None:
+    folder = make_folder(["b", "a", "c"], [make_answer(i, GOOD) for i in "cab"])
+    assert [image.image_id for image in gather_answers(folder).images] == ["a", "b", "c"]
+
+
+def test_images_without_an_answer_are_refused_by_name(make_folder: FolderMaker) -> None:
+    folder = make_folder(list("abcdefgh"), [make_answer("b", GOOD)])
+    with pytest.raises(
+        AnswersError,
+        match=r"^7 of 8 images have no answer: `a`, `c`, `d`, `e`, `f`, …; run .*`r1sgg infer` .*`--allow-missing`",
+    ):
+        gather_answers(folder)
+
+
+def test_images_without_an_answer_are_failures_when_allowed(make_folder: FolderMaker) -> None:
+    images = gather_answers(make_folder(["a", "b"], [make_answer("b", GOOD)]), allow_missing=True).images
+    assert [image.failure for image in images] == ["missing", None]
+
+
+def test_names_outside_the_vocabulary_are_kept_and_counted(make_folder: FolderMaker) -> None:
+    text = GOOD.replace("man.1", "gentle_man.1").replace("sitting_on", "mounting")
+    image = gather_answers(make_folder(["a"], [make_answer("a", text)])).images[0]
+    assert image.prediction is not None
+    assert image.prediction.names == ("gentle man", "horse")
+    assert image.defects == {"out_of_vocabulary_object": 1, "out_of_vocabulary_predicate": 1}
+
+
+def test_names_are_compared_with_the_vocabulary_in_normal_form(make_folder: FolderMaker) -> None:
+    assert gather_answers(make_folder(["a"], [make_answer("a", GOOD)])).images[0].defects == {}
+
+
+def test_an_open_run_counts_no_names(make_folder: FolderMaker) -> None:
+    text = GOOD.replace("man.1", "gentleman.1")
+    predictions = gather_answers(make_folder(["a"], [make_answer("a", text)], vocabulary=False))
+    assert predictions.images[0].defects == {}
+    assert predictions.vocabulary.predicates == ()
+
+
+def test_provenance_is_the_run_and_what_was_passed_over(make_folder: FolderMaker) -> None:
+    answers = [make_answer("a", GOOD), make_answer("a", "again"), make_answer("elsewhere", GOOD)]
+    folder = make_folder(["a"], answers)
+    with (folder / ANSWERS_FILE).open("a") as file:
+        file.write("{oops\n")
+    provenance = gather_answers(folder).provenance
+    assert provenance["model"] == "runs/sft"
+    assert provenance["command"] == "r1sgg infer runs/sft answers"
+    assert [number for number, _ in provenance["gather"]["broken_lines"]] == [4]
+    assert provenance["gather"]["repeated_answers"] == 1
+    assert provenance["gather"]["answers_of_other_images"] == 1

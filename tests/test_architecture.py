@@ -1,0 +1,70 @@
+"""Who may import whom, and what may not be imported before a command runs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "r1sgg_cli"
+BASE = {"errors", "files"}
+DOMAIN = BASE | {"scene_graph", "config"}
+MAY_IMPORT = {
+    "errors": set(),
+    "files": {"errors"},
+    "scene_graph": BASE,
+    "config": BASE,
+    "metrics": DOMAIN,
+    "rewards": DOMAIN,
+    "models": DOMAIN,
+    "data": DOMAIN,
+    "training": DOMAIN | {"metrics", "rewards", "models", "data"},
+    "inference": DOMAIN | {"metrics", "rewards", "models", "data"},
+    "report": DOMAIN | {"metrics", "rewards", "models", "data"},
+}
+HEAVY = ("torch", "transformers", "trl", "vllm", "datasets", "numpy", "scipy", "pydantic", "PIL", "yaml", "jinja2")
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "cli" not in path.relative_to(PACKAGE).parts[:1])
+
+
+def imported_parts(path: Path) -> set[str]:
+    """The parts of `r1sgg_cli` that a file imports, wherever the import stands."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names += [
+                f"{node.module}.{alias.name}" if node.module == "r1sgg_cli" else str(node.module)
+                for alias in node.names
+            ]
+    return {name.split(".")[1] for name in names if name.startswith("r1sgg_cli.")} - {"__version__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_package_imports_only_what_stands_below_it(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own in ("__init__", "__main__"):
+        pytest.skip("the package itself and the entry point stand outside the layers")
+    assert imported_parts(path) <= MAY_IMPORT[own] | {own}
+
+
+def test_every_package_is_named_in_the_rules() -> None:
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli"}
+    assert packages == {name for name in MAY_IMPORT if name not in BASE}
+
+
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["sft", "--help"], ["infer", "--help"], ["nonsense"], ["sft"]], ids=" ".join
+)
+def test_help_and_usage_errors_import_nothing_heavy(argv: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from r1sgg_cli.__main__ import main\n"
+        "try:\n    main()\n"
+        "except SystemExit: pass\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

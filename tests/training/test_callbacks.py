@@ -1,0 +1,32 @@
+"""`metrics.jsonl`: one line per logged step, also after a kill and a resume."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerControl, TrainerState, TrainingArguments
+
+from r1sgg_cli.training.callbacks import MetricsLog, load_metric_rows
+
+
+def call(log: MetricsLog, event: str, step: int, folder: Path, **given: Any) -> None:
+    state = TrainerState(global_step=step, is_world_process_zero=True)
+    arguments = TrainingArguments(output_dir=str(folder), use_cpu=True)
+    getattr(log, event)(arguments, state, TrainerControl(), **given)
+
+
+def test_each_log_is_a_line(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    call(log, "on_train_begin", 0, tmp_path)
+    call(log, "on_log", 1, tmp_path, logs={"loss": 2.0})
+    call(log, "on_log", 2, tmp_path, logs={"loss": 1.0})
+    assert load_metric_rows(log.path) == [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
+
+
+def test_a_resumed_run_drops_the_steps_that_it_repeats_and_half_a_line(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    rows = [{"step": step, "loss": 1.0 / step} for step in range(1, 6)]
+    log.path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 6, "lo', encoding="utf-8")
+    call(log, "on_train_begin", 3, tmp_path)
+    call(log, "on_log", 4, tmp_path, logs={"loss": 9.0})
+    assert load_metric_rows(log.path) == [*rows[:3], {"step": 4, "loss": 9.0}]

@@ -1,0 +1,74 @@
+"""GRPO: what the policy may sample, and that every family trains on graph rewards."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from r1sgg_cli.config.recipes import resolve_run
+from r1sgg_cli.config.schema import GRPORun
+from r1sgg_cli.models.families import ModelType, unsampled_token_ids
+from r1sgg_cli.rewards import REWARDS
+from r1sgg_cli.training.callbacks import load_metric_rows
+from r1sgg_cli.training.grpo import train_grpo
+
+pytestmark = pytest.mark.slow
+
+
+def grpo_run(model: Path, dataset: Path, out: Path, *overrides: str) -> GRPORun:
+    small = ("max_steps=2", "prompts_per_step=2", "num_generations=2", "max_new_tokens=12")
+    return resolve_run(
+        GRPORun,
+        "demo-grpo",
+        (*small, *overrides),
+        model=str(model),
+        dataset=str(dataset),
+        split="train",
+        out=out,
+        precision="float32",
+    )
+
+
+@pytest.mark.parametrize("model_type", get_args(ModelType))
+def test_every_family_trains_on_graph_rewards(
+    model_type: ModelType, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
+) -> None:
+    train_grpo(grpo_run(tiny_checkpoint(model_type), synthetic_dataset, tmp_path))
+    rows = load_metric_rows(tmp_path / "metrics.jsonl")
+    assert {"reward", "rewards/format_reward/mean", "rewards/edge_hard_reward/mean"} <= set(rows[0])
+    AutoModelForImageTextToText.from_pretrained(tmp_path)
+
+
+def test_a_policy_that_wants_to_write_image_tokens_never_does(
+    tiny_checkpoint: Callable[[str], Path],
+    synthetic_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One such token breaks the next forward pass, hours into a run."""
+    folder = tiny_checkpoint("qwen2_vl")
+    eager = tmp_path / "eager"
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    forbidden = unsampled_token_ids(str(folder))
+    with torch.no_grad():
+        # The hidden state before the (tied) head keeps one number, whose sign varies; half of these tokens want it
+        # positive, half negative, so that one of them is the likeliest by far wherever the model stands.
+        model.model.language_model.norm.weight[1:] = 0.0
+        embeddings = model.get_input_embeddings().weight
+        for token, sign in zip(forbidden, (50.0, -50.0, 50.0, -50.0), strict=True):
+            embeddings[token, 0] = sign
+    model.save_pretrained(eager)
+    AutoProcessor.from_pretrained(folder).save_pretrained(eager)
+    written: list[int] = []
+
+    def watching_reward(completions: Any, completion_ids: list[list[int]], **columns: Any) -> list[float | None]:
+        written.extend(token for ids in completion_ids for token in ids)
+        return [float(len(ids)) for ids in completion_ids]
+
+    monkeypatch.setitem(REWARDS, "format_reward", watching_reward)
+    train_grpo(grpo_run(eager, synthetic_dataset, tmp_path / "run"))
+    assert len(written) > 10
+    assert not set(written) & set(forbidden)

@@ -1,0 +1,85 @@
+"""A killed run goes on from its last complete checkpoint with the losses of one that was never stopped.
+
+transformers 5.17 alone fails this: it goes on from the base weights and says so in one warning among many.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from r1sgg_cli.cli.app import app
+from r1sgg_cli.training.callbacks import load_metric_rows
+
+pytestmark = pytest.mark.slow
+
+SMALL = {
+    "sft": ["--recipe", "demo-sft", "--micro-batch", "4", "--set", "batch_size=8", "--set", "warmup=2"],
+    "grpo": [
+        *["--recipe", "demo-grpo", "--micro-batch", "4", "--set", "prompts_per_step=2", "--set", "num_generations=4"],
+        *["--set", "max_new_tokens=16", "--set", "rewards={node_acc_reward: 1, format_reward: 1}"],
+    ],
+}
+STEPS = ["--set", "max_steps=8", "--set", "checkpoint_every=3", "--set", "trainer.logging_steps=1"]
+
+
+def command(stage: str, model: Path, dataset: Path, out: Path) -> list[str]:
+    return [stage, "--model", str(model), "--dataset", str(dataset), "--out", str(out), *SMALL[stage], *STEPS]
+
+
+def run_until_killed(argv: list[str], out: Path, step: int) -> None:
+    """Start the command as a process of its own and kill -9 it once `step` is logged."""
+    process = subprocess.Popen([sys.executable, "-m", "r1sgg_cli", *argv], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    log = out / "metrics.jsonl"
+    while not (log.exists() and any(row["step"] >= step for row in load_metric_rows(log))):
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline, "did not reach the step"
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def logged(out: Path, keys: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [{key: row[key] for key in keys} for row in load_metric_rows(out / "metrics.jsonl") if "loss" in row]
+
+
+@pytest.mark.parametrize("stage", ["sft", "grpo"])
+def test_a_killed_run_continues_as_if_it_had_not_been(
+    stage: str, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
+) -> None:
+    model = tiny_checkpoint("qwen2_vl")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    app(command(stage, model, synthetic_dataset, whole), standalone_mode=False)
+    run_until_killed(command(stage, model, synthetic_dataset, killed), killed, step=4)
+    newest = max(int(path.name.split("-")[1]) for path in killed.glob("checkpoint-*"))
+    half_written = killed / f"checkpoint-{newest + 1}"
+    shutil.copytree(killed / f"checkpoint-{newest}", half_written)
+    (half_written / "trainer_state.json").unlink()
+    app(command(stage, model, synthetic_dataset, killed), standalone_mode=False)
+    keys = ("step", "loss", "grad_norm") if stage == "sft" else ("step", "loss", "grad_norm", "reward")
+    rows, expected = logged(killed, keys), logged(whole, keys)
+    assert [row["step"] for row in rows] == list(range(1, 9))
+    for row, other in zip(rows, expected, strict=True):
+        assert row == pytest.approx(other, abs=1e-6)
+    assert any(row["grad_norm"] > 0 for row in rows[-3:])
+
+
+def test_a_finished_run_is_not_trained_again(
+    tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = command("sft", tiny_checkpoint("qwen2_vl"), synthetic_dataset, tmp_path / "run")
+    argv += ["--set", "max_steps=1"]
+    app(argv, standalone_mode=False)
+    weights = (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns
+    capsys.readouterr()
+    app(argv, standalone_mode=False)
+    assert "already trained" in capsys.readouterr().err
+    assert (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns == weights

@@ -1,0 +1,73 @@
+"""The trainer's options: the recipe's, then TRL's own names, each checked before anything is loaded."""
+
+from pathlib import Path
+
+import pytest
+from trl import SFTConfig
+
+from r1sgg_cli.config.recipes import resolve_run
+from r1sgg_cli.config.schema import GRPORun, SFTRun
+from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.training.grpo import grpo_config, reward_functions
+from r1sgg_cli.training.worker import trainer_config
+
+
+def sft_run(out: Path, *overrides: str) -> SFTRun:
+    return resolve_run(SFTRun, None, overrides, model="m", dataset="d", out=out, precision="float32")
+
+
+def grpo_run(out: Path, *overrides: str) -> GRPORun:
+    return resolve_run(GRPORun, None, overrides, model="m", dataset="d", out=out, precision="float32")
+
+
+def test_trl_options_are_reachable_under_their_own_names(tmp_path: Path) -> None:
+    config = trainer_config(SFTConfig, sft_run(tmp_path, "trainer.neftune_noise_alpha=5", "trainer.logging_steps=7"))
+    assert (config.neftune_noise_alpha, config.logging_steps) == (5, 7)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "trainer.gradient_checkpoint=true",
+            "has no option `gradient_checkpoint`; did you mean `gradient_checkpointing`",
+        ),
+        ("trainer.learning_rate=1", "`trainer.learning_rate` is computed from the recipe"),
+    ],
+    ids=["misspelt", "stated by the recipe"],
+)
+def test_a_wrong_trainer_option_is_one_line(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        trainer_config(SFTConfig, sft_run(tmp_path, override))
+
+
+def test_the_update_is_the_papers(tmp_path: Path) -> None:
+    config = grpo_config(grpo_run(tmp_path))
+    assert (config.loss_type, config.scale_rewards, config.beta, config.num_iterations) == ("bnpo", "group", 0.0, 1)
+    assert (config.temperature, config.top_p, config.top_k) == (1.0, 1.0, 0)
+    assert config.generation_batch_size == 32 * 8
+    assert config.steps_per_generation == config.gradient_accumulation_steps == 32 * 8 // 4
+
+
+def test_images_stay_out_of_the_logs(tmp_path: Path) -> None:
+    assert grpo_config(grpo_run(tmp_path)).log_multimodal is False
+
+
+def test_the_micro_batch_changes_no_batch(tmp_path: Path) -> None:
+    runs = [grpo_run(tmp_path).model_copy(update={"micro_batch": size}) for size in (1, 8, 256)]
+    configs = [grpo_config(run) for run in runs]
+    assert {c.per_device_train_batch_size * c.gradient_accumulation_steps for c in configs} == {256}
+
+
+def test_rollouts_that_trl_would_corrupt_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="doubled image tokens"):
+        grpo_config(grpo_run(tmp_path, "trainer.use_vllm=true"))
+
+
+def test_an_unknown_reward_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no reward `edge_rewrad`; there are format_reward, node_acc_reward"):
+        reward_functions(grpo_run(tmp_path, "rewards.edge_rewrad=1").recipe)
+
+
+def test_rewards_keep_their_names_for_the_logs(tmp_path: Path) -> None:
+    assert [f.__name__ for f in reward_functions(grpo_run(tmp_path).recipe)] == ["format_reward", "edge_hard_reward"]
