@@ -1,10 +1,17 @@
-"""Text files that are whole or absent: what a killed run or a full disk leaves behind can always be read."""
+"""Files that are whole or absent, folders that one process writes to at a time, and what a folder's content is."""
 
+import errno
+import fcntl
+import hashlib
 import os
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from r1sgg_cli.errors import OutputError
+
+LOCK_FILE = ".lock"
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def save_text(text: str, path: Path) -> None:
@@ -22,3 +29,48 @@ def save_text(text: str, path: Path) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep every other process that asks for it out of `folder`, which is made if absent. Raises `OutputError`.
+
+    The lock ends with the process, however it ends; its file `.lock` stays. Where the file system has no locks
+    nothing is kept out.
+    """
+    path = folder / LOCK_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise OutputError(f"cannot write `{path}`: {error.strerror}; name another folder") from error
+    try:
+        _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(
+            f"another r1sgg is writing to `{folder}` (it holds `{LOCK_FILE}` there); wait for it or give another folder"
+        ) from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+
+
+def folder_fingerprint(folder: Path, patterns: Iterable[str]) -> str:
+    """16 hex digits over names, sizes and contents of the files in `folder` that match a glob pattern.
+
+    Raises `OSError` where one cannot be read.
+    """
+    whole = hashlib.sha256()
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()  # reads chunk by chunk
+        whole.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0{content}\n".encode())
+    return whole.hexdigest()[:16]

@@ -1,6 +1,7 @@
 """Who may import whom, and what may not be imported before a command runs."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,10 @@ def test_help_and_usage_errors_import_nothing_heavy(argv: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_readmes_file_tree_names_every_module() -> None:
+    tree = (PACKAGE.parent / "README.md").read_text(encoding="utf-8").split("## What is where")[1]
+    modules = {path.name for path in PACKAGE.rglob("*.py")} - {"__init__.py"}
+    named = set(re.findall(r"[\w]+\.py", tree))
+    assert named == modules

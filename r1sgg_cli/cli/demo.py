@@ -34,7 +34,7 @@ class Scale:
     grpo: tuple[str, ...] = ()
 
 
-FULL = Scale(num_images=8000, num_test=500)
+FULL = Scale(num_images=14_400, num_test=500)  # no image is seen twice in fine-tuning
 QUICK = Scale(1200, 64, sft=("--set", "max_steps=100"), grpo=("--set", "max_steps=6", "--set", "checkpoint_every=3"))
 
 
@@ -120,11 +120,12 @@ def _curves(out: Path) -> list[Curve]:
         rows = load_metric_rows(out / run / "metrics.jsonl")
         return Series(name, tuple((row["step"], row[key]) for row in rows if row.get(key) is not None))
 
-    parts = {"format_reward": "format", "node_box_reward": "boxes", "edge_hard_reward": "hard recall"}
-    rewards = [series("grpo", f"rewards/{key}/mean", f"{name}, unweighted") for key, name in parts.items()]
+    logged = load_metric_rows(out / "grpo" / "metrics.jsonl")[0]
+    parts = [key.split("/")[1] for key in logged if key.startswith("rewards/") and key.endswith("/mean")]
+    rewards = [series("grpo", f"rewards/{name}/mean", f"{name} x 1") for name in parts]
     return [
         Curve("SFT", "optimizer step", "loss (nats per token)", (series("sft", "loss", "loss"),)),
-        Curve("GRPO", "optimizer step", "mean reward", (series("grpo", "reward", "sum, weighted"), *rewards)),
+        Curve("GRPO", "optimizer step", "mean reward", (series("grpo", "reward", "weighted sum"), *rewards)),
     ]
 
 

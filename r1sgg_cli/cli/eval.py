@@ -33,14 +33,10 @@ def evaluate(
 
     from r1sgg_cli.data.predictions import load_predictions
     from r1sgg_cli.files import save_text
-    from r1sgg_cli.metrics.evaluation import evaluate as evaluate_graphs
+    from r1sgg_cli.report.stages import evaluate_predictions
 
     loaded = load_predictions(predictions)
-    evaluation = evaluate_graphs(
-        [image.ground_truth for image in loaded.images],
-        [image.prediction for image in loaded.images],
-        loaded.vocabulary.predicates,
-    )
+    evaluation = evaluate_predictions(loaded)
     target = out or predictions.with_suffix(".metrics.json")
     image_ids = [image.image_id for image in loaded.images]
     content = {"provenance": dict(loaded.provenance), **evaluation.to_dict(), "image_ids": image_ids}

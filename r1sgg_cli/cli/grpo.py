@@ -20,10 +20,11 @@ def grpo(
 ) -> None:
     """Train a model with GRPO on rewards that score the scene graph.
 
-    Answers are sampled, parsed and rewarded in groups; The same command continues a run that was stopped.
-    `--set rewards.format_reward=1 --set rewards.edge_reward=1` names all the rewards that count, with their weights.
+    Answers are sampled, parsed and rewarded in groups. `--set rewards.format_reward=1 --set rewards.edge_reward=1`
+    names all the rewards that count, with their weights. The same command continues a run that was stopped, from its
+    last complete checkpoint, with the losses of an uninterrupted run.
 
-    Example: r1sgg grpo --model runs/sft --dataset data/vg150 --out runs/grpo --set learning_rate=6e-7
+    Example: r1sgg grpo --model runs/sft --dataset data/shapes --out runs/grpo --set learning_rate=6e-7
     """
     from r1sgg_cli.config.recipes import resolve_run
     from r1sgg_cli.config.schema import GRPORun

@@ -47,7 +47,7 @@ ReportOption = Annotated[
     list[str] | None,
     typer.Option("--report-to", help="`tensorboard`, `wandb` or `trackio`, beside metrics.jsonl. Repeatable."),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of data order, dropout and sampling.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of data order, dropout and sampling.")]
 
 VG150_TRAIN = "JosephZ/vg150_train_sgg_prompt"
 VG150_VAL = "JosephZ/vg150_val_sgg_prompt"

@@ -23,7 +23,7 @@ def sft(
     The loss is on the answer and its end token only. The same command continues a run that was stopped, from its
     last complete checkpoint, with the losses of an uninterrupted run.
 
-    Example: r1sgg sft --model Qwen/Qwen2-VL-2B-Instruct --dataset data/vg150 --out runs/sft
+    Example: r1sgg sft --model Qwen/Qwen2-VL-2B-Instruct --dataset data/shapes --out runs/sft
     """
     from r1sgg_cli.config.recipes import resolve_run
     from r1sgg_cli.config.schema import SFTRun

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml, parse_yaml
-from r1sgg_cli.errors import ConfigError, OutputError
+from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.files import save_text
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SHIPPED = (_PACKAGE / "presets" / "recipes", _PACKAGE.parent / "presets" / "recipes")  # in a wheel; in a checkout
@@ -110,11 +111,15 @@ def _closest(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
     return f"; did you mean `{close[0]}`?" if close else f"; options are {', '.join(fields)}"
 
 
-def record_run(run: BaseModel, folder: Path) -> None:
-    """Write the resolved run to `folder/run.yaml`, or, where one stands already, insist that it is the same run."""
+def record_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | None]) -> None:
+    """Write the resolved run to `folder/run.yaml`, or, where one has begun, insist that it is the same run.
+
+    `inputs` are fingerprints of what the run reads: a model trained anew in the same folder is another model.
+    """
     path = folder / "run.yaml"
-    values = run.model_dump(mode="json")
-    if path.exists():
+    values = {**run.model_dump(mode="json"), "inputs": dict(inputs)}
+    has_begun = any(folder.glob("checkpoint-*")) or (folder / "config.json").exists()
+    if path.exists() and has_begun:
         differences = _differences(load_yaml(path), values)
         if differences:
             raise ConfigError(
@@ -122,13 +127,7 @@ def record_run(run: BaseModel, folder: Path) -> None:
                 "give a new --out, or the same options to continue"
             )
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".yaml.partial")
-        partial.write_text(dump_yaml(values), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write to `{folder}`: {error.strerror}; choose another --out") from error
+    save_text(dump_yaml(values), path)
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -137,6 +136,6 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "
         a, b = old.get(key), new.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             found += _differences(a, b, f"{prefix}{key}.")
-        elif a != b and key != "report_to":
+        elif a != b and key not in ("report_to", "micro_batch"):  # neither changes what is learned
             found.append(f"{prefix}{key}: {a} there, {b} here")
     return found

@@ -8,11 +8,11 @@ and each departure says why.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class _Recipe(_Strict):
@@ -76,7 +76,7 @@ class GRPORecipe(_Recipe):
     max_new_tokens: PositiveInt = 1024
     max_pixels: PositiveInt = 512 * 28 * 28
     think: bool = True
-    rewards: dict[str, float] = {"format_reward": 1.0, "edge_hard_reward": 1.0}
+    rewards: dict[str, PositiveFloat] = {"format_reward": 1.0, "edge_hard_reward": 1.0}
     """Reward name -> weight on top of the published weight (1, 2, 2, 5, 5, 5) that the reward carries already."""
     similarity: str = "exact"
     """How labels are compared in the soft rewards: `exact`, `spacy`, `spacy:MODEL`, `sentence-transformers:MODEL`."""
@@ -99,12 +99,21 @@ class _RunConfig(_Strict):
     vocabulary: str | None = None
     """`vg150`, `psg` or a file; a data set's own vocabulary when not given."""
     out: Path
-    seed: int = 42
+    seed: NonNegativeInt = 42
     micro_batch: PositiveInt = 4
     """Sequences in one forward pass; changes memory and speed, never what is learned."""
     precision: Literal["bf16", "float32"]
-    report_to: list[str] = []
-    """`tensorboard`, `wandb`, `trackio`; `metrics.jsonl` is always written."""
+    report_to: list[Literal["tensorboard", "wandb", "trackio"]] = []
+    """Besides `metrics.jsonl`, which is always written."""
+
+    def _check_micro_batch(self, num_sequences: int, what: str) -> None:
+        """Gradient accumulation is a whole number."""
+        if num_sequences % self.micro_batch:
+            largest = next(size for size in range(self.micro_batch, 0, -1) if num_sequences % size == 0)
+            raise ValueError(
+                f"`--micro-batch {self.micro_batch}` does not divide the {what} of {num_sequences}; "
+                f"`--micro-batch {largest}` does"
+            )
 
 
 class SFTRun(_RunConfig):
@@ -115,9 +124,8 @@ class SFTRun(_RunConfig):
 
     @model_validator(mode="after")
     def micro_batch_divides_the_batch(self) -> "SFTRun":
-        """Gradient accumulation is a whole number."""
-        if self.recipe.batch_size % self.micro_batch:
-            raise ValueError(f"`micro_batch` {self.micro_batch} does not divide the batch of {self.recipe.batch_size}")
+        """The batch is cut into equal parts."""
+        self._check_micro_batch(self.recipe.batch_size, "batch")
         return self
 
 
@@ -129,10 +137,6 @@ class GRPORun(_RunConfig):
 
     @model_validator(mode="after")
     def micro_batch_divides_the_completions(self) -> "GRPORun":
-        """Gradient accumulation is a whole number."""
-        completions = self.recipe.prompts_per_step * self.recipe.num_generations
-        if completions % self.micro_batch:
-            raise ValueError(
-                f"`micro_batch` {self.micro_batch} does not divide the {completions} completions of a step"
-            )
+        """A step's completions, prompts times generations, are cut into equal parts."""
+        self._check_micro_batch(self.recipe.prompts_per_step * self.recipe.num_generations, "completions")
         return self

@@ -23,8 +23,13 @@ class _CoreLoader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML's own class attribute)
 
 
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper, which quotes what YAML 1.1 would misread, and here also what 1.2 would."""
+
+
 for _tag, _pattern, _first in _PLAIN_SCALARS:
-    _CoreLoader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), [c if c != "\0" else "" for c in _first])
+    for _side in (_CoreLoader, _Dumper):
+        _side.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), [c if c != "\0" else "" for c in _first])
 
 
 def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
@@ -51,6 +56,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read `{path}`: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"`{path}` is not UTF-8 text: {error.reason} at byte {error.start}") from error
     value = parse_yaml(text, str(path))
     if value is None:
         return {}
@@ -61,5 +68,5 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 def dump_yaml(value: dict[str, Any]) -> str:
     """YAML text that `parse_yaml` reads back to an equal value."""
-    text: str = yaml.dump(value, sort_keys=False, width=120)
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=120)
     return text

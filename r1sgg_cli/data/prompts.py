@@ -1,8 +1,9 @@
 """What the model is asked and what it should answer: system and user prompts, messages, the target text.
 
-A data set's own `prompt_open` and `prompt_close` win over the user prompts here, word for word. Targets are compact
-JSON without a code fence: the turn's end (or `</answer>`) already says where the graph ends, and a fence costs tokens
-in every answer; parsing accepts one all the same.
+A data set's own `prompt_open` and `prompt_close` win over the user prompts here, word for word; only a vocabulary that
+the user names wins over `prompt_close`, which lists other categories. Targets are compact JSON without a code fence:
+the turn's end (or `</answer>`) already says where the graph ends, and a fence costs tokens in every answer; parsing
+accepts one all the same.
 """
 
 import json
@@ -49,14 +50,19 @@ def system_prompt(think: bool) -> str:
 
 
 def user_prompt(
-    row: Mapping[str, Any], prompting: Prompting, box_sentence: str, vocabulary: Vocabulary | None = None
+    row: Mapping[str, Any],
+    prompting: Prompting,
+    box_sentence: str,
+    vocabulary: Vocabulary | None = None,
+    vocabulary_named: bool = False,
 ) -> str:
     """The user's text for a row: its own prompt if it has one, else ours with `ModelFamily.box_sentence`.
 
+    `vocabulary_named`: the user chose the vocabulary, so a row's own prompt with categories gives way to ours.
     Raises `ConfigError` if categories are to be named and neither the row nor `vocabulary` says which.
     """
     own: str = row.get("prompt_close" if prompting.predefined else "prompt_open") or ""
-    if own.strip():
+    if own.strip() and not (prompting.predefined and vocabulary_named):
         return own
     open_prompt = f"{TASK}\n- {box_sentence}"
     if not prompting.predefined:

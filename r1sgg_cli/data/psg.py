@@ -8,13 +8,12 @@ be left out or mended is counted, never silent.
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from r1sgg_cli.data.rows import Row, make_row
@@ -23,7 +22,8 @@ from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
 from r1sgg_cli.scene_graph.labels import object_name
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
 
-KEYS = ("data", "thing_classes", "stuff_classes", "predicate_classes")
+CLASSES = ("thing_classes", "stuff_classes", "predicate_classes")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ def load_psg(annotations: Path, images: Path) -> PSGAnnotations:
     content = _load_content(annotations)
     objects = [*content["thing_classes"], *content["stuff_classes"]]
     vocabulary = vocabulary_from_names(objects, content["predicate_classes"], f"`{annotations}`")
-    test_ids = {str(image_id) for image_id in content.get("test_image_ids", ())}
+    test_ids = {str(image_id) for image_id in content["test_image_ids"]}
     repairs: Counter[str] = Counter()
-    found: list[PSGImage] = []
+    found: dict[str, PSGImage] = {}
     for number, entry in enumerate(content["data"]):
         try:
             graph = _graph_of(entry, vocabulary, repairs)
@@ -64,12 +64,14 @@ def load_psg(annotations: Path, images: Path) -> PSGAnnotations:
             repairs["image without a relation left out"] += 1
         elif not path.is_file():
             repairs["image without a file left out"] += 1
+        elif image_id in found:
+            repairs["image with an id used before left out"] += 1
         else:
-            found.append(PSGImage(image_id, path, graph, image_id in test_ids))
+            found[image_id] = PSGImage(image_id, path, graph, image_id in test_ids)
     if not found:
         faults = ", ".join(f"{fault}: {count}" for fault, count in repairs.items())
         raise DataError(f"`{annotations}` has no usable image ({faults}); is `--images {images}` the right folder?")
-    return PSGAnnotations(tuple(found), vocabulary, repairs)
+    return PSGAnnotations(tuple(found.values()), vocabulary, repairs)
 
 
 def _load_content(annotations: Path) -> dict[str, Any]:
@@ -79,37 +81,49 @@ def _load_content(annotations: Path) -> dict[str, Any]:
         raise DataError(f"cannot read `{annotations}`: {error.strerror}; give `synthetic` or a PSG file") from error
     except ValueError as error:
         raise DataError(f"`{annotations}` is not JSON: {error}") from error
-    missing = [key for key in KEYS if not isinstance(content, dict) or not isinstance(content.get(key), list)]
-    if missing:
-        raise DataError(f"`{annotations}` is not in PSG's layout: it has no list `{missing[0]}`")
-    return dict(content)
+    content = {"test_image_ids": [], **content} if isinstance(content, dict) else {}
+    for key in ("data", *CLASSES, "test_image_ids"):
+        if not isinstance(content.get(key), list):
+            raise DataError(f"`{annotations}` is not in PSG's layout: it has no list `{key}`")
+    for key in CLASSES:
+        if not all(isinstance(name, str) for name in content[key]):
+            raise DataError(f'`{annotations}`: `{key}` must list names, as in ["person", "bike"], and nothing else')
+    return content
 
 
 def _graph_of(entry: Mapping[str, Any], vocabulary: Vocabulary, repairs: Counter[str]) -> SceneGraph:
     """The graph of one entry, without empty boxes, self relations and repetitions."""
     space_wh = (float(entry["width"]), float(entry["height"]))
-    names = [vocabulary.written_objects[annotation["category_id"]] for annotation in entry["annotations"]]
+    names = [_at(vocabulary.written_objects, a["category_id"], "category") for a in entry["annotations"]]
     given = np.array([annotation["bbox"] for annotation in entry["annotations"]], dtype=np.float64).reshape(-1, 4)
     boxes = np.clip(given, 0.0, np.array(space_wh * 2))
     repairs["box clipped to its image"] += int((boxes != given).any(axis=1).sum())
-    solid: NDArray[np.bool_] = np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
-    repairs["empty box left out"] += int((~solid).sum())
+    solid: list[bool] = np.all(boxes[:, 2:] > boxes[:, :2], axis=1).tolist()
+    repairs["empty box left out"] += solid.count(False)
     new_index = np.cumsum(solid) - 1
     ids = tuple(
         f"{name}.{number}" for number, name in enumerate((n for n, s in zip(names, solid, strict=True) if s), 1)
     )
     triplets: dict[Triplet, None] = {}  # a set that keeps its order
     for subject, object_, predicate in entry["relations"]:
+        ends_solid = (_at(solid, subject, "subject"), _at(solid, object_, "object"))
+        label = _at(vocabulary.predicates, predicate, "predicate")
         if subject == object_:
             repairs["relation of an object with itself left out"] += 1
-        elif not (solid[subject] and solid[object_]):
+        elif not all(ends_solid):
             repairs["relation of an empty box left out"] += 1
         else:
-            label = vocabulary.predicates[predicate]
             triplet = Triplet(int(new_index[subject]), label, int(new_index[object_]))
             repairs["repeated relation left out"] += triplet in triplets
             triplets[triplet] = None
     return SceneGraph(ids, tuple(map(object_name, ids)), boxes[solid], tuple(triplets), space_wh)
+
+
+def _at(items: Sequence[Item], index: int, what: str) -> Item:
+    """The item that an index from 0 names; Python would take -1 for the last one."""
+    if not 0 <= index < len(items):
+        raise ValueError(f"{what} {index} is none of 0 to {len(items) - 1}")
+    return items[index]
 
 
 def psg_rows(images: Iterable[PSGImage], repairs: Counter[str]) -> Iterator[Row]:

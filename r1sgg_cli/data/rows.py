@@ -17,7 +17,7 @@ from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset,
 from datasets.arrow_writer import ArrowWriter
 
 from r1sgg_cli.errors import DataError, OutputError
-from r1sgg_cli.files import save_text
+from r1sgg_cli.files import folder_fingerprint, save_text
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
@@ -38,6 +38,7 @@ GRAPH_COLUMNS = {
 PROMPT_COLUMNS = ("prompt_open", "prompt_close")
 VOCABULARY_FILE = "vocabulary.json"
 DESCRIPTION_FILE = "prepare.json"
+DATA_FILES = (DESCRIPTION_FILE, "**/data-*.arrow", "**/*.parquet")
 """Says how a folder was prepared; its presence marks a folder as ours and finished."""
 
 
@@ -120,9 +121,10 @@ def _checked(rows: Dataset, source: str) -> Dataset:
 def _with_json_strings(rows: Dataset, column: str, meaning: str, source: str) -> Dataset:
     """Rows whose `column` of lists is turned into JSON strings."""
     values = rows[column][:]
-    if not all(isinstance(value, list) for value in values):
+    if not all(isinstance(value, list | None) for value in values):
         raise DataError(f"`{source}`: column `{column}` is {rows.features[column]}; expected {meaning}")
-    return rows.remove_columns(column).add_column(column, [json.dumps(value) for value in values])
+    texts = [None if value is None else json.dumps(value) for value in values]
+    return rows.remove_columns(column).add_column(column, texts)
 
 
 def ground_truth_graph(row: Mapping[str, Any]) -> SceneGraph:
@@ -130,14 +132,39 @@ def ground_truth_graph(row: Mapping[str, Any]) -> SceneGraph:
     return parse_ground_truth(row["image_id"], row["objects"], row["relationships"], row["image"].size)
 
 
+def check_graphs(rows: Dataset) -> None:
+    """Read every row's graph, no image, so that a bad row stops a run before it starts. Raises `DataError`."""
+    for batch in rows.select_columns(["image_id", *GRAPH_COLUMNS]).iter(batch_size=1000):
+        for values in zip(batch["image_id"], batch["objects"], batch["relationships"], strict=True):
+            _graph_rows(*values)
+
+
 def parse_ground_truth(image_id: str, objects: str, relationships: str, image_wh: tuple[int, int]) -> SceneGraph:
     """The graph in a row's two JSON strings, in pixels. Raises `DataError` that names the image and the fault."""
+    object_rows, relationship_rows = _graph_rows(image_id, objects, relationships)
+    width, height = image_wh
+    for row in object_rows:
+        x1, y1, x2, y2 = row["bbox"]
+        if x1 > width or y1 > height or x2 < 0 or y2 < 0:
+            box = f"box {row['bbox']} of `{row['id']}`"
+            raise DataError(f"image {image_id}: {box} lies outside the image; boxes are in its {width}×{height} pixels")
+    return graph_from_rows(object_rows, relationship_rows, (float(width), float(height)))
+
+
+def _graph_rows(
+    image_id: str, objects: str | None, relationships: str | None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Both columns' rows, checked as far as that goes without the image."""
     object_rows = _json_list(image_id, "objects", objects)
     relationship_rows = _json_list(image_id, "relationships", relationships)
     ids: set[str] = set()
     for row in object_rows:
         if not isinstance(row.get("id"), str) or not _is_box(row.get("bbox")):
             raise DataError(f"image {image_id}: {json.dumps(row)} is no object; expected {GRAPH_COLUMNS['objects']}")
+        x1, y1, x2, y2 = row["bbox"]
+        if x2 < x1 or y2 < y1:
+            box = f"box {row['bbox']} of `{row['id']}`"
+            raise DataError(f"image {image_id}: {box} ends before it begins; boxes are xyxy, not xywh")
         if row["id"] in ids:
             raise DataError(f"image {image_id} has two objects `{row['id']}`; give each its own number")
         ids.add(row["id"])
@@ -148,10 +175,12 @@ def parse_ground_truth(image_id: str, objects: str, relationships: str, image_wh
         for end in (row["subject"], row["object"]):
             if end not in ids:
                 raise DataError(f"image {image_id}: a relationship names `{end}`, which is no object of the image")
-    return graph_from_rows(object_rows, relationship_rows, (float(image_wh[0]), float(image_wh[1])))
+    return object_rows, relationship_rows
 
 
-def _json_list(image_id: str, column: str, text: str) -> list[dict[str, Any]]:
+def _json_list(image_id: str, column: str, text: str | None) -> list[dict[str, Any]]:
+    if text is None:
+        raise DataError(f"image {image_id}: column `{column}` is null; write `[]` where there are none")
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -162,9 +191,8 @@ def _json_list(image_id: str, column: str, text: str) -> list[dict[str, Any]]:
 
 
 def _is_box(value: Any) -> bool:
-    if not isinstance(value, list) or len(value) != 4:
-        return False
-    return all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in value)
+    is_four = isinstance(value, list) and len(value) == 4
+    return is_four and all(type(v) in (int, float) and math.isfinite(v) for v in value)  # `true` is no number here
 
 
 def save_rows(
@@ -214,7 +242,18 @@ def is_prepared(folder: Path, description: Mapping[str, Any]) -> bool:
     path = folder / DESCRIPTION_FILE
     if not path.is_file():
         raise OutputError(f"`{folder}` exists and is no data set of ours; choose another `--out`, or remove it")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if {"rows": found.get("rows"), **description} != found:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"`{path}` cannot be read: {error}; choose another `--out`, or remove the folder") from error
+    if not isinstance(found, dict) or {"rows": found.get("rows"), **description} != found:
         raise OutputError(f"`{folder}` was prepared with other options (see `{path}`); choose another `--out`")
     return True
+
+
+def dataset_fingerprint(dataset: str) -> str | None:
+    """16 hex digits that change with a data set's folder; None for a name on the hub. Raises `DataError`."""
+    try:
+        return folder_fingerprint(Path(dataset), DATA_FILES) if Path(dataset).is_dir() else None
+    except OSError as error:
+        raise DataError(f"cannot read `{error.filename}`: {error.strerror}; make it readable") from error

@@ -1,1 +1,1 @@
-"""From a trained model to predictions: engines, the work queue, answers on disk, gather."""
+"""From a trained model to predictions: the engine, answers on disk, gather."""

@@ -37,8 +37,11 @@ class RunRecord(TypedDict):
     """What `run.json` says; all of it but the vocabulary becomes the provenance of `preds.json`."""
 
     model: str
+    model_fingerprint: str | None
+    """None for a name on the hub, as that of the data set."""
     family: str
     dataset: str
+    dataset_fingerprint: str | None
     split: str | None
     prompts: Mapping[str, Any]
     generation: Mapping[str, Any]

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import transformers
 from PIL import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+from transformers import GenerationConfig
 
-from r1sgg_cli.errors import ModelError
+from r1sgg_cli.models.checkpoint import load_checkpoint
 from r1sgg_cli.models.families import unsampled_token_ids
 
 
@@ -27,14 +26,10 @@ class TransformersEngine:
 
     def __init__(self, model: str, max_new_tokens: int) -> None:
         """Load a checkpoint. Raises `ModelError`."""
-        transformers.utils.logging.disable_progress_bar()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
-        try:
-            self.processor: Any = AutoProcessor.from_pretrained(model)
-            self.model: Any = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype).to(self.device).eval()
-        except OSError as error:
-            raise ModelError(f"`{model}` is not a whole checkpoint: {str(error).splitlines()[0]}") from error
+        self.processor, loaded = load_checkpoint(model, dtype)
+        self.model: Any = loaded.to(self.device).eval()
         tokenizer = self.processor.tokenizer
         configured = self.model.generation_config.eos_token_id
         ends = configured if isinstance(configured, list) else [configured]
@@ -46,6 +41,8 @@ class TransformersEngine:
             pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
             suppress_tokens=list(unsampled_token_ids(model)),
         )
+        # `generate` fills whatever `settings` leaves open from here, such as the checkpoint's repetition penalty.
+        self.model.generation_config = GenerationConfig()
 
     def complete(
         self, conversations: Sequence[list[dict[str, Any]]], images: Sequence[Image.Image]

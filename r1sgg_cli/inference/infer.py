@@ -10,27 +10,30 @@ from typing import Any
 
 from datasets import Dataset
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from r1sgg_cli import __version__
 from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
-from r1sgg_cli.data.rows import ground_truth_graph, load_rows
+from r1sgg_cli.data.rows import dataset_fingerprint, ground_truth_graph, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
-from r1sgg_cli.errors import ConfigError, DataError
+from r1sgg_cli.errors import AnswersError, ConfigError, DataError
+from r1sgg_cli.files import locked
 from r1sgg_cli.inference.answers import (
-    RUN_FILE,
     Answer,
     AnswersFile,
     ImageTruth,
     RunRecord,
     load_answers,
+    load_ground_truth,
     load_run,
     save_ground_truth,
     save_run,
 )
 from r1sgg_cli.inference.engine import TransformersEngine
 from r1sgg_cli.models.asking import Asking, load_asking
-from r1sgg_cli.models.families import ModelFamily, family_of, fit_image, pixel_limits
+from r1sgg_cli.models.checkpoint import fingerprint, load_processor
+from r1sgg_cli.models.families import ModelFamily, PixelLimits, family_of, fit_image, pixel_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 MAX_PIXELS = 1024 * 28 * 28  # published inference
@@ -53,28 +56,58 @@ class InferRequest:
     limit: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """What turns a row into the model's question and its box space."""
+
+    family: ModelFamily
+    asking: Asking
+    limits: PixelLimits
+    vocabulary: Vocabulary | None
+    vocabulary_named: bool
+    """Named by the command: it then wins over the row's own list of categories."""
+
+    def prompt(self, row: Mapping[str, Any]) -> str:
+        """The user's text for a row. Raises `ConfigError` without a vocabulary where one is needed."""
+        prompting = Prompting(self.asking.think, self.asking.predefined_categories)
+        return user_prompt(
+            row, prompting, self.family.box_sentence, self.vocabulary, vocabulary_named=self.vocabulary_named
+        )
+
+
 def infer(request: InferRequest) -> None:
     """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True, emoji=False)
     family = family_of(request.model)
     asking = resolve_asking(request, console)
+    rows = _load(request)
+    limits = pixel_limits(load_processor(request.model), asking.max_pixels)
+    vocabulary = vocabulary_of(request.dataset, request.vocabulary)
+    asker = Asker(family, asking, limits, vocabulary, vocabulary_named=request.vocabulary is not None)
+    for row in rows.remove_columns("image"):
+        asker.prompt(row)  # what cannot be asked is said before anything is written
+    record = _record(request, asker)
+    with locked(request.out):
+        _begin(record, rows, request.out, console)
+        answered = load_answers(request.out)
+        for line in answered.broken:
+            reason = escape(line.reason)
+            console.print(f"[yellow]line {line.line_number} of answers.jsonl passed over[/]: {reason}")
+        left = [i for i, image_id in enumerate(rows["image_id"]) if image_id not in answered.answers]
+        if len(left) < len(rows):
+            console.print(f"{len(rows) - len(left)} of {len(rows)} images are answered already")
+        if left:
+            _answer(rows.select(left), request, asker, console)
+    console.print(f"answers: {escape(str(request.out))}")
+
+
+def _load(request: InferRequest) -> Dataset:
     rows = load_rows(request.dataset, request.split)
     if request.limit is not None:
         rows = rows.select(range(min(request.limit, len(rows))))
     if len(set(rows["image_id"])) != len(rows):
         raise DataError(f"`{request.dataset}` repeats image ids, so its answers could not be told apart")
-    vocabulary = vocabulary_of(request.dataset, request.vocabulary)
-    record = _record(request, family, asking, vocabulary)
-    _begin(record, rows, request.out)
-    answered = load_answers(request.out)
-    for line in answered.broken:
-        console.print(f"[yellow]line {line.line_number} of answers.jsonl passed over[/]: {line.reason}")
-    left = [i for i, image_id in enumerate(rows["image_id"]) if image_id not in answered.answers]
-    if len(left) < len(rows):
-        console.print(f"{len(rows) - len(left)} of {len(rows)} images are answered already")
-    if left:
-        _answer(rows.select(left), request, family, asking, vocabulary, console)
-    console.print(f"answers: {request.out}")
+    return rows
 
 
 def resolve_asking(request: InferRequest, console: Console) -> Asking:
@@ -96,14 +129,21 @@ def resolve_asking(request: InferRequest, console: Console) -> Asking:
     return asking
 
 
-def _record(request: InferRequest, family: ModelFamily, asking: Asking, vocabulary: Vocabulary | None) -> RunRecord:
+def _record(request: InferRequest, asker: Asker) -> RunRecord:
     packages = ("torch", "transformers")
+    asking, vocabulary = asker.asking, asker.vocabulary
     return {
         "model": request.model,
-        "family": family.name,
+        "model_fingerprint": fingerprint(request.model),
+        "family": asker.family.name,
         "dataset": request.dataset,
+        "dataset_fingerprint": dataset_fingerprint(request.dataset),
         "split": request.split,
-        "prompts": {**asdict(asking), "system": system_prompt(asking.think)},
+        "prompts": {
+            **asdict(asking),
+            "system": system_prompt(asking.think),
+            "vocabulary_named": asking.predefined_categories and asker.vocabulary_named,
+        },
         "generation": {"max_new_tokens": request.max_new_tokens, "decoding": "greedy", "limit": request.limit},
         "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)}
         if vocabulary
@@ -113,24 +153,44 @@ def _record(request: InferRequest, family: ModelFamily, asking: Asking, vocabula
     }
 
 
-def _begin(record: RunRecord, rows: Dataset, out: Path) -> None:
-    """Start a folder of answers, or make sure that the one that stands is of the same run."""
-    if (out / RUN_FILE).exists():
+def _begin(record: RunRecord, rows: Dataset, out: Path, console: Console) -> None:
+    """Start a folder of answers, or make sure that the one that stands is of the same run.
+
+    A folder without an answer is started anew; ground truth that is broken or missing is written again.
+    """
+    answered = bool(load_answers(out).answers)
+    if answered:
         changed = _changes(load_run(out), record)
         if changed:
             raise ConfigError(f"`{out}` holds answers of another run ({'; '.join(changed)}); give another folder")
-        return
-    save_ground_truth((_truth(row) for row in rows), out)
-    save_run(record, out)
+        if _has_ground_truth(rows, out):
+            return
+    with Progress(console=console) as progress:
+        truths = [_truth(row) for row in progress.track(rows, description="annotations")]
+    save_ground_truth(truths, out)
+    if not answered:
+        save_run(record, out)
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    said = {
+        "vocabulary": "another vocabulary",
+        "model_fingerprint": "the model's weights changed",
+        "dataset_fingerprint": "the data set changed",
+    }
     # Versions may move under a long run; the command may be typed in another way.
     return [
-        f"{key}: {old.get(key)} there, {new[key]} here" if key != "vocabulary" else "another vocabulary"
+        said.get(key, f"{key}: {old.get(key)} there, {new[key]} here")
         for key in new
         if key not in ("versions", "command") and old.get(key) != new[key]
     ]
+
+
+def _has_ground_truth(rows: Dataset, out: Path) -> bool:
+    try:
+        return [truth.image_id for truth in load_ground_truth(out)] == list(rows["image_id"])
+    except AnswersError:
+        return False
 
 
 def _truth(row: Mapping[str, Any]) -> ImageTruth:
@@ -138,31 +198,21 @@ def _truth(row: Mapping[str, Any]) -> ImageTruth:
     return ImageTruth(row["image_id"], (width, height), ground_truth_graph(row))
 
 
-def _answer(
-    rows: Dataset,
-    request: InferRequest,
-    family: ModelFamily,
-    asking: Asking,
-    vocabulary: Vocabulary | None,
-    console: Console,
-) -> None:
+def _answer(rows: Dataset, request: InferRequest, asker: Asker, console: Console) -> None:
     engine = TransformersEngine(request.model, request.max_new_tokens)
-    limits = pixel_limits(engine.processor, asking.max_pixels)
-    prompting = Prompting(asking.think, asking.predefined_categories)
-    system = system_prompt(asking.think)
+    system = system_prompt(asker.asking.think)
     columns = (TextColumn("infer"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with AnswersFile(request.out) as file, Progress(*columns, console=console) as progress:
         task = progress.add_task("infer", total=len(rows))
         for start in range(0, len(rows), request.batch_size):
             batch = [rows[i] for i in range(start, min(start + request.batch_size, len(rows)))]
-            images = [fit_image(row["image"], limits) for row in batch]
-            prompts = [user_prompt(row, prompting, family.box_sentence, vocabulary) for row in batch]
-            completions = engine.complete([build_messages(system, prompt) for prompt in prompts], images)
+            images = [fit_image(row["image"], asker.limits) for row in batch]
+            completions = engine.complete([build_messages(system, asker.prompt(row)) for row in batch], images)
             file.append(
                 [
                     Answer(
                         row["image_id"],
-                        family.box_space_wh(row["image"].size, image.size),
+                        asker.family.box_space_wh(image.size),
                         completion.text,
                         completion.finish_reason,
                         completion.num_tokens,

@@ -6,7 +6,6 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from r1sgg_cli.metrics.flat import Integers
 
-IOU_THRESHOLD = 0.5
 Pairs = tuple[Integers, Integers]
 """Rows of annotated items and rows of predicted items, side by side."""
 

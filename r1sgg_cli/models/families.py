@@ -8,6 +8,7 @@ A family is read from the checkpoint's `config.json` (`model_type`), never from 
    then agree on the number of image tokens and on the box space whatever pixel limits each of them reads.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -41,9 +42,8 @@ class ModelFamily:
             return "Coordinates are integers in pixels of the image, from its top left corner."
         return f"Coordinates are integers from 0 to {self.relative_side}, relative to the image's width and height."
 
-    def box_space_wh(self, image_wh: tuple[int, int], resized_wh: tuple[int, int]) -> SpaceWH:
-        """Width and height of the whole image in the unit of the model's boxes."""
-        del image_wh  # no family of today counts pixels of the original image
+    def box_space_wh(self, resized_wh: tuple[int, int]) -> SpaceWH:
+        """Width and height of the whole image, `resized_wh` as the model sees it, in the unit of the model's boxes."""
         if self.relative_side is None:
             return (float(resized_wh[0]), float(resized_wh[1]))
         return (float(self.relative_side), float(self.relative_side))
@@ -53,7 +53,7 @@ class ModelFamily:
 
         `graph` may be in any space, usually pixels of the original image. Each coordinate moves by at most one unit.
         """
-        width, height = self.box_space_wh((round(graph.space_wh[0]), round(graph.space_wh[1])), resized_wh)
+        width, height = self.box_space_wh(resized_wh)
         scaled = graph.rescaled((width, height))
         exact = scaled.boxes_xyxy
         boxes = np.rint(exact)
@@ -79,21 +79,36 @@ assert set(FAMILIES) == set(get_args(ModelType))
 
 
 def _load_config(model: str) -> dict[str, Any]:
-    if Path(model).is_dir() and not (Path(model) / "config.json").is_file():
+    folder = Path(model)
+    if (folder / "config.json").is_file():
+        return _read_config(folder)
+    if folder.is_dir():
         raise ModelError(f"`{model}` is no checkpoint: it holds no `config.json`; give the folder that does")
-    if Path(model).is_file():
+    if folder.is_file():
         raise ModelError(f"`{model}` is a file, not a checkpoint; give the folder that holds its `config.json`")
+    if model.startswith(("/", ".", "~")) or model.count("/") > 1:  # no name on the hub
+        raise ModelError(f"no folder `{model}`; give that of a checkpoint, or a name on the hub (`OWNER/NAME`)")
     try:
         config, _ = PretrainedConfig.get_config_dict(model)
-    except OSError as error:  # what transformers raises for: no such repository, no network, broken JSON
+    except OSError as error:  # what transformers raises for: no such repository, no network
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"`{model}` is no checkpoint folder, nor a model that can be fetched: {reason}") from error
     return dict(config)
 
 
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"`{folder}` is not a whole checkpoint: its `config.json` is broken: {error}") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"`{folder}` is not a whole checkpoint: its `config.json` is no JSON object")
+    return config
+
+
 def family_of(model: str) -> ModelFamily:
     """The family of a checkpoint folder or hub model. Raises `ModelError` if it is none or not supported."""
-    model_type = _load_config(model).get("model_type")
+    model_type = str(_load_config(model).get("model_type"))
     if model_type not in FAMILIES:
         supported = ", ".join(f"{family.name} (`{name}`)" for name, family in FAMILIES.items())
         raise ModelError(f"`{model}` has model_type `{model_type}`, which is not supported; supported are {supported}")

@@ -10,6 +10,7 @@ LEFT, RIGHT, TOP, BOTTOM = 50, 12, 14, 44
 """Margins around the plot, in the same units; the axes' words live there."""
 MAX_HOVER_STEPS = 100
 MAX_TABLE_ROWS = 12
+TINY = 1e-300
 SMOOTHING_SHARE = 20
 """The thick line averages over this part of the points: 1/20."""
 
@@ -105,8 +106,8 @@ def lay_out(curve: Curve) -> Chart | None:
 def nice_ticks(low: float, high: float, target: int = 5) -> list[float]:
     """About `target` round numbers (1, 2 or 5 times a power of ten) that enclose `low` and `high`."""
     largest = max(abs(low), abs(high))
-    if high - low <= 1e-8 * largest:  # no width, or none that floating point could divide
-        half = largest / 2 or 0.5
+    if high - low <= max(1e-8 * largest, TINY):  # no width, or none that floating point could divide
+        half = largest / 2 if largest > TINY else 0.5
         low, high = low - half, high + half
     rough = (high - low) / target
     power: float = 10.0 ** math.floor(math.log10(rough))

@@ -19,10 +19,15 @@ class Stage:
     evaluation: Evaluation
 
 
+def evaluate_predictions(predictions: Predictions) -> Evaluation:
+    """The numbers of a predictions file."""
+    graphs = [image.ground_truth for image in predictions.images], [image.prediction for image in predictions.images]
+    return evaluate(*graphs, predictions.vocabulary.predicates)
+
+
 def evaluated_stage(name: str, predictions: Predictions) -> Stage:
     """A stage from its predictions, with their numbers computed."""
-    graphs = [image.ground_truth for image in predictions.images], [image.prediction for image in predictions.images]
-    return Stage(name, predictions, evaluate(*graphs, predictions.vocabulary.predicates))
+    return Stage(name, predictions, evaluate_predictions(predictions))
 
 
 @dataclass(frozen=True, slots=True)

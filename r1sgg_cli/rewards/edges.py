@@ -8,13 +8,12 @@ from collections import defaultdict
 from functools import lru_cache
 
 from r1sgg_cli.rewards.batch import read_matching
-from r1sgg_cli.scene_graph.boxes import box_iou, iou_of_two
+from r1sgg_cli.scene_graph.boxes import IOU_THRESHOLD, box_iou, iou_of_two
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.parse import ParsedAnswer
 from r1sgg_cli.scene_graph.similarity import Similarity
 
 EDGE_WEIGHT = 5.0
-MIN_IOU = 0.5
 
 _BoxesByNames = dict[tuple[str, str, str], list[tuple[int, list[float], list[float]]]]
 
@@ -56,8 +55,8 @@ def edge_hard_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity:
         for number, subject_box, target_box in by_names.get((names[subject], predicate, names[target]), ()):
             if (
                 number not in hits
-                and iou_of_two(boxes[subject], subject_box) >= MIN_IOU
-                and iou_of_two(boxes[target], target_box) >= MIN_IOU
+                and iou_of_two(boxes[subject], subject_box) >= IOU_THRESHOLD
+                and iou_of_two(boxes[target], target_box) >= IOU_THRESHOLD
             ):
                 hits.add(number)
     return EDGE_WEIGHT * len(hits) / len(truth.triplets)
@@ -99,5 +98,5 @@ def _boxes_by_names(truth: SceneGraph) -> _BoxesByNames:
 
 def _overlaps(prediction: SceneGraph, truth: SceneGraph) -> list[list[bool]]:
     """For every predicted and true object, whether their boxes share an IoU of 0.5; a NaN never does."""
-    overlaps: list[list[bool]] = (box_iou(prediction.boxes_xyxy, truth.boxes_xyxy) >= MIN_IOU).tolist()
+    overlaps: list[list[bool]] = (box_iou(prediction.boxes_xyxy, truth.boxes_xyxy) >= IOU_THRESHOLD).tolist()
     return overlaps

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Boxes = NDArray[np.float64]
+IOU_THRESHOLD = 0.5
+"""Boxes with this IoU or more show the same thing, to the rewards and to the metrics."""
 
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -16,13 +18,9 @@ class BoxPairs(NamedTuple):
 
     iou: NDArray[np.float64]
     giou: NDArray[np.float64]
+    """Generalised IoU (Rezatofighi et al. 2019). Like the IoU, 0 where the union is empty."""
     l1: NDArray[np.float64]
-
-
-def box_areas(boxes: Boxes) -> NDArray[np.float64]:
-    """Areas of `xyxy` boxes, shape (N,)."""
-    areas: NDArray[np.float64] = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    return areas
+    """Sum of the four absolute differences."""
 
 
 def box_iou(boxes_a: Boxes, boxes_b: Boxes) -> NDArray[np.float64]:
@@ -49,16 +47,6 @@ def iou_of_two(box_a: Sequence[float], box_b: Sequence[float]) -> float:
     if width <= 0 or intersection <= 0:  # nothing in common, or so little that the product is 0
         return 0.0
     return intersection / ((ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - intersection)
-
-
-def box_giou(boxes_a: Boxes, boxes_b: Boxes) -> NDArray[np.float64]:
-    """Pairwise generalised IoU (Rezatofighi et al. 2019), shape (N, M). Pairs whose union is empty score 0."""
-    return box_pairs(boxes_a, boxes_b).giou
-
-
-def box_l1(boxes_a: Boxes, boxes_b: Boxes) -> NDArray[np.float64]:
-    """Pairwise sum of the four absolute differences, shape (N, M)."""
-    return box_pairs(boxes_a, boxes_b).l1
 
 
 def box_pairs(boxes_a: Boxes, boxes_b: Boxes) -> BoxPairs:

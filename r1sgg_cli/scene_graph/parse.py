@@ -50,18 +50,19 @@ _FENCES = frozenset({"", "```", "```json", "```JSON"})
 _JSON = json.JSONDecoder(strict=False)
 _new_triplet: Callable[[tuple[int, str, int]], Triplet] = partial(tuple.__new__, Triplet)  # half the price of Triplet()
 
-_MESSAGES: dict[Failure, str] = {
+FAILURES: Mapping[str, str] = {
     "no_json": "the answer holds no JSON object",
     "truncated": "the answer ends before its first whole object",
     "not_a_graph": "the answer holds a JSON object, but no list of objects",
 }
+"""Why no graph can be read, each kind in a phrase."""
 
 
 class ParseError(ValueError):
     """No graph can be read from an answer; `kind` says why in one word."""
 
     def __init__(self, kind: Failure) -> None:
-        super().__init__(_MESSAGES[kind])
+        super().__init__(FAILURES[kind])
         self.kind: Failure = kind
 
 

@@ -53,7 +53,9 @@ def _spacy_similarity(model: str) -> Similarity:
     try:
         nlp = _import_extra("spacy").load(model)
     except OSError as error:
-        raise ConfigError(f"no spaCy model `{model}`: run `python -m spacy download {model}`") from error
+        raise ConfigError(
+            f"no spaCy model `{model}`: install the model's wheel with `uv pip install`, or name a folder that holds it"
+        ) from error
     document = lru_cache(maxsize=_LABELS)(nlp)
 
     def similarity(label_a: str, label_b: str) -> float:
@@ -87,4 +89,4 @@ def _import_extra(module: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         extra = module.replace("_", "-")
-        raise ConfigError(f"`{extra}` is not installed: run `pip install 'r1sgg[{extra}]'`") from error
+        raise ConfigError(f"`{extra}` is not installed: run `uv sync --extra {extra}`") from error

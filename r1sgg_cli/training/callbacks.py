@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from r1sgg_cli.models.asking import Asking, save_asking
+
 
 class MetricsLog(TrainerCallback):
     """Appends every log to `metrics.jsonl`; a resumed run first drops the steps that it is about to repeat."""
@@ -42,6 +44,18 @@ def load_metric_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a `metrics.jsonl`; a last line that a killed run left half-written is left out."""
     lines = path.read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines[:-1] if line]  # what follows the last newline is half a line or nothing
+
+
+class AskingBeside(TrainerCallback):
+    """Writes `r1sgg.json` into each checkpoint, so that inference asks it as it was trained."""
+
+    def __init__(self, asking: Asking) -> None:
+        self.asking = asking
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Right after the checkpoint itself."""
+        if state.is_world_process_zero:
+            save_asking(self.asking, Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
 
 
 class ProgressBar(TrainerCallback):

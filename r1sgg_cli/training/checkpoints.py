@@ -3,6 +3,7 @@
 import errno
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetensors import SafetensorError
 from r1sgg_cli.errors import OutputError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOTHING_LEFT = 1 << 20  # bytes; less than any file of a checkpoint that is worth writing
 
 
 def last_complete_checkpoint(run_folder: Path) -> tuple[Path | None, list[Path]]:
@@ -39,19 +41,26 @@ def last_complete_checkpoint(run_folder: Path) -> tuple[Path | None, list[Path]]
     return None, passed_over
 
 
+def is_last_step(checkpoint: Path) -> bool:
+    """Whether the run's training ended with this checkpoint."""
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    return bool(state["global_step"] >= state["max_steps"])
+
+
 @contextmanager
 def full_disk_is_said(folder: Path) -> Iterator[None]:
     """Turn a write that found the disk full into one line; every other error passes."""
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
-        # torch and safetensors wrap the system's error: what is left of it is its text.
-        if getattr(error, "errno", None) in _FULL or "No space left" in str(error) or "file write failed" in str(error):
-            raise OutputError(
-                f"no space left on the disk of `{folder}` while saving; complete checkpoints stand: "
-                "free some space and run the same command again"
-            ) from error
-        raise
+        # torch and safetensors keep no errno; whether the disk is full is then asked of the disk.
+        full = error.errno in _FULL if isinstance(error, OSError) else shutil.disk_usage(folder).free < _NOTHING_LEFT
+        if not full:
+            raise
+        raise OutputError(
+            f"no space left on the disk of `{folder}` while saving; complete checkpoints stand: "
+            "free some space and run the same command again"
+        ) from error
 
 
 class ResumesRight:

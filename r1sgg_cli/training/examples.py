@@ -22,10 +22,12 @@ class ExampleMaker:
     limits: PixelLimits
     prompting: Prompting
     vocabulary: Vocabulary | None
+    vocabulary_named: bool = False
+    """Whether the user chose the vocabulary, which then wins over a row's own prompt."""
 
     def prompt(self, row: Row) -> list[dict[str, Any]]:
         """The conversation up to the answer, with a place for the image."""
-        text = user_prompt(row, self.prompting, self.family.box_sentence, self.vocabulary)
+        text = user_prompt(row, self.prompting, self.family.box_sentence, self.vocabulary, self.vocabulary_named)
         return build_messages(system_prompt(self.prompting.think), text)
 
     def sft_example(self, row: Row) -> dict[str, Any]:
@@ -38,9 +40,6 @@ class ExampleMaker:
 
     def grpo_example(self, row: Row) -> dict[str, Any]:
         """Prompt, image in the size that the model sees, and what the rewards compare with."""
-        parse_ground_truth(
-            row["image_id"], row["objects"], row["relationships"], row["image"].size
-        )  # a bad row stops here
         image = fit_image(row["image"], self.limits)
         return {
             "prompt": self.prompt(row),
@@ -48,7 +47,7 @@ class ExampleMaker:
             "objects": row["objects"],
             "relationships": row["relationships"],
             "image_wh": list(row["image"].size),
-            "box_space_wh": list(self.family.box_space_wh(row["image"].size, image.size)),
+            "box_space_wh": list(self.family.box_space_wh(image.size)),
         }
 
 

@@ -1,7 +1,8 @@
 """GRPO on graph rewards: TRL's `GRPOTrainer`, with the settings that make its update the paper's.
 
-Departures from TRL's defaults, each of which would change the run without a word:
-1. `loss_type="bnpo"` (TRL: "dapo") is the loss of the published code; advantages are (r - mean) / (std + 1e-4).
+Departures from TRL's defaults, and from the published settings, each of which would change the run without a word:
+1. The loss is the mean over all answer tokens of a step (`loss_type="dapo"`, as by default). The published "bnpo" takes
+   that mean per micro-batch, so that a GPU's memory would change what is learned; on one micro-batch both are equal.
 2. The policy never samples an image, video or vision token: one in an answer breaks the next forward pass
    (verl#7038, EasyR1#110). TRL suppresses the image token alone.
 3. Images stay out of the logs (`log_multimodal`), which hold every picture of a step otherwise.
@@ -15,18 +16,18 @@ from typing import Any
 from rich.console import Console
 from trl import GRPOConfig, GRPOTrainer
 
-from r1sgg_cli.config.recipes import record_run
 from r1sgg_cli.config.schema import GRPORecipe, GRPORun
 from r1sgg_cli.data.prompts import Prompting
-from r1sgg_cli.data.rows import load_rows
+from r1sgg_cli.data.rows import check_graphs, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.files import locked
 from r1sgg_cli.models.families import pixel_limits, unsampled_token_ids
 from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.scene_graph.similarity import load_similarity
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.examples import ExampleMaker, lazy_examples
-from r1sgg_cli.training.worker import is_finished, load_model, train, trainer_config
+from r1sgg_cli.training.worker import begin, load_model, train, trainer_config
 
 
 class SceneGraphGRPOTrainer(ResumesRight, GRPOTrainer):
@@ -49,10 +50,16 @@ def grpo_config(run: GRPORun, **own: Any) -> GRPOConfig:
         raise ConfigError(
             "`trainer.use_vllm` would corrupt rollouts with TRL 1.16 (doubled image tokens); leave it off"
         )
+    num_iterations = recipe.trainer.get("num_iterations", 1)
+    if recipe.checkpoint_every % num_iterations:
+        raise ConfigError(
+            f"`checkpoint_every` {recipe.checkpoint_every} must be a multiple of {num_iterations} iterations"
+        )
     accumulation = recipe.prompts_per_step * recipe.num_generations // run.micro_batch
     return trainer_config(
         GRPOConfig,
         run,
+        {"loss_type": "dapo", "log_multimodal": False},
         gradient_accumulation_steps=accumulation,
         steps_per_generation=accumulation,  # one rollout of the whole batch a step: on policy
         num_generations=recipe.num_generations,
@@ -62,26 +69,36 @@ def grpo_config(run: GRPORun, **own: Any) -> GRPOConfig:
         top_k=recipe.top_k,
         beta=recipe.beta,
         reward_weights=list(recipe.rewards.values()),
-        **{"loss_type": "bnpo", "log_multimodal": False, **own},
+        **own,
     )
 
 
 def train_grpo(run: GRPORun) -> None:
     """Train as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
-    console = Console(stderr=True)
+    with locked(run.out):
+        _train(run, Console(stderr=True, soft_wrap=True))
+
+
+def _train(run: GRPORun, console: Console) -> None:
     recipe = run.recipe
     rewards = reward_functions(recipe)
     arguments = grpo_config(run, generation_kwargs={"suppress_tokens": list(unsampled_token_ids(run.model))})
     rows = load_rows(run.dataset, run.split)
+    if len(rows) < recipe.prompts_per_step:
+        raise ConfigError(
+            f"`{run.dataset}` has {len(rows)} images, fewer than the {recipe.prompts_per_step} of one step; "
+            f"`--set prompts_per_step={len(rows)}` or less"
+        )
     vocabulary = vocabulary_of(run.dataset, run.vocabulary)
-    record_run(run, run.out)
-    if is_finished(run, console):
+    if not begin(run, console):
         return
+    check_graphs(rows)
     named = ", ".join(f"{weight:g} x {name}" for name, weight in recipe.rewards.items())
     console.print(f"rewards: {named}; label similarity: {recipe.similarity}")
     family, processor, model = load_model(run)
     prompting = Prompting(recipe.think, recipe.predefined_categories)
-    maker = ExampleMaker(family, pixel_limits(processor, recipe.max_pixels), prompting, vocabulary)
+    limits = pixel_limits(processor, recipe.max_pixels)
+    maker = ExampleMaker(family, limits, prompting, vocabulary, vocabulary_named=run.vocabulary is not None)
     trainer = SceneGraphGRPOTrainer(
         model=model,
         args=arguments,

@@ -7,16 +7,17 @@ from rich.console import Console
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-from r1sgg_cli.config.recipes import record_run
 from r1sgg_cli.config.schema import SFTRun
 from r1sgg_cli.data.prompts import Prompting
-from r1sgg_cli.data.rows import load_rows
+from r1sgg_cli.data.rows import check_graphs, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
+from r1sgg_cli.errors import ModelError
+from r1sgg_cli.files import locked
 from r1sgg_cli.models.families import pixel_limits
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.examples import ExampleMaker, lazy_examples
 from r1sgg_cli.training.optimizer import optimizer_class_and_options
-from r1sgg_cli.training.worker import is_finished, load_model, train, trainer_config
+from r1sgg_cli.training.worker import begin, load_model, train, trainer_config
 
 
 class AnswerCollator(DataCollatorForVisionLanguageModeling):  # a dataclass of TRL's; no field is added
@@ -29,10 +30,16 @@ class AnswerCollator(DataCollatorForVisionLanguageModeling):  # a dataclass of T
         is_end = labels == self.processor.tokenizer.eos_token_id
         # Tokens after which no end token follows lie behind the answer.
         ends_to_come = is_end.flip(-1).cumsum(-1).flip(-1)
-        if not bool(is_end.any(-1).all()):
-            raise AssertionError("the chat template does not close the answer with the tokenizer's end token")
         batch["labels"] = torch.where(ends_to_come > 0, labels, -100)
         return batch
+
+
+def check_answers_end(processor: Any, model: str) -> None:
+    """Make sure that the chat template closes an answer with the end token. Raises `ModelError`."""
+    turn = {"role": "assistant", "content": [{"type": "text", "text": "x"}]}
+    end_token = processor.tokenizer.eos_token
+    if end_token not in processor.apply_chat_template([turn], tokenize=False).partition("x")[2]:
+        raise ModelError(f"`{model}` does not end an answer with its end token `{end_token}`; use its Instruct version")
 
 
 class SceneGraphSFTTrainer(ResumesRight, SFTTrainer):
@@ -41,23 +48,30 @@ class SceneGraphSFTTrainer(ResumesRight, SFTTrainer):
 
 def train_sft(run: SFTRun) -> None:
     """Fine-tune as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
-    console = Console(stderr=True)
+    with locked(run.out):
+        _train(run, Console(stderr=True, soft_wrap=True))
+
+
+def _train(run: SFTRun, console: Console) -> None:
     recipe = run.recipe
     arguments = trainer_config(
         SFTConfig,
         run,
+        {},
         gradient_accumulation_steps=recipe.batch_size // run.micro_batch,
         max_length=None,  # TRL's 1,024 would cut image tokens off
         completion_only_loss=True,
     )
     rows = load_rows(run.dataset, run.split)
     vocabulary = vocabulary_of(run.dataset, run.vocabulary)
-    record_run(run, run.out)
-    if is_finished(run, console):
+    if not begin(run, console):
         return
+    check_graphs(rows)
     family, processor, model = load_model(run)
+    check_answers_end(processor, run.model)
     prompting = Prompting(recipe.think, recipe.predefined_categories)
-    maker = ExampleMaker(family, pixel_limits(processor, recipe.max_pixels), prompting, vocabulary)
+    limits = pixel_limits(processor, recipe.max_pixels)
+    maker = ExampleMaker(family, limits, prompting, vocabulary, vocabulary_named=run.vocabulary is not None)
     trainer = SceneGraphSFTTrainer(
         model=model,
         args=arguments,

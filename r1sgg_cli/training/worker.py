@@ -2,21 +2,24 @@
 
 import dataclasses
 import difflib
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import torch
-import transformers
 from rich.console import Console
-from transformers import AutoModelForImageTextToText, AutoProcessor, PrinterCallback, Trainer
+from rich.markup import escape
+from transformers import PrinterCallback, Trainer
 from trl import GRPOConfig, SFTConfig
 
+from r1sgg_cli.config.recipes import record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
-from r1sgg_cli.errors import ConfigError, ModelError
+from r1sgg_cli.data.rows import dataset_fingerprint
+from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.models.asking import Asking, load_asking, save_asking
+from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
 from r1sgg_cli.models.families import ModelFamily, family_of
-from r1sgg_cli.training.callbacks import MetricsLog, ProgressBar
-from r1sgg_cli.training.checkpoints import full_disk_is_said, last_complete_checkpoint
+from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
+from r1sgg_cli.training.checkpoints import full_disk_is_said, is_last_step, last_complete_checkpoint
 
 TrainerConfig = TypeVar("TrainerConfig", SFTConfig, GRPOConfig)
 
@@ -28,10 +31,12 @@ def default_precision() -> Literal["bf16", "float32"]:
     return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
 
 
-def trainer_config(kind: type[TrainerConfig], run: SFTRun | GRPORun, **own: Any) -> TrainerConfig:
-    """TRL's configuration of a run: what the recipe states (`own` and below), then the recipe's `trainer` options.
+def trainer_config(
+    kind: type[TrainerConfig], run: SFTRun | GRPORun, defaults: Mapping[str, Any], **own: Any
+) -> TrainerConfig:
+    """TRL's configuration of a run: `defaults`, the recipe's `trainer` options, and what the recipe states (`own`).
 
-    Raises `ConfigError` for an option that TRL does not have or that the recipe states under a name of its own.
+    Raises `ConfigError` for an option that TRL does not have, does not take, or that the recipe states itself.
     """
     recipe = run.recipe
     stated: dict[str, Any] = {
@@ -63,48 +68,57 @@ def trainer_config(kind: type[TrainerConfig], run: SFTRun | GRPORun, **own: Any)
             raise ConfigError(f"TRL's `{kind.__name__}` has no option `{name}`{hint}")
         if name in stated:
             raise ConfigError(f"`trainer.{name}` is computed from the recipe and the command line; set it there")
-    defaults = {"logging_steps": 1, "save_strategy": "steps"}
-    return kind(**{**defaults, **stated, **recipe.trainer})
+    try:
+        config = kind(**{"logging_steps": 1, "save_strategy": "steps", **defaults, **stated, **recipe.trainer})
+    except (TypeError, ValueError) as error:  # what TRL's and transformers' own checks raise
+        raise ConfigError(f"the trainer refuses its options: {str(error).strip().splitlines()[0]}") from error
+    if config.n_gpu > 1:
+        raise ConfigError(f"{config.n_gpu} GPUs are visible and this version trains on one; set CUDA_VISIBLE_DEVICES=0")
+    return config
+
+
+def begin(run: SFTRun | GRPORun, console: Console) -> bool:
+    """Record the run in its folder; False, and said so, where the finished model is there. Raises `ConfigError`."""
+    inputs = {"model": fingerprint(run.model), "dataset": dataset_fingerprint(run.dataset)}
+    record_run(run, run.out, inputs)
+    if load_asking(str(run.out)) is None:
+        return True
+    console.print(f"already trained: {escape(str(run.out))}")
+    return False
 
 
 def load_model(run: SFTRun | GRPORun) -> tuple[ModelFamily, Any, Any]:
     """Family, processor and model. Weights are float32 also under bf16, which then is autocast: an update of 6e-7 is
     below bf16's resolution and would be lost."""
     family = family_of(run.model)
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        processor = AutoProcessor.from_pretrained(run.model)
-        model = AutoModelForImageTextToText.from_pretrained(run.model, dtype=torch.float32)
-    except OSError as error:
-        raise ModelError(f"`{run.model}` is not a whole checkpoint: {str(error).splitlines()[0]}") from error
+    processor, model = load_checkpoint(run.model, torch.float32)
+    # Where the Trainer looks for them; it would set them itself, with a warning that tells a user nothing.
+    model.config.eos_token_id = processor.tokenizer.eos_token_id
+    model.config.pad_token_id = processor.tokenizer.pad_token_id
     if run.recipe.freeze_vision:
         model.model.visual.requires_grad_(False)
     return family, processor, model
 
 
-def is_finished(run: SFTRun | GRPORun, console: Console) -> bool:
-    """Whether the run's folder holds the finished model already; says so."""
-    finished = load_asking(str(run.out)) is not None
-    if finished:
-        console.print(f"already trained: {run.out}")
-    return finished
-
-
 def train(trainer: Trainer, run: SFTRun | GRPORun, console: Console) -> None:
     """Train from the last complete checkpoint, if there is one, to the end, and save the finished model."""
+    recipe = run.recipe
+    asking = Asking(recipe.think, recipe.predefined_categories, recipe.max_pixels)
     checkpoint, passed_over = last_complete_checkpoint(run.out)
     for path in passed_over:
-        console.print(f"[yellow]passed over[/] `{path}`: it is half-written")
+        console.print(f"[yellow]passed over[/] `{escape(str(path))}`: it is half-written")
     if checkpoint:
-        console.print(f"continuing from `{checkpoint}`")
-    bar = ProgressBar(f"{run.stage} {run.out}", console)
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(MetricsLog(run.out / METRICS_FILE))
-    trainer.add_callback(bar)
-    with bar.progress:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        console.print(f"continuing from `{escape(str(checkpoint))}`")
+    if checkpoint and is_last_step(checkpoint):  # only the finished model is missing; the Trainer would add a step
+        trainer._load_from_checkpoint(str(checkpoint))
+    else:
+        bar = ProgressBar(run.stage, console)
+        trainer.remove_callback(PrinterCallback)
+        for callback in (MetricsLog(run.out / METRICS_FILE), AskingBeside(asking), bar):
+            trainer.add_callback(callback)
+        with bar.progress:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     with full_disk_is_said(run.out):
         trainer.save_model(str(run.out))
-    recipe = run.recipe
-    save_asking(Asking(recipe.think, recipe.predefined_categories, recipe.max_pixels), Path(run.out))
-    console.print(f"finished: {run.out}")
+    save_asking(asking, run.out)
+    console.print(f"finished: {escape(str(run.out))}")

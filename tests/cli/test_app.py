@@ -119,24 +119,31 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_one_line_and_the_finished_answers_stay(
-    r1sgg: Command, tmp_path: Path, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path
+def test_a_disk_that_fills_up_is_one_line_and_the_same_command_continues(
+    r1sgg: Command,
+    tmp_path: Path,
+    tiny_checkpoint: Callable[[str], Path],
+    synthetic_dataset: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", small], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("needs the right to mount a small file system")
+    argv = ["sft", "--model", tiny_checkpoint("qwen2_vl"), "--dataset", synthetic_dataset, "--out", small / "run"]
+    argv += ["--recipe", "demo-sft", "--micro-batch", "4", "--set", "batch_size=4", "--set", "max_steps=2"]
+    argv += ["--set", "checkpoint_every=1"]
     try:
-        done = r1sgg(
-            *("sft", "--model", tiny_checkpoint("qwen2_vl"), "--dataset", synthetic_dataset, "--out", small / "run"),
-            *("--recipe", "demo-sft", "--micro-batch", "4", "--set", "batch_size=4"),
-            *("--set", "max_steps=2", "--set", "checkpoint_every=1"),
-        )
+        done = r1sgg(*argv)
         assert done.code == 1, done.stderr
-        assert "no space left" in done.stderr.lower()
+        assert "no space left" in done.stderr
         assert "Traceback" not in done.stderr
+        subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
+        app([str(part) for part in argv], standalone_mode=False)
+        assert "continuing from" in capsys.readouterr().err
+        assert (small / "run" / "r1sgg.json").is_file()
     finally:
-        subprocess.run(["umount", small], check=True)
+        subprocess.run(["umount", "--lazy", small], check=True)

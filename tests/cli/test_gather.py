@@ -22,8 +22,10 @@ from r1sgg_cli.scene_graph.graph import graph_from_rows
 
 RUN: RunRecord = {
     "model": "runs/sft",
+    "model_fingerprint": None,
     "family": "qwen2_vl",
     "dataset": "data/shapes",
+    "dataset_fingerprint": None,
     "split": "test",
     "prompts": {},
     "generation": {},

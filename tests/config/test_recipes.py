@@ -86,7 +86,7 @@ def test_overrides_are_yaml_and_nest() -> None:
         (["lerning_rate=1"], "no option `lerning_rate`; did you mean `learning_rate`"),
         (["learning_rate=-1"], "learning_rate: .*greater than 0.*-1"),
         (["learning_rate"], "is not of the form key=value"),
-        (["batch_size=6"], "`micro_batch` 4 does not divide the batch of 6"),
+        (["batch_size=6"], "`--micro-batch 4` does not divide the batch of 6; `--micro-batch 3` does"),
     ],
     ids=["misspelt", "out of range", "no value", "indivisible"],
 )
@@ -103,19 +103,33 @@ def test_an_unknown_recipe_names_the_closest() -> None:
 def test_a_run_without_rewards_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="names no reward"):
         validated(GRPORecipe, {"rewards": {}})
-    assert GRPORun.model_fields["recipe"]
 
 
-def test_a_run_is_recorded_once_and_the_same_run_goes_on(tmp_path: Path) -> None:
-    run = sft_run(tmp_path / "run")
-    record_run(run, tmp_path / "run")
-    record_run(run, tmp_path / "run")
-    other = sft_run(tmp_path / "run", "learning_rate=1e-4")
+INPUTS = {"model": "aa", "dataset": None}
+
+
+def test_a_run_that_has_begun_is_the_same_run_or_refused(tmp_path: Path) -> None:
+    run = sft_run(tmp_path)
+    record_run(run, tmp_path, INPUTS)
+    (tmp_path / "checkpoint-1").mkdir()
+    record_run(run, tmp_path, INPUTS)
+    record_run(
+        sft_run(tmp_path, micro_batch=2, report_to=["wandb"]), tmp_path, INPUTS
+    )  # changes nothing that is learned
+    other = sft_run(tmp_path, "learning_rate=1e-4")
     with pytest.raises(ConfigError, match=r"holds another run \(recipe.learning_rate: 1e-05 there, 0.0001 here\)"):
-        record_run(other, tmp_path / "run")
+        record_run(other, tmp_path, INPUTS)
+    with pytest.raises(ConfigError, match=r"inputs.model: aa there, bb here"):
+        record_run(run, tmp_path, {**INPUTS, "model": "bb"})
+
+
+def test_a_run_without_a_checkpoint_may_still_be_corrected(tmp_path: Path) -> None:
+    record_run(sft_run(tmp_path), tmp_path, INPUTS)
+    record_run(sft_run(tmp_path, "learning_rate=1e-4"), tmp_path, INPUTS)
+    assert "learning_rate: 0.0001" in (tmp_path / "run.yaml").read_text(encoding="utf-8")
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(OutputError, match="choose another --out"):
-        record_run(sft_run(tmp_path / "file" / "run"), tmp_path / "file" / "run")
+    with pytest.raises(OutputError, match="cannot write"):
+        record_run(sft_run(tmp_path / "file" / "run"), tmp_path / "file" / "run", INPUTS)

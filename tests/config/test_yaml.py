@@ -54,9 +54,23 @@ def test_nothing_in_a_file_is_executed() -> None:
         parse_yaml("!!python/object/apply:os.system ['true']", "here")
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"))
+def test_a_file_that_is_not_utf_8_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes("model: café\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"recipe\.yaml` is not UTF-8 text: .* at byte 10"):
+        load_yaml(path)
 
 
-@given(st.dictionaries(st.text("abcdefgh_", min_size=1), SCALARS | st.lists(SCALARS)))
+@pytest.mark.parametrize("text", ["12e4", "1e5", "1E3", "+.5e1", "010", "1_000", "0x1f", "no", "24:00:00", ".inf", "~"])
+def test_a_string_that_looks_like_something_else_stays_a_string(text: str) -> None:
+    assert parse_yaml(dump_yaml({"name": text, text: "key"}), "here") == {"name": text, text: "key"}
+
+
+NUMERIC_LOOKING = st.from_regex(r"[-+]?[0-9._]{0,4}([eE][-+]?[0-9]{0,3})?", fullmatch=True)
+TEXTS = st.text(st.characters(codec="utf-8")) | NUMERIC_LOOKING
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
+
+
+@given(st.dictionaries(st.text("abcdefgh_", min_size=1) | NUMERIC_LOOKING, SCALARS | st.lists(SCALARS)))
 def test_what_is_written_is_read_back(value: dict[str, Any]) -> None:
     assert parse_yaml(dump_yaml(value), "here") == value

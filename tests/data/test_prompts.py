@@ -32,6 +32,13 @@ def test_the_rows_own_prompt_wins(prompting: Prompting, expected: str) -> None:
     assert user_prompt(row, prompting, "Pixels.", VOCABULARY) == expected
 
 
+def test_a_vocabulary_that_the_user_names_wins_over_the_rows_categories_only() -> None:
+    row = {"prompt_open": "Open.", "prompt_close": "Closed."}
+    prompt = user_prompt(row, PREDEFINED, "Pixels.", VOCABULARY, vocabulary_named=True)
+    assert "object names: person, tree-merged." in prompt
+    assert user_prompt(row, OPEN, "Pixels.", VOCABULARY, vocabulary_named=True) == "Open."
+
+
 def test_a_row_without_a_prompt_gets_ours_with_the_familys_box_sentence() -> None:
     prompt = user_prompt({"prompt_open": " "}, OPEN, "Coordinates are furlongs.", None)
     assert "Coordinates are furlongs." in prompt

@@ -93,10 +93,16 @@ def test_each_repair_is_counted_and_the_rest_is_kept(tmp_path: Path, changes: di
 
 
 def test_images_without_a_relation_or_a_file_are_left_out_and_counted(tmp_path: Path) -> None:
-    file = psg_file(tmp_path, entry(), entry(relations=[]), entry(file_name="b.jpg"))
+    file = psg_file(tmp_path, entry(), entry(relations=[], annotations=[]), entry(file_name="b.jpg"))
     psg = load_psg(file, tmp_path)
     assert len(psg.images) == 1
     assert +psg.repairs == {"image without a relation left out": 1, "image without a file left out": 1}
+
+
+def test_an_image_id_used_before_is_left_out_and_counted(tmp_path: Path) -> None:
+    psg = load_psg(psg_file(tmp_path, entry(), entry(image_id="1"), entry(image_id=2)), tmp_path)
+    assert [image.image_id for image in psg.images] == ["1", "2"]
+    assert +psg.repairs == {"image with an id used before left out": 1}
 
 
 def test_boxes_follow_a_file_of_another_size(tmp_path: Path) -> None:
@@ -141,15 +147,60 @@ def test_another_kind_of_file_is_refused(tmp_path: Path, text: str, expected: st
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "expected"),
     [
-        pytest.param({"relations": [[0, 7, 0]]}, id="an object that does not exist"),
-        pytest.param({"annotations": [{"category_id": 0}]}, id="no box"),
-        pytest.param({"width": None}, id="no width"),
+        pytest.param({"test_image_ids": None}, "no list `test_image_ids`", id="test ids null"),
+        pytest.param(
+            {"thing_classes": [{"id": 1, "name": "person"}]}, "`thing_classes` must list names", id="COCO categories"
+        ),
+        pytest.param({"predicate_classes": ["on", None]}, "`predicate_classes` must list names", id="a null predicate"),
     ],
 )
-def test_a_malformed_entry_is_named_by_its_number(tmp_path: Path, changes: dict[str, Any]) -> None:
-    with pytest.raises(DataError, match="entry 1 of `data`"):
+def test_lists_of_another_layout_are_named(tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(DataError, match=expected):
+        load_psg(psg_file(tmp_path, entry(), **changes), tmp_path)
+
+
+def test_without_test_ids_every_image_is_for_training(tmp_path: Path) -> None:
+    file = psg_file(tmp_path, entry())
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({key: value for key, value in content.items() if key != "test_image_ids"}))
+    assert [image.is_test for image in load_psg(file, tmp_path).images] == [False]
+
+
+BOX = [0, 0, 40, 50]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({"relations": [[0, 7, 0]]}, "object 7 is none of 0 to 1", id="an object that does not exist"),
+        pytest.param({"relations": [[-1, 1, 0]]}, "subject -1 is none of 0 to 1", id="negative subject"),
+        pytest.param({"relations": [[0, -1, 0]]}, "object -1 is none of 0 to 1", id="negative object"),
+        pytest.param({"relations": [[0, 1, -1]]}, "predicate -1 is none of 0 to 1", id="negative predicate"),
+        pytest.param({"relations": [[0, 1, 2]]}, "predicate 2 is none of 0 to 1", id="predicates counted from 1"),
+        pytest.param(
+            {
+                "annotations": [{"bbox": [5, 5, 5, 9], "category_id": 0}, {"bbox": BOX, "category_id": 0}],
+                "relations": [[0, -2, 0]],
+            },
+            "object -2 is none of 0 to 1",
+            id="negative beside an empty box",
+        ),
+        pytest.param({"relations": [[0, 0, 9]]}, "predicate 9 is none of 0 to 1", id="in a relation left out"),
+        pytest.param(
+            {"annotations": [{"bbox": BOX, "category_id": -1}]}, "category -1 is none of 0 to 1", id="negative category"
+        ),
+        pytest.param(
+            {"annotations": [{"bbox": BOX, "category_id": 2}]}, "category 2 is none of 0 to 1", id="unknown category"
+        ),
+        pytest.param({"annotations": [{"category_id": 0}]}, "bbox", id="no box"),
+        pytest.param({"relations": [[0, 1]]}, "not enough values", id="half a relation"),
+        pytest.param({"width": None}, "NoneType", id="no width"),
+    ],
+)
+def test_a_malformed_entry_is_named_by_its_number(tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(DataError, match=f"entry 1 of `data`.*{expected}"):
         load_psg(psg_file(tmp_path, entry(), entry(**changes)), tmp_path)
 
 

@@ -13,6 +13,7 @@ from PIL import Image as PILImage
 from r1sgg_cli.data.rows import (
     FEATURES,
     Row,
+    check_graphs,
     ground_truth_graph,
     is_prepared,
     load_rows,
@@ -139,6 +140,19 @@ def test_a_name_that_is_nowhere_is_one_line(tmp_path: Path) -> None:
         pytest.param([{"id": "a.1"}], "[]", "image 7: .* is no object", id="no box"),
         pytest.param([{"id": "a.1", "bbox": [0, 0, 1]}], "[]", "is no object", id="three numbers"),
         pytest.param('[{"id": "a.1", "bbox": [0, 0, NaN, 1]}]', "[]", "is no object", id="not finite"),
+        pytest.param(
+            [{"id": "a.1", "bbox": [20, 20, 10, 30]}],
+            "[]",
+            r"image 7: box \[20, 20, 10, 30\] of `a.1` ends before it begins; boxes are xyxy, not xywh",
+            id="xywh across",
+        ),
+        pytest.param([{"id": "a.1", "bbox": [2, 20, 10, 3.5]}], "[]", "xyxy, not xywh", id="xywh down"),
+        pytest.param(
+            [{"id": "a.1", "bbox": [41, 0, 50, 10]}],
+            "[]",
+            r"image 7: box \[41, 0, 50, 10\] of `a.1` lies outside the image; boxes are in its 40×30 pixels",
+            id="outside the image",
+        ),
         pytest.param([OBJECTS[0], OBJECTS[0]], "[]", "image 7 has two objects `Traffic-light.1`", id="repeated id"),
         pytest.param(OBJECTS, [{"subject": "man.2"}], "is no relationship", id="half a relationship"),
         pytest.param([OBJECTS[0]], RELATIONSHIPS, "names `man.2`, which is no object", id="dangling end"),
@@ -148,6 +162,26 @@ def test_a_faulty_annotation_names_its_image(objects: Any, relationships: Any, e
     texts = [value if isinstance(value, str) else json.dumps(value) for value in (objects, relationships)]
     with pytest.raises(DataError, match=expected):
         parse_ground_truth("7", texts[0], texts[1], (40, 30))
+
+
+def test_a_box_that_touches_or_passes_the_images_edge_is_kept() -> None:
+    boxes = [[-5, 0, 0, 10], [40, 30, 90, 90], [3, 3, 3, 3]]
+    objects = json.dumps([{"id": f"a.{i}", "bbox": box} for i, box in enumerate(boxes)])
+    assert parse_ground_truth("7", objects, "[]", (40, 30)).boxes_xyxy.tolist() == boxes
+
+
+@pytest.mark.parametrize(
+    "values", [["[]", None], [[], None], [None, None]], ids=["among strings", "among lists", "all of them"]
+)
+@pytest.mark.parametrize("column", ["objects", "relationships"])
+def test_a_null_cell_is_one_line_that_names_the_image(tmp_path: Path, column: str, values: list[Any]) -> None:
+    empty = {"objects": ["[]"] * 2, "relationships": ["[]"] * 2}
+    rows = load_rows(saved(tmp_path / "data", **{**empty, column: values}))
+    expected = rf"image [78]: column `{column}` is null; write `\[\]` where there are none"
+    with pytest.raises(DataError, match=expected):
+        check_graphs(rows)
+    with pytest.raises(DataError, match=expected):
+        ground_truth_graph(rows[1])
 
 
 def test_saved_rows_load_with_their_vocabulary_beside_them(tmp_path: Path) -> None:
@@ -195,7 +229,26 @@ def test_a_folder_counts_as_prepared_only_with_the_same_description(tmp_path: Pa
         is_prepared(folder, {"seed": 2})
 
 
+@pytest.mark.parametrize("text", ["{", "\xff", "[]"], ids=["cut off", "no text", "a list"])
+def test_a_broken_description_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "prepare.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(OutputError, match=r"prepare\.json.*choose another `--out`") as caught:
+        is_prepared(tmp_path, {})
+    assert "\n" not in str(caught.value)
+
+
 def test_a_folder_of_something_else_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(OutputError, match="no data set of ours"):
         is_prepared(tmp_path, {})
+
+
+def test_every_graph_of_a_set_can_be_checked_before_a_run(tmp_path: Path) -> None:
+    good = {"image_id": ["1"] * 3, "objects": ["[]"] * 3, "relationships": ["[]"] * 3}
+    check_graphs(Dataset.from_dict(good))
+    bad = {**good, "image_id": ["1", "2", "3"], "relationships": ["[]", "[]", "[{}]"]}
+    with pytest.raises(DataError, match=r"image 3: \{\} is no relationship"):
+        check_graphs(Dataset.from_dict(bad))
+    xywh = {**good, "objects": ["[]", "[]", '[{"id": "a.1", "bbox": [300, 200, 40, 30]}]']}
+    with pytest.raises(DataError, match=r"image 1: .*not xywh"):
+        check_graphs(Dataset.from_dict(xywh))

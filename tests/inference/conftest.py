@@ -20,8 +20,10 @@ def make_run(vocabulary: bool = True) -> RunRecord:
     """A run record."""
     return {
         "model": "runs/sft",
+        "model_fingerprint": None,
         "family": "qwen2_vl",
         "dataset": "data/shapes",
+        "dataset_fingerprint": None,
         "split": "test",
         "prompts": {},
         "generation": {},

@@ -1,5 +1,7 @@
 """The engine: greedy, batch by batch, never an image token, and the same answer whatever stands beside it."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -32,6 +34,23 @@ def test_an_answer_that_is_cut_off_says_so(tiny_checkpoint: Callable[[str], Path
     image = load_rows(str(synthetic_dataset), "test")[0]["image"]
     completion = engine.complete([build_messages("Describe.", "Write.")], [image])[0]
     assert (completion.finish_reason, completion.num_tokens) == ("length", 1)
+
+
+def test_greedy_is_greedy_whatever_the_checkpoints_own_generation_config_says(
+    tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
+) -> None:
+    penalised = tmp_path / "penalised"
+    shutil.copytree(tiny_checkpoint("qwen2_vl"), penalised)
+    path = penalised / "generation_config.json"
+    changed = json.loads(path.read_text(encoding="utf-8")) | {"repetition_penalty": 1.5, "do_sample": True}
+    path.write_text(json.dumps(changed), encoding="utf-8")
+    image = load_rows(str(synthetic_dataset), "test")[0]["image"]
+    asked = [build_messages("Describe.", "Write.")]
+    plain, other = (
+        TransformersEngine(str(folder), max_new_tokens=16).complete(asked, [image])
+        for folder in (tiny_checkpoint("qwen2_vl"), penalised)
+    )
+    assert other == plain
 
 
 def test_a_checkpoint_without_weights_is_one_line(tiny_checkpoint: Callable[[str], Path], tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """`infer`: every image of the split answered once, through kills and repeats."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.inference.answers import ANSWERS_FILE, load_answers, load_ground_truth, load_run
-from r1sgg_cli.inference.infer import InferRequest, infer
+from r1sgg_cli.data.rows import load_rows
+from r1sgg_cli.errors import ConfigError, OutputError
+from r1sgg_cli.files import locked
+from r1sgg_cli.inference.answers import (
+    ANSWERS_FILE,
+    GROUND_TRUTH_FILE,
+    RUN_FILE,
+    load_answers,
+    load_ground_truth,
+    load_run,
+)
+from r1sgg_cli.inference.infer import Asker, InferRequest, infer
 from r1sgg_cli.models.asking import Asking, save_asking
+from r1sgg_cli.models.families import FAMILIES, PixelLimits
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 
 @pytest.fixture
@@ -68,6 +81,111 @@ def test_other_settings_in_the_same_folder_are_refused_and_named(request_of: Inf
     infer(replace(request_of, limit=1))
     with pytest.raises(ConfigError, match=r"holds answers of another run \(generation: .*give another folder"):
         infer(replace(request_of, limit=1, max_new_tokens=5))
+
+
+def test_a_model_that_was_trained_anew_into_its_folder_is_not_answered_already(
+    request_of: InferRequest, tiny_checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(request_of.model, model)
+    again = replace(request_of, model=str(model), limit=1)
+    infer(again)
+    weights = bytearray((model / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (model / "model.safetensors").write_bytes(weights)
+    with pytest.raises(ConfigError, match=r"another run \(the model's weights changed\); give another folder"):
+        infer(again)
+
+
+def test_a_data_set_that_was_prepared_anew_is_not_answered_already(request_of: InferRequest, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(request_of.dataset, data)
+    again = replace(request_of, dataset=str(data), limit=1)
+    infer(again)
+    (data / "prepare.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"another run \(the data set changed\); give another folder"):
+        infer(again)
+
+
+def test_a_run_without_an_answer_yet_is_begun_anew(request_of: InferRequest) -> None:
+    infer(replace(request_of, limit=1))
+    (request_of.out / ANSWERS_FILE).unlink()
+    infer(replace(request_of, limit=2, max_new_tokens=5))
+    assert load_run(request_of.out)["generation"]["max_new_tokens"] == 5
+    assert len(load_ground_truth(request_of.out)) == len(load_answers(request_of.out).answers) == 2
+
+
+@pytest.mark.parametrize("content", [None, "{", ""], ids=["missing", "broken", "empty"])
+def test_the_same_request_again_mends_the_ground_truth(request_of: InferRequest, content: str | None) -> None:
+    infer(replace(request_of, limit=2))
+    path = request_of.out / GROUND_TRUTH_FILE
+    whole, run = path.read_bytes(), (request_of.out / RUN_FILE).read_bytes()
+    path.unlink()
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    infer(replace(request_of, limit=2))
+    assert (path.read_bytes(), (request_of.out / RUN_FILE).read_bytes()) == (whole, run)
+
+
+def test_categories_without_a_vocabulary_are_refused_before_anything_is_written(
+    request_of: InferRequest, tmp_path: Path
+) -> None:
+    data = str(tmp_path / "data")  # without vocabulary.json, and without prompts of its own
+    load_rows(request_of.dataset, "test").remove_columns("prompt_close").save_to_disk(data)
+    with pytest.raises(ConfigError, match="predefined categories need a vocabulary"):
+        infer(replace(request_of, dataset=data, split=None, predefined_categories=True))
+    assert not request_of.out.exists()
+
+
+def test_a_pixel_limit_that_is_too_small_is_refused_before_anything_is_written(request_of: InferRequest) -> None:
+    with pytest.raises(ConfigError, match="max_pixels is 3"):
+        infer(replace(request_of, max_pixels=3))
+    assert not request_of.out.exists()
+
+
+def test_a_folder_that_another_process_fills_is_left_alone(request_of: InferRequest) -> None:
+    with locked(request_of.out), pytest.raises(OutputError, match="another r1sgg is writing to"):
+        infer(replace(request_of, limit=1))
+    assert not (request_of.out / RUN_FILE).exists()
+
+
+@pytest.mark.parametrize("name", ["[exp]", "[/exp]", ":smile:"])
+def test_a_folder_is_printed_as_it_is_named(
+    request_of: InferRequest, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / name / "x"
+    infer(replace(request_of, out=out, limit=1))
+    assert f"answers: {out}\n" in capsys.readouterr().err
+
+
+def test_a_broken_line_is_printed_as_it_is(request_of: InferRequest, capsys: pytest.CaptureFixture[str]) -> None:
+    infer(replace(request_of, limit=1))
+    answer = json.loads((request_of.out / ANSWERS_FILE).read_text(encoding="utf-8"))
+    with (request_of.out / ANSWERS_FILE).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(answer | {"finish_reason": "[/b]"}) + "\n")
+    infer(replace(request_of, limit=1))
+    assert "line 2 of answers.jsonl passed over" in (err := capsys.readouterr().err)
+    assert "[/b]" in err
+
+
+def test_a_vocabulary_that_is_named_is_part_of_the_run(request_of: InferRequest) -> None:
+    named = replace(request_of, limit=1, predefined_categories=True)
+    infer(named)
+    vocabulary = str(Path(request_of.dataset) / "vocabulary.json")
+    with pytest.raises(ConfigError, match="another run"):
+        infer(replace(named, vocabulary=vocabulary))
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["the command's", "the row's own"])
+def test_a_vocabulary_named_by_the_command_wins_over_the_rows_own_prompt(named: bool) -> None:
+    asker = Asker(
+        FAMILIES["qwen2_vl"],
+        Asking(think=False, predefined_categories=True, max_pixels=6400),
+        PixelLimits(20, 1600, 6400),
+        Vocabulary(("cat",), ("near",)),
+        vocabulary_named=named,
+    )
+    assert ("names: cat." in asker.prompt({"prompt_close": "Mine."})) is named
 
 
 def test_a_model_is_asked_as_it_was_trained_unless_told_otherwise(

@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r1sgg_cli.metrics.objects import match_objects
-from r1sgg_cli.metrics.one_to_one import IOU_THRESHOLD
 from r1sgg_cli.metrics.triplets import match_triplets
-from r1sgg_cli.scene_graph.boxes import box_iou
+from r1sgg_cli.scene_graph.boxes import IOU_THRESHOLD, box_iou
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet, graph_from_rows
 
 from .conftest import GraphMaker

@@ -49,7 +49,7 @@ def graph_with_box(box: list[float], image_wh: tuple[int, int]) -> SceneGraph:
     ],
 )
 def test_each_family_counts_in_its_own_space(model_type: str, expected: SpaceWH) -> None:
-    assert FAMILIES[model_type].box_space_wh((640, 427), (644, 420)) == expected
+    assert FAMILIES[model_type].box_space_wh((644, 420)) == expected
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
@@ -62,7 +62,7 @@ def test_pixels_to_text_to_pixels_is_within_one_unit(
     (x1, x2), (y1, y2) = sorted(corners[:2]), sorted(corners[2:])
     graph = graph_with_box([x1 * width, y1 * height, x2 * width, y2 * height], image_wh)
     size_wh = resized_wh(image_wh, PUBLISHED)
-    space_wh = family.box_space_wh(image_wh, size_wh)
+    space_wh = family.box_space_wh(size_wh)
 
     answer = format_answer(family.encode(graph, size_wh))
     back = parse_answer(answer, space_wh).graph.rescaled(graph.space_wh)
@@ -115,15 +115,35 @@ def test_a_file_is_no_checkpoint(tmp_path: Path) -> None:
         family_of(str(tmp_path / "model.bin"))
 
 
-def test_a_broken_config_is_said_to_be_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no checkpoint folder"):
-        family_of(write_config(tmp_path, "{"))
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "3", "", "\ud800"], ids=["cut short", "a list", "a number", "empty", "binary"]
+)
+def test_a_broken_config_is_said_to_be_no_whole_checkpoint(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_bytes(
+        text.encode("utf-16", "surrogatepass") if text == "\ud800" else text.encode()
+    )
+    with pytest.raises(ModelError, match=r"is not a whole checkpoint: its `config\.json`"):
+        family_of(str(tmp_path))
 
 
-def test_a_path_that_does_not_exist_is_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no checkpoint folder") as caught:
-        family_of(str(tmp_path / "run" / "missing"))
+def test_a_model_type_of_another_kind_is_not_supported(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="which is not supported"):
+        family_of(write_config(tmp_path, '{"model_type": []}'))
+
+
+@pytest.mark.parametrize("model", ["runs/sft/checkpoint-100", "runs/sft/", "/x", "./x", "../x", "~x", "~/x"])
+def test_a_path_that_does_not_exist_is_said_to_be_no_folder(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=f"^no folder `{model}`; ") as caught:
+        family_of(model)
     assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_may_be_on_the_hub_is_looked_up_there() -> None:
+    with pytest.raises(ModelError, match="nor a model that can be fetched"):
+        family_of("runs/sft")
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)

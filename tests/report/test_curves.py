@@ -4,7 +4,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from r1sgg_cli.report.curves import (
@@ -53,6 +53,7 @@ def test_ticks_enclose_the_range_and_are_few(low: float, width: float) -> None:
 
 
 @given(st.lists(st.floats(-1e12, 1e12) | st.just(math.nan) | st.just(math.inf), min_size=1, max_size=60))
+@example([0.0, 5e-324])
 def test_lines_stay_inside_the_plot(values: list[float]) -> None:
     chart = lay_out(curve_of(*values))
     if chart is None:

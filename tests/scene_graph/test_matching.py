@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r1sgg_cli.scene_graph.boxes import box_giou, box_l1
+from r1sgg_cli.scene_graph.boxes import box_pairs
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
 from r1sgg_cli.scene_graph.matching import match_objects, name_similarities
 from r1sgg_cli.scene_graph.similarity import exact_similarity
@@ -56,11 +56,12 @@ def test_no_other_assignment_is_cheaper(prediction: SceneGraph, truth: SceneGrap
     matching = match_objects(prediction, truth, exact_similarity)
     boxes = prediction.boxes_xyxy / 100, truth.boxes_xyxy / 100
     alike = name_similarities(prediction.names, truth.names, exact_similarity)
-    cost = (1 - alike) + 2 * (1 - box_giou(*boxes)) + 5 * box_l1(*boxes)
+    pairs = box_pairs(*boxes)
+    cost = whole = (1 - alike) + 2 * (1 - pairs.giou) + 5 * pairs.l1
     if cost.shape[0] > cost.shape[1]:
         cost = cost.T
     rows, columns = cost.shape
     cheapest = min(sum(cost[i, j] for i, j in enumerate(order)) for order in permutations(range(columns), rows))
-    ours = (1 - matching.similarity) + 2 * (1 - box_giou(*boxes)[matching.predicted, matching.true]) + 5 * matching.l1
     assert len(set(matching.predicted.tolist())) == len(set(matching.true.tolist())) == rows
-    assert np.sum(ours) == pytest.approx(cheapest)
+    assert np.sum(whole[matching.predicted, matching.true]) == pytest.approx(cheapest)
+    assert np.allclose(matching.l1, pairs.l1[matching.predicted, matching.true])

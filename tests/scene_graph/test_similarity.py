@@ -101,7 +101,11 @@ def test_sentence_transformer_compares_embeddings(embedding_model: Path) -> None
     [
         pytest.param("cosine", "no similarity `cosine`: give `exact`", id="unknown"),
         pytest.param("sentence-transformers", "`sentence-transformers:MODEL`", id="no model named"),
-        pytest.param("spacy:no_such_model", "run `python -m spacy download no_such_model`", id="spaCy model missing"),
+        pytest.param(
+            "spacy:no_such_model",
+            "no spaCy model `no_such_model`: install .*wheel with `uv pip install`",
+            id="spaCy model missing",
+        ),
         pytest.param("sentence-transformers:/nowhere/at-all", "no sentence-transformers model", id="encoder missing"),
     ],
 )
@@ -110,7 +114,8 @@ def test_similarity_that_cannot_be_had_says_how_to_get_one(name: str, message: s
         load_similarity(name)
 
 
-def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "spacy", None)
-    with pytest.raises(ConfigError, match=r"pip install 'r1sgg\[spacy\]'"):
-        load_similarity("spacy")
+@pytest.mark.parametrize("extra", ["spacy", "sentence-transformers"])
+def test_missing_extra_is_named_with_the_command_of_a_checkout(monkeypatch: pytest.MonkeyPatch, extra: str) -> None:
+    monkeypatch.setitem(sys.modules, extra.replace("-", "_"), None)
+    with pytest.raises(ConfigError, match=f"`{extra}` is not installed: run `uv sync --extra {extra}`"):
+        load_similarity(f"{extra}:some_model")

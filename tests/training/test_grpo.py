@@ -10,12 +10,13 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.schema import GRPORun
+from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.models.families import ModelType, unsampled_token_ids
 from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.training.callbacks import load_metric_rows
 from r1sgg_cli.training.grpo import train_grpo
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("named_length_reward")]  # random models earn no graph reward
 
 
 def grpo_run(model: Path, dataset: Path, out: Path, *overrides: str) -> GRPORun:
@@ -32,14 +33,49 @@ def grpo_run(model: Path, dataset: Path, out: Path, *overrides: str) -> GRPORun:
     )
 
 
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return dict(AutoModelForImageTextToText.from_pretrained(folder).state_dict())
+
+
 @pytest.mark.parametrize("model_type", get_args(ModelType))
-def test_every_family_trains_on_graph_rewards(
+def test_every_family_is_moved_by_its_rewards(
     model_type: ModelType, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
 ) -> None:
-    train_grpo(grpo_run(tiny_checkpoint(model_type), synthetic_dataset, tmp_path))
+    train_grpo(grpo_run(tiny_checkpoint(model_type), synthetic_dataset, tmp_path, "rewards={length_reward: 1}"))
     rows = load_metric_rows(tmp_path / "metrics.jsonl")
-    assert {"reward", "rewards/format_reward/mean", "rewards/edge_hard_reward/mean"} <= set(rows[0])
-    AutoModelForImageTextToText.from_pretrained(tmp_path)
+    assert rows[0]["rewards/length_reward/mean"] > 0
+    before, after = weights(tiny_checkpoint(model_type)), weights(tmp_path)
+    moved = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
+    assert moved
+    assert not any("visual" in name for name in moved)  # the recipe freezes the vision tower
+
+
+def test_the_micro_batch_changes_nothing_that_is_learned(
+    tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
+) -> None:
+    """With the published "bnpo" it would: that takes a mean over tokens per micro-batch."""
+    model = tiny_checkpoint("qwen2_vl")
+    norms = []
+    for micro_batch in (1, 4):
+        # Greedy within the group would have no variance: the very first step samples the same answers from one seed.
+        run = grpo_run(
+            model, synthetic_dataset, tmp_path / str(micro_batch), "rewards={length_reward: 1}", "max_steps=1"
+        )
+        train_grpo(run.model_copy(update={"micro_batch": micro_batch}))
+        norms.append(load_metric_rows(tmp_path / str(micro_batch) / "metrics.jsonl")[0]["grad_norm"])
+    assert norms[0] == pytest.approx(norms[1], rel=1e-4)
+    assert norms[0] > 0
+
+
+def test_fewer_images_than_a_step_needs_are_refused(
+    tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
+) -> None:
+    """TRL's sampler would drop them all, and the untrained model would be saved as finished."""
+    with pytest.raises(
+        ConfigError, match=r"has 500 images, fewer than the 501 of one step; `--set prompts_per_step=500`"
+    ):
+        train_grpo(grpo_run(tiny_checkpoint("qwen2_vl"), synthetic_dataset, tmp_path, "prompts_per_step=501"))
+    assert not (tmp_path / "run.yaml").exists()
 
 
 def test_a_policy_that_wants_to_write_image_tokens_never_does(

@@ -21,7 +21,9 @@ def grpo_run(out: Path, *overrides: str) -> GRPORun:
 
 
 def test_trl_options_are_reachable_under_their_own_names(tmp_path: Path) -> None:
-    config = trainer_config(SFTConfig, sft_run(tmp_path, "trainer.neftune_noise_alpha=5", "trainer.logging_steps=7"))
+    config = trainer_config(
+        SFTConfig, sft_run(tmp_path, "trainer.neftune_noise_alpha=5", "trainer.logging_steps=7"), {}
+    )
     assert (config.neftune_noise_alpha, config.logging_steps) == (5, 7)
 
 
@@ -33,20 +35,31 @@ def test_trl_options_are_reachable_under_their_own_names(tmp_path: Path) -> None
             "has no option `gradient_checkpoint`; did you mean `gradient_checkpointing`",
         ),
         ("trainer.learning_rate=1", "`trainer.learning_rate` is computed from the recipe"),
+        ("trainer.save_strategy=sometimes", "the trainer refuses its options: sometimes is not a valid"),
+        ("trainer.logging_steps=abc", "the trainer refuses its options"),
     ],
-    ids=["misspelt", "stated by the recipe"],
+    ids=["misspelt", "stated by the recipe", "no such word", "no number"],
 )
 def test_a_wrong_trainer_option_is_one_line(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        trainer_config(SFTConfig, sft_run(tmp_path, override))
+        trainer_config(SFTConfig, sft_run(tmp_path, override), {})
 
 
 def test_the_update_is_the_papers(tmp_path: Path) -> None:
     config = grpo_config(grpo_run(tmp_path))
-    assert (config.loss_type, config.scale_rewards, config.beta, config.num_iterations) == ("bnpo", "group", 0.0, 1)
+    assert (config.loss_type, config.scale_rewards, config.beta, config.num_iterations) == ("dapo", "group", 0.0, 1)
     assert (config.temperature, config.top_p, config.top_k) == (1.0, 1.0, 0)
     assert config.generation_batch_size == 32 * 8
     assert config.steps_per_generation == config.gradient_accumulation_steps == 32 * 8 // 4
+
+
+def test_another_loss_is_reachable_under_trls_name(tmp_path: Path) -> None:
+    assert grpo_config(grpo_run(tmp_path, "trainer.loss_type=grpo")).loss_type == "grpo"
+
+
+def test_checkpoints_fall_between_rollouts_so_that_a_resumed_run_samples_as_before(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="must be a multiple of 3 iterations"):
+        grpo_config(grpo_run(tmp_path, "trainer.num_iterations=3"))
 
 
 def test_images_stay_out_of_the_logs(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Checkpoints as they are read from disk or the hub: whole, or one line that says what is wrong with them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from r1sgg_cli.errors import ModelError
+from r1sgg_cli.files import folder_fingerprint
+
+# What transformers, tokenizers and safetensors raise for files that are missing, cut short or of another kind.
+_BROKEN = (OSError, ValueError, SafetensorError)
+_WEIGHTS = ("config.json", "*.safetensors", "pytorch_model*.bin")
+
+
+def load_processor(model: str) -> Any:
+    """The processor of a checkpoint folder or hub model. Raises `ModelError`."""
+    try:
+        return AutoProcessor.from_pretrained(model)
+    except _BROKEN as error:
+        raise _not_whole(model, error) from error
+
+
+def load_checkpoint(model: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Processor and model, its weights in `dtype` on the CPU, of a checkpoint folder or hub model.
+
+    Raises `ModelError`. transformers' bars are off from here on.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    processor = load_processor(model)
+    try:
+        return processor, AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
+    except _BROKEN as error:
+        raise _not_whole(model, error) from error
+
+
+def fingerprint(model: str) -> str | None:
+    """16 hex digits that change with the weights or the config of a checkpoint folder; None for a name on the hub.
+
+    Reads the weights once. Raises `ModelError` where they cannot be read.
+    """
+    if not Path(model).is_dir():
+        return None
+    try:
+        return folder_fingerprint(Path(model), _WEIGHTS)
+    except OSError as error:
+        raise _not_whole(model, error) from error
+
+
+def _not_whole(model: str, error: Exception) -> ModelError:
+    reason = (str(error).strip() or repr(error)).splitlines()[0]
+    return ModelError(f"`{model}` is not a whole checkpoint: {reason}")

@@ -1,0 +1,52 @@
+"""What the schema refuses before anything runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from r1sgg_cli.config.recipes import validated
+from r1sgg_cli.config.schema import GRPORun, SFTRun
+from r1sgg_cli.errors import ConfigError
+
+GIVEN = {"model": "m", "dataset": "d", "out": Path("run"), "precision": "float32"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"report_to": ["wandb", "excel"]}, "report_to.1: .*'trackio'.*got `excel`", id="tracker"),
+        pytest.param({"seed": -1}, "seed: .*greater than or equal to 0", id="negative seed"),
+        pytest.param({"recipe": {"learning_rate": float("nan")}}, "learning_rate: .*finite", id="NaN"),
+        pytest.param({"recipe": {"num_epochs": float("inf")}}, "num_epochs: .*finite", id="infinite"),
+        pytest.param({"recipe": {"warmup": float("inf")}}, "warmup: .*finite", id="infinite warm-up"),
+        pytest.param({"recipe": {"rewards": {"edge_reward": 0}}}, "rewards.edge_reward: .*than 0", id="no weight"),
+        pytest.param({"recipe": {"rewards": {"edge_reward": -1}}}, "rewards.edge_reward: .*than 0", id="penalty"),
+        pytest.param({"recipe": {"rewards": {"edge_reward": float("inf")}}}, "rewards.edge_reward: .*finite", id="all"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        validated(GRPORun, {**GIVEN, **changes})
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipe", "micro_batch", "message"),
+    [
+        (SFTRun, {"batch_size": 20}, 8, "`--micro-batch 8` does not divide the batch of 20; `--micro-batch 5` does"),
+        (SFTRun, {"batch_size": 7}, 4, "`--micro-batch 4` does not divide the batch of 7; `--micro-batch 1` does"),
+        (SFTRun, {"batch_size": 8}, 16, "`--micro-batch 16` does not divide the batch of 8; `--micro-batch 8` does"),
+        (
+            GRPORun,
+            {"prompts_per_step": 3, "num_generations": 4},
+            5,
+            "`--micro-batch 5` does not divide the completions of 12; `--micro-batch 4` does",
+        ),
+    ],
+    ids=["largest divisor below", "prime batch", "larger than the batch", "GRPO"],
+)
+def test_a_micro_batch_that_does_not_divide_names_one_that_does(
+    kind: type[SFTRun | GRPORun], recipe: dict[str, Any], micro_batch: int, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        validated(kind, {**GIVEN, "recipe": recipe, "micro_batch": micro_batch})

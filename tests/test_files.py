@@ -1,0 +1,93 @@
+"""Whole files, folders with one writer, fingerprints."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from r1sgg_cli.errors import OutputError
+from r1sgg_cli.files import folder_fingerprint, locked, save_text
+
+HOLDER = """
+import sys
+from pathlib import Path
+from r1sgg_cli.files import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_text_is_saved_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
+    save_text("first", tmp_path / "new" / "file")
+    save_text("second", tmp_path / "new" / "file")
+    assert {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "new").iterdir()} == {"file": "second"}
+
+
+def test_a_second_process_is_kept_out_until_the_first_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(OutputError, match=r"another r1sgg is writing to `.*out`"), locked(folder):
+            pytest.fail("entered a folder that another process holds")
+        holder.kill()
+    with locked(folder):
+        pass
+
+
+def test_a_folder_is_free_again_afterwards_also_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), locked(tmp_path):
+        raise KeyboardInterrupt
+    with locked(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(OutputError, match="cannot write"), locked(tmp_path / "taken"):
+        pytest.fail("entered a file")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP], ids=["no locks", "not supported"])
+def test_a_file_system_without_locks_keeps_nobody_out(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with locked(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "same"),
+    [
+        pytest.param("a.bin", "A", True, id="the same again"),
+        pytest.param("a.bin", "B", False, id="other content of the same size"),
+        pytest.param("b.bin", "A", False, id="one file more"),
+        pytest.param("a.log", "x", True, id="a file of another name"),
+        pytest.param("below/a.bin", "x", True, id="a file further down"),
+    ],
+)
+def test_a_fingerprint_follows_the_files_it_is_of(tmp_path: Path, path: str, content: str, same: bool) -> None:
+    save_text("A", tmp_path / "a.bin")
+    before = folder_fingerprint(tmp_path, ["*.bin", "a.*in"])
+    save_text(content, tmp_path / path)
+    assert len(before) == 16
+    assert (folder_fingerprint(tmp_path, ["*.bin"]) == before) is same
+
+
+def test_a_fingerprint_knows_a_file_by_its_name(tmp_path: Path) -> None:
+    save_text("A", tmp_path / "a.bin")
+    before = folder_fingerprint(tmp_path, ["*.bin"])
+    (tmp_path / "a.bin").rename(tmp_path / "b.bin")
+    assert folder_fingerprint(tmp_path, ["*.bin"]) != before
