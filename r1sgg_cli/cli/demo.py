@@ -122,7 +122,7 @@ def _curves(out: Path) -> list[Curve]:
 
     logged = load_metric_rows(out / "grpo" / "metrics.jsonl")[0]
     parts = [key.split("/")[1] for key in logged if key.startswith("rewards/") and key.endswith("/mean")]
-    rewards = [series("grpo", f"rewards/{name}/mean", f"{name} x 1") for name in parts]
+    rewards = [series("grpo", f"rewards/{name}/mean", name) for name in parts]
     return [
         Curve("SFT", "optimizer step", "loss (nats per token)", (series("sft", "loss", "loss"),)),
         Curve("GRPO", "optimizer step", "mean reward", (series("grpo", "reward", "weighted sum"), *rewards)),
@@ -160,11 +160,13 @@ def _print_result(stages: list[Stage], gain: Gain, seconds: float) -> None:
     table = Table(title=f"held-out images: {stages[0].evaluation.num_images}", caption=PROTOCOL)
     for title in ("", *(stage.name for stage in stages)):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
-    table.add_column("how it is counted")
-    for row in headline_rows(stages, gain):
-        table.add_row(f"{row.measure.name} {row.measure.symbol}".strip(), *row.values, row.counted)
     console = Console()
+    rows = headline_rows(stages, gain)
+    for row in rows:
+        table.add_row(f"{row.measure.name} {row.measure.symbol}".strip(), *row.values)
     console.print(table)
+    for row in rows:
+        console.print(f"[dim]{row.measure.name}: {row.counted}[/]", soft_wrap=True, highlight=False)
     said = verdict(stages, gain)
     for sentence in (said.claim, said.interval, said.price):
         console.print(sentence, soft_wrap=True, highlight=False)

@@ -91,13 +91,12 @@ def validated(kind: type[Run], values: Mapping[str, Any]) -> Run:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the configuration"
-        key = key.removeprefix("recipe.")
+        key = ".".join(str(part) for part in first["loc"]).removeprefix("recipe.")
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"no option `{key}`{_closest(kind, first['loc'])}") from error
         message = first["msg"].removeprefix("Value error, ")
         value = "" if isinstance(first["input"], Mapping) else f" (got `{first['input']}`)"
-        raise ConfigError(f"{key}: {message}{value}") from error
+        raise ConfigError(f"{key}: {message}{value}" if key else message) from error
 
 
 def _closest(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:

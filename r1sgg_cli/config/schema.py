@@ -111,7 +111,7 @@ class _RunConfig(_Strict):
         if num_sequences % self.micro_batch:
             largest = next(size for size in range(self.micro_batch, 0, -1) if num_sequences % size == 0)
             raise ValueError(
-                f"`--micro-batch {self.micro_batch}` does not divide the {what} of {num_sequences}; "
+                f"`--micro-batch {self.micro_batch}` does not divide the {num_sequences} {what}; "
                 f"`--micro-batch {largest}` does"
             )
 
@@ -125,7 +125,7 @@ class SFTRun(_RunConfig):
     @model_validator(mode="after")
     def micro_batch_divides_the_batch(self) -> "SFTRun":
         """The batch is cut into equal parts."""
-        self._check_micro_batch(self.recipe.batch_size, "batch")
+        self._check_micro_batch(self.recipe.batch_size, "examples of a step")
         return self
 
 
@@ -138,5 +138,5 @@ class GRPORun(_RunConfig):
     @model_validator(mode="after")
     def micro_batch_divides_the_completions(self) -> "GRPORun":
         """A step's completions, prompts times generations, are cut into equal parts."""
-        self._check_micro_batch(self.recipe.prompts_per_step * self.recipe.num_generations, "completions")
+        self._check_micro_batch(self.recipe.prompts_per_step * self.recipe.num_generations, "answers of a step")
         return self

@@ -37,7 +37,7 @@ def test_two_photos_go_from_annotations_to_numbers(model_type: ModelType, shared
     assert values["annotated_relationships_per_image"] == 17
     assert values["triplet_recall"] == 0  # two steps from random weights
     gathered = json.loads(predictions.read_text(encoding="utf-8"))
-    assert [image["image_wh"] for image in gathered["images"]] == [[640, 480]]
+    assert [image["image_wh"] for image in gathered["images"]] == [[640, 360]]
     assert gathered["provenance"]["prompts"]["predefined_categories"] is True
 
 

@@ -86,7 +86,7 @@ def test_overrides_are_yaml_and_nest() -> None:
         (["lerning_rate=1"], "no option `lerning_rate`; did you mean `learning_rate`"),
         (["learning_rate=-1"], "learning_rate: .*greater than 0.*-1"),
         (["learning_rate"], "is not of the form key=value"),
-        (["batch_size=6"], "`--micro-batch 4` does not divide the batch of 6; `--micro-batch 3` does"),
+        (["batch_size=6"], "`--micro-batch 4` does not divide the 6 examples of a step; `--micro-batch 3` does"),
     ],
     ids=["misspelt", "out of range", "no value", "indivisible"],
 )

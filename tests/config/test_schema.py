@@ -33,14 +33,29 @@ def test_a_value_that_cannot_be_meant_is_refused(changes: dict[str, Any], messag
 @pytest.mark.parametrize(
     ("kind", "recipe", "micro_batch", "message"),
     [
-        (SFTRun, {"batch_size": 20}, 8, "`--micro-batch 8` does not divide the batch of 20; `--micro-batch 5` does"),
-        (SFTRun, {"batch_size": 7}, 4, "`--micro-batch 4` does not divide the batch of 7; `--micro-batch 1` does"),
-        (SFTRun, {"batch_size": 8}, 16, "`--micro-batch 16` does not divide the batch of 8; `--micro-batch 8` does"),
+        (
+            SFTRun,
+            {"batch_size": 20},
+            8,
+            "`--micro-batch 8` does not divide the 20 examples of a step; `--micro-batch 5` does",
+        ),
+        (
+            SFTRun,
+            {"batch_size": 7},
+            4,
+            "`--micro-batch 4` does not divide the 7 examples of a step; `--micro-batch 1` does",
+        ),
+        (
+            SFTRun,
+            {"batch_size": 8},
+            16,
+            "`--micro-batch 16` does not divide the 8 examples of a step; `--micro-batch 8` does",
+        ),
         (
             GRPORun,
             {"prompts_per_step": 3, "num_generations": 4},
             5,
-            "`--micro-batch 5` does not divide the completions of 12; `--micro-batch 4` does",
+            "`--micro-batch 5` does not divide the 12 answers of a step; `--micro-batch 4` does",
         ),
     ],
     ids=["largest divisor below", "prime batch", "larger than the batch", "GRPO"],

@@ -16,7 +16,7 @@ from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.training.callbacks import load_metric_rows
 from r1sgg_cli.training.grpo import train_grpo
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("named_length_reward")]  # random models earn no graph reward
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("named_token_reward")]  # random models earn no graph reward
 
 
 def grpo_run(model: Path, dataset: Path, out: Path, *overrides: str) -> GRPORun:
@@ -41,9 +41,9 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_every_family_is_moved_by_its_rewards(
     model_type: ModelType, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
 ) -> None:
-    train_grpo(grpo_run(tiny_checkpoint(model_type), synthetic_dataset, tmp_path, "rewards={length_reward: 1}"))
+    train_grpo(grpo_run(tiny_checkpoint(model_type), synthetic_dataset, tmp_path, "rewards={token_reward: 1}"))
     rows = load_metric_rows(tmp_path / "metrics.jsonl")
-    assert rows[0]["rewards/length_reward/mean"] > 0
+    assert rows[0]["rewards/token_reward/mean"] > 0
     before, after = weights(tiny_checkpoint(model_type)), weights(tmp_path)
     moved = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
     assert moved
@@ -59,7 +59,7 @@ def test_the_micro_batch_changes_nothing_that_is_learned(
     for micro_batch in (1, 4):
         # Greedy within the group would have no variance: the very first step samples the same answers from one seed.
         run = grpo_run(
-            model, synthetic_dataset, tmp_path / str(micro_batch), "rewards={length_reward: 1}", "max_steps=1"
+            model, synthetic_dataset, tmp_path / str(micro_batch), "rewards={token_reward: 1}", "max_steps=1"
         )
         train_grpo(run.model_copy(update={"micro_batch": micro_batch}))
         norms.append(load_metric_rows(tmp_path / str(micro_batch) / "metrics.jsonl")[0]["grad_norm"])
@@ -72,9 +72,9 @@ def test_fewer_images_than_a_step_needs_are_refused(
 ) -> None:
     """TRL's sampler would drop them all, and the untrained model would be saved as finished."""
     with pytest.raises(
-        ConfigError, match=r"has 500 images, fewer than the 501 of one step; `--set prompts_per_step=500`"
+        ConfigError, match=r"has 500 images, fewer than the 502 of one step; `--set prompts_per_step=500`"
     ):
-        train_grpo(grpo_run(tiny_checkpoint("qwen2_vl"), synthetic_dataset, tmp_path, "prompts_per_step=501"))
+        train_grpo(grpo_run(tiny_checkpoint("qwen2_vl"), synthetic_dataset, tmp_path, "prompts_per_step=502"))
     assert not (tmp_path / "run.yaml").exists()
 
 
