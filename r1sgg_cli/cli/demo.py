@@ -41,7 +41,7 @@ QUICK = Scale(1200, 64, sft=("--set", "max_steps=100"), grpo=("--set", "max_step
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where everything goes.")] = Path("r1sgg-demo"),
     quick: Annotated[
-        bool, typer.Option("--quick", help="A run of two minutes that shows each step and learns little.")
+        bool, typer.Option("--quick", help="A run of a minute that shows each step and learns little.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Seed of scenes, weights and training.")] = 0,
 ) -> None:
