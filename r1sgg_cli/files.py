@@ -1,5 +1,6 @@
 """Files that are whole or absent, folders that one process writes to at a time, and what a folder's content is."""
 
+import difflib
 import errno
 import fcntl
 import hashlib
@@ -74,3 +75,29 @@ def folder_fingerprint(folder: Path, patterns: Iterable[str]) -> str:
             content = hashlib.file_digest(file, "sha256").hexdigest()  # reads chunk by chunk
         whole.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0{content}\n".encode())
     return whole.hexdigest()[:16]
+
+
+def insist_on_own(path: Path, mark: str) -> None:
+    """Refuse to replace a file that does not say what it is (`mark`) in its first line or two. Raises `OutputError`."""
+    if path.exists() and not (path.is_file() and mark.encode() in path.open("rb").read(len(mark) + 100)):
+        raise OutputError(f"`{path}` holds something else and would be lost; name another file")
+
+
+def insist_on_own_folder(folder: Path, record: str) -> None:
+    """Refuse a folder that holds files but no `record`, by which this program knows its own. Raises `OutputError`."""
+    if (folder / record).exists() or not folder.exists():
+        return
+    if not folder.is_dir() or any(path.name != LOCK_FILE for path in folder.iterdir()):
+        raise OutputError(f"`{folder}` holds something else; name a new or empty folder")
+
+
+def missing_local(name: str) -> str | None:
+    """What to say of a name that is meant as a path where nothing is; None for what may be a hub's `owner/name`."""
+    path = Path(name)
+    beside = path.parent
+    is_path = name.startswith(("/", ".", "~")) or name.endswith("/") or len(path.parts) != 2 or beside.is_dir()
+    if path.exists() or (not is_path and name):
+        return None
+    names = [other.name for other in beside.iterdir()] if beside.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"no folder `{name}`" + (f"; did you mean `{beside / close[0]}`?" if close else "")

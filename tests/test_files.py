@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from r1sgg_cli.errors import OutputError
-from r1sgg_cli.files import folder_fingerprint, locked, save_text
+from r1sgg_cli.files import folder_fingerprint, insist_on_own, insist_on_own_folder, locked, missing_local, save_text
 
 HOLDER = """
 import sys
@@ -91,3 +91,42 @@ def test_a_fingerprint_knows_a_file_by_its_name(tmp_path: Path) -> None:
     before = folder_fingerprint(tmp_path, ["*.bin"])
     (tmp_path / "a.bin").rename(tmp_path / "b.bin")
     assert folder_fingerprint(tmp_path, ["*.bin"]) != before
+
+
+def test_a_file_of_something_else_is_never_replaced(tmp_path: Path) -> None:
+    licence, own = tmp_path / "LICENSE", tmp_path / "preds.json"
+    licence.write_text("Apache License", encoding="utf-8")
+    own.write_text('{\n"format": "r1sgg-predictions",\n', encoding="utf-8")
+    insist_on_own(own, "r1sgg-predictions")
+    insist_on_own(tmp_path / "new.json", "r1sgg-predictions")
+    for path in (licence, tmp_path):
+        with pytest.raises(OutputError, match="holds something else and would be lost"):
+            insist_on_own(path, "r1sgg-predictions")
+
+
+def test_a_folder_of_something_else_is_not_filled(tmp_path: Path) -> None:
+    insist_on_own_folder(tmp_path / "new", "run.json")
+    insist_on_own_folder(tmp_path, "run.json")
+    (tmp_path / "thesis.tex").write_text("", encoding="utf-8")
+    with pytest.raises(OutputError, match="holds something else; name a new or empty folder"):
+        insist_on_own_folder(tmp_path, "run.json")
+    (tmp_path / "run.json").write_text("{}", encoding="utf-8")
+    insist_on_own_folder(tmp_path, "run.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("runs/tiny", None),
+        ("runs/tinyy", "no folder `runs/tinyy`; did you mean `runs/tiny`?"),
+        ("/none/at/all", "no folder `/none/at/all`"),
+        ("./model", "no folder `./model`"),
+        ("Qwen/Qwen2-VL-2B-Instruct", None),
+    ],
+)
+def test_a_path_where_nothing_is_is_not_looked_for_on_the_hub(
+    name: str, said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs" / "tiny").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert missing_local(name) == said

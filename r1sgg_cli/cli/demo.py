@@ -43,7 +43,7 @@ def demo(
     quick: Annotated[
         bool, typer.Option("--quick", help="A run of a minute that shows each step and learns little.")
     ] = False,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of scenes, weights and training.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of scenes, weights and training.")] = 0,
 ) -> None:
     """The whole story on a CPU, offline, in minutes: data, model, SFT, GRPO, and what each of them brought.
 
@@ -67,6 +67,8 @@ def demo(
     page = out / "index.html"
     _write_page(page, stages, gain, _curves(out), out / "data", typed)
     _print_result(stages, gain, time.monotonic() - began)
+    if quick:
+        Console().print("`--quick` trains far too little to learn; the numbers mean something without it")
     Console().print(f"pictures and curves: [bold]{escape(str(page))}[/]", soft_wrap=True)
 
 

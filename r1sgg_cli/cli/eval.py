@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+FORMAT = "r1sgg-metrics"
+
 if TYPE_CHECKING:
     from r1sgg_cli.metrics.evaluation import Evaluation, Metric
 
@@ -32,14 +34,15 @@ def evaluate(
     import json
 
     from r1sgg_cli.data.predictions import load_predictions
-    from r1sgg_cli.files import save_text
+    from r1sgg_cli.files import insist_on_own, save_text
     from r1sgg_cli.report.stages import evaluate_predictions
 
+    target = out or predictions.with_suffix(".metrics.json")
+    insist_on_own(target, FORMAT)
     loaded = load_predictions(predictions)
     evaluation = evaluate_predictions(loaded)
-    target = out or predictions.with_suffix(".metrics.json")
     image_ids = [image.image_id for image in loaded.images]
-    content = {"provenance": dict(loaded.provenance), **evaluation.to_dict(), "image_ids": image_ids}
+    content = {"format": FORMAT, "provenance": dict(loaded.provenance), **evaluation.to_dict(), "image_ids": image_ids}
     save_text(json.dumps(content, indent=1) + "\n", target)
     console = Console()
     console.print(escape(_origin(loaded.provenance)), style="bold", soft_wrap=True)

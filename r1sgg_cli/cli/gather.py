@@ -28,9 +28,11 @@ def gather(
 
     Example: r1sgg gather answers/ preds.json
     """
-    from r1sgg_cli.data.predictions import save_predictions
+    from r1sgg_cli.data.predictions import FORMAT, save_predictions
+    from r1sgg_cli.files import insist_on_own
     from r1sgg_cli.inference.gather import gather_answers
 
+    insist_on_own(predictions, FORMAT)
     gathered = gather_answers(answers, allow_missing=allow_missing)
     save_predictions(gathered, predictions)
     _print_passed_over(gathered, Console(stderr=True, soft_wrap=True))

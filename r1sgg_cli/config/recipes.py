@@ -19,6 +19,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _SHIPPED = (_PACKAGE / "presets" / "recipes", _PACKAGE.parent / "presets" / "recipes")  # in a wheel; in a checkout
 
 Run = TypeVar("Run", bound=BaseModel)
+RUN_FILE = "run.yaml"
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -115,26 +116,29 @@ def record_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | None]) -
 
     `inputs` are fingerprints of what the run reads: a model trained anew in the same folder is another model.
     """
-    path = folder / "run.yaml"
+    path = folder / RUN_FILE
     values = {**run.model_dump(mode="json"), "inputs": dict(inputs)}
     has_begun = any(folder.glob("checkpoint-*")) or (folder / "config.json").exists()
     if path.exists() and has_begun:
-        differences = _differences(load_yaml(path), values)
-        if differences:
+        changed = differences(load_yaml(path), values)
+        if changed:
             raise ConfigError(
-                f"`{folder}` holds another run ({'; '.join(differences)}); "
+                f"`{folder}` holds another run ({'; '.join(changed)}); "
                 "give a new --out, or the same options to continue"
             )
         return
     save_text(dump_yaml(values), path)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], places: tuple[str, str] = ("there", "here"), prefix: str = ""
+) -> list[str]:
+    """What differs between two nested mappings, one phrase per key, less what changes nothing that is learned."""
     found: list[str] = []
     for key in dict.fromkeys((*old, *new)):
         a, b = old.get(key), new.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found += _differences(a, b, f"{prefix}{key}.")
-        elif a != b and key not in ("report_to", "micro_batch"):  # neither changes what is learned
-            found.append(f"{prefix}{key}: {a} there, {b} here")
+            found += differences(a, b, places, f"{prefix}{key}.")
+        elif a != b and key not in ("report_to", "micro_batch"):
+            found.append(f"{prefix}{key}: {a} {places[0]}, {b} {places[1]}")
     return found

@@ -17,7 +17,7 @@ from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset,
 from datasets.arrow_writer import ArrowWriter
 
 from r1sgg_cli.errors import DataError, OutputError
-from r1sgg_cli.files import folder_fingerprint, save_text
+from r1sgg_cli.files import folder_fingerprint, missing_local, save_text
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
@@ -90,7 +90,9 @@ def _load_splits(source: str) -> DatasetDict:
         )
     saved = (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
     if not saved and folder.is_dir() and not any(folder.rglob("*.parquet")):
-        raise DataError(f"`{source}` holds no data set; write one with `r1sgg prepare synthetic --out {source}`")
+        raise DataError(f"`{source}` holds no data set; write one with `r1sgg prepare`")
+    if said := missing_local(source):
+        raise DataError(f"{said}; give a data set's folder, or a name on the hub (`OWNER/NAME`)")
     try:
         loaded = load_from_disk(source) if saved else load_dataset(source)
     except (OSError, ValueError) as error:  # not found, no network, files that are broken or no data set

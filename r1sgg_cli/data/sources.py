@@ -46,6 +46,8 @@ def synthetic_source(num_images: int, num_test: int, seed: int, drop_relationshi
 
 def psg_source(annotations: Path, images: Path | None, num_images: int | None, num_test: int | None) -> Source:
     """The train and test images of a PSG file, the first ones where a number is given. Raises `DataError`."""
+    if not annotations.exists():
+        raise DataError(f"no source `{annotations}`: give `synthetic`, or an annotation file such as `psg.json`")
     if images is None:
         raise DataError(f"`{annotations}` needs its photos: name their folder with `--images DIR`")
     psg = load_psg(annotations, images)

@@ -149,7 +149,9 @@ def load_answers(out_dir: Path) -> LoadedAnswers:
             answer = _parse_answer_line(line)
         except (KeyError, TypeError, ValueError) as error:
             cut = line_number == len(lines)  # no newline after it
-            broken.append(BrokenLine(line_number, "cut short, as by a killed run" if cut else repr(error)))
+            broken.append(
+                BrokenLine(line_number, "cut short, as by a killed run" if cut else f"no answer in it ({error})")
+            )
             continue
         num_duplicates += answer.image_id in answers
         answers.setdefault(answer.image_id, answer)

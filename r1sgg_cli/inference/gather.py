@@ -9,6 +9,7 @@ from typing import Any
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions
 from r1sgg_cli.errors import AnswersError
 from r1sgg_cli.inference.answers import (
+    ANSWERS_FILE,
     RUN_FILE,
     Answer,
     ImageTruth,
@@ -38,8 +39,10 @@ def gather_answers(out_dir: Path, *, allow_missing: bool = False) -> Predictions
     if missing and not allow_missing:
         named = ", ".join(f"`{image_id}`" for image_id in missing[:NUM_NAMED])
         more = ", …" if len(missing) > NUM_NAMED else ""
+        broken = ", ".join(str(line.line_number) for line in loaded.broken)
+        unread = f" (line {broken} of `{ANSWERS_FILE}` cannot be read)" if broken else ""
         raise AnswersError(
-            f"{len(missing)} of {len(truths)} images have no answer: {named}{more};"
+            f"{len(missing)} of {len(truths)} images have no answer: {named}{more}{unread};"
             " run the same `r1sgg infer` again to go on, or add `--allow-missing` to count them as failures"
         )
     vocabulary = _vocabulary(run, out_dir)

@@ -14,12 +14,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from r1sgg_cli import __version__
+from r1sgg_cli.config.recipes import differences
 from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
 from r1sgg_cli.data.rows import dataset_fingerprint, ground_truth_graph, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import AnswersError, ConfigError, DataError
-from r1sgg_cli.files import locked
+from r1sgg_cli.files import insist_on_own_folder, locked
 from r1sgg_cli.inference.answers import (
+    RUN_FILE,
     Answer,
     AnswersFile,
     ImageTruth,
@@ -87,6 +89,7 @@ def infer(request: InferRequest) -> None:
     for row in rows.remove_columns("image"):
         asker.prompt(row)  # what cannot be asked is said before anything is written
     record = _record(request, asker)
+    insist_on_own_folder(request.out, RUN_FILE)
     with locked(request.out):
         _begin(record, rows, request.out, console)
         answered = load_answers(request.out)
@@ -125,7 +128,8 @@ def resolve_asking(request: InferRequest, console: Console) -> Asking:
     categories = "predefined" if asking.predefined_categories else "open"
     console.print(f"asking for: {form}, {categories} categories, at most {asking.max_pixels} pixels")
     if trained and asking != trained:
-        console.print(f"[yellow]note:[/] the checkpoint was trained with another form: {asdict(trained)}")
+        changed = "; ".join(differences(asdict(trained), asdict(asking), ("in training", "here")))
+        console.print(f"[yellow]note:[/] the checkpoint was trained with another form ({changed})")
     return asking
 
 
@@ -144,7 +148,7 @@ def _record(request: InferRequest, asker: Asker) -> RunRecord:
             "system": system_prompt(asking.think),
             "vocabulary_named": asking.predefined_categories and asker.vocabulary_named,
         },
-        "generation": {"max_new_tokens": request.max_new_tokens, "decoding": "greedy", "limit": request.limit},
+        "generation": {"max_new_tokens": request.max_new_tokens, "decoding": "greedy"},
         "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)}
         if vocabulary
         else None,
@@ -156,7 +160,8 @@ def _record(request: InferRequest, asker: Asker) -> RunRecord:
 def _begin(record: RunRecord, rows: Dataset, out: Path, console: Console) -> None:
     """Start a folder of answers, or make sure that the one that stands is of the same run.
 
-    A folder without an answer is started anew; ground truth that is broken or missing is written again.
+    A folder without an answer is started anew; ground truth that is broken, missing or of another `--limit` is written
+    again, so that a trial run on a few images can be extended.
     """
     answered = bool(load_answers(out).answers)
     if answered:
@@ -167,9 +172,8 @@ def _begin(record: RunRecord, rows: Dataset, out: Path, console: Console) -> Non
             return
     with Progress(console=console) as progress:
         truths = [_truth(row) for row in progress.track(rows, description="annotations")]
+    save_run(record, out)  # first: it is what makes the folder ours
     save_ground_truth(truths, out)
-    if not answered:
-        save_run(record, out)
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -180,9 +184,10 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     }
     # Versions may move under a long run; the command may be typed in another way.
     return [
-        said.get(key, f"{key}: {old.get(key)} there, {new[key]} here")
+        change
         for key in new
         if key not in ("versions", "command") and old.get(key) != new[key]
+        for change in ([said[key]] if key in said else differences({key: old.get(key)}, {key: new[key]}))
     ]
 
 
@@ -221,3 +226,5 @@ def _answer(rows: Dataset, request: InferRequest, asker: Asker, console: Console
                 ]
             )
             progress.advance(task, len(batch))
+            if not console.is_terminal:  # a log file shows no bar
+                console.print(f"infer {start + len(batch)} of {len(rows)}")

@@ -19,6 +19,7 @@ from transformers import PretrainedConfig
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from r1sgg_cli.errors import ConfigError, DataError, ModelError
+from r1sgg_cli.files import missing_local
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 
 ModelType = Literal["qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
@@ -86,8 +87,8 @@ def _load_config(model: str) -> dict[str, Any]:
         raise ModelError(f"`{model}` is no checkpoint: it holds no `config.json`; give the folder that does")
     if folder.is_file():
         raise ModelError(f"`{model}` is a file, not a checkpoint; give the folder that holds its `config.json`")
-    if model.startswith(("/", ".", "~")) or model.count("/") > 1:  # no name on the hub
-        raise ModelError(f"no folder `{model}`; give that of a checkpoint, or a name on the hub (`OWNER/NAME`)")
+    if said := missing_local(model):
+        raise ModelError(f"{said}; give a checkpoint's folder, or a name on the hub (`OWNER/NAME`)")
     try:
         config, _ = PretrainedConfig.get_config_dict(model)
     except OSError as error:  # what transformers raises for: no such repository, no network

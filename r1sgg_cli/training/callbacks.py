@@ -62,6 +62,7 @@ class ProgressBar(TrainerCallback):
     """A rich progress bar on stderr with the last loss or reward."""
 
     def __init__(self, title: str, console: Console) -> None:
+        self.title = title
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -91,10 +92,13 @@ class ProgressBar(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """The figure that people watch."""
+        """The figure that people watch; a line of its own where there is no terminal, as in a Slurm log."""
         for name in ("reward", "loss"):
             if logs and isinstance(logs.get(name), float):
-                self.progress.update(self.task, note=f"{name} {logs[name]:.3f}")
+                note = f"{name} {logs[name]:.3f}"
+                self.progress.update(self.task, note=note)
+                if not self.progress.console.is_terminal:
+                    self.progress.console.print(f"{self.title} step {state.global_step} of {state.max_steps}: {note}")
                 return
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

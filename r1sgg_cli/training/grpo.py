@@ -13,6 +13,7 @@ Departures from TRL's defaults, and from the published settings, each of which w
 from functools import partial, update_wrapper
 from typing import Any
 
+from datasets import Dataset
 from rich.console import Console
 from trl import GRPOConfig, GRPOTrainer
 
@@ -21,13 +22,13 @@ from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import check_graphs, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.files import locked
 from r1sgg_cli.models.families import pixel_limits, unsampled_token_ids
 from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.scene_graph.similarity import load_similarity
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.examples import ExampleMaker, lazy_examples
-from r1sgg_cli.training.worker import begin, load_model, train, trainer_config
+from r1sgg_cli.training.worker import begun, load_model, train, trainer_config
 
 
 class SceneGraphGRPOTrainer(ResumesRight, GRPOTrainer):
@@ -75,11 +76,7 @@ def grpo_config(run: GRPORun, **own: Any) -> GRPOConfig:
 
 def train_grpo(run: GRPORun) -> None:
     """Train as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
-    with locked(run.out):
-        _train(run, Console(stderr=True, soft_wrap=True))
-
-
-def _train(run: GRPORun, console: Console) -> None:
+    console = Console(stderr=True, soft_wrap=True)
     recipe = run.recipe
     rewards = reward_functions(recipe)
     arguments = grpo_config(run, generation_kwargs={"suppress_tokens": list(unsampled_token_ids(run.model))})
@@ -90,9 +87,21 @@ def _train(run: GRPORun, console: Console) -> None:
             f"`--set prompts_per_step={len(rows)}` or less"
         )
     vocabulary = vocabulary_of(run.dataset, run.vocabulary)
-    if not begin(run, console):
-        return
     check_graphs(rows)
+    with begun(run, console) as is_new:
+        if is_new:
+            _train(run, arguments, rows, vocabulary, rewards, console)
+
+
+def _train(
+    run: GRPORun,
+    arguments: GRPOConfig,
+    rows: Dataset,
+    vocabulary: Vocabulary | None,
+    rewards: list[Any],
+    console: Console,
+) -> None:
+    recipe = run.recipe
     named = ", ".join(f"{weight:g} x {name}" for name, weight in recipe.rewards.items())
     console.print(f"rewards: {named}; label similarity: {recipe.similarity}")
     family, processor, model = load_model(run)

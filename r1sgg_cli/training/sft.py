@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from datasets import Dataset
 from rich.console import Console
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
@@ -12,12 +13,12 @@ from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import check_graphs, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ModelError
-from r1sgg_cli.files import locked
 from r1sgg_cli.models.families import pixel_limits
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.examples import ExampleMaker, lazy_examples
 from r1sgg_cli.training.optimizer import optimizer_class_and_options
-from r1sgg_cli.training.worker import begin, load_model, train, trainer_config
+from r1sgg_cli.training.worker import begun, load_model, train, trainer_config
 
 
 class AnswerCollator(DataCollatorForVisionLanguageModeling):  # a dataclass of TRL's; no field is added
@@ -48,11 +49,7 @@ class SceneGraphSFTTrainer(ResumesRight, SFTTrainer):
 
 def train_sft(run: SFTRun) -> None:
     """Fine-tune as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
-    with locked(run.out):
-        _train(run, Console(stderr=True, soft_wrap=True))
-
-
-def _train(run: SFTRun, console: Console) -> None:
+    console = Console(stderr=True, soft_wrap=True)
     recipe = run.recipe
     arguments = trainer_config(
         SFTConfig,
@@ -64,9 +61,14 @@ def _train(run: SFTRun, console: Console) -> None:
     )
     rows = load_rows(run.dataset, run.split)
     vocabulary = vocabulary_of(run.dataset, run.vocabulary)
-    if not begin(run, console):
-        return
     check_graphs(rows)
+    with begun(run, console) as is_new:
+        if is_new:
+            _train(run, arguments, rows, vocabulary, console)
+
+
+def _train(run: SFTRun, arguments: SFTConfig, rows: Dataset, vocabulary: Vocabulary | None, console: Console) -> None:
+    recipe = run.recipe
     family, processor, model = load_model(run)
     check_answers_end(processor, run.model)
     prompting = Prompting(recipe.think, recipe.predefined_categories)

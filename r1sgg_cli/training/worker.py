@@ -2,7 +2,8 @@
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -11,10 +12,11 @@ from rich.markup import escape
 from transformers import PrinterCallback, Trainer
 from trl import GRPOConfig, SFTConfig
 
-from r1sgg_cli.config.recipes import record_run
+from r1sgg_cli.config.recipes import RUN_FILE, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.rows import dataset_fingerprint
 from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.files import insist_on_own_folder, locked
 from r1sgg_cli.models.asking import Asking, load_asking, save_asking
 from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
 from r1sgg_cli.models.families import ModelFamily, family_of
@@ -77,14 +79,21 @@ def trainer_config(
     return config
 
 
-def begin(run: SFTRun | GRPORun, console: Console) -> bool:
-    """Record the run in its folder; False, and said so, where the finished model is there. Raises `ConfigError`."""
+@contextmanager
+def begun(run: SFTRun | GRPORun, console: Console) -> Iterator[bool]:
+    """The run's folder for this process alone, with the run on record; False, and said so, if the model is there.
+
+    Raises `R1SGGError` where the folder holds something else, and before it is touched where the model cannot be read.
+    """
     inputs = {"model": fingerprint(run.model), "dataset": dataset_fingerprint(run.dataset)}
-    record_run(run, run.out, inputs)
-    if load_asking(str(run.out)) is None:
-        return True
-    console.print(f"already trained: {escape(str(run.out))}")
-    return False
+    family_of(run.model)
+    insist_on_own_folder(run.out, RUN_FILE)
+    with locked(run.out):
+        record_run(run, run.out, inputs)
+        finished = load_asking(str(run.out)) is not None
+        if finished:
+            console.print(f"already trained: {escape(str(run.out))}")
+        yield not finished
 
 
 def load_model(run: SFTRun | GRPORun) -> tuple[ModelFamily, Any, Any]:

@@ -147,3 +147,10 @@ def test_a_disk_that_fills_up_is_one_line_and_the_same_command_continues(
         assert (small / "run" / "r1sgg.json").is_file()
     finally:
         subprocess.run(["umount", "--lazy", small], check=True)
+
+
+@pytest.mark.parametrize("argv", [["gather", "answers", ""], ["eval", "p.json", "--out", ""], ["sft", "--model="]])
+def test_an_empty_argument_is_one_line(argv: list[str], r1sgg: Command) -> None:
+    done = r1sgg(*argv)
+    assert done.code == 1
+    assert done.stderr == "error: an argument is empty: is a shell variable not set? Give each option its value\n"

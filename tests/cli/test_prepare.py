@@ -49,12 +49,13 @@ def test_other_options_never_overwrite(tmp_path: Path) -> None:
 
 
 def test_a_psg_file_needs_the_folder_of_its_photos(tmp_path: Path) -> None:
+    (tmp_path / "psg.json").write_text("{}", encoding="utf-8")
     with pytest.raises(DataError, match="--images"):
         run(tmp_path / "psg.json", "--out", tmp_path / "data")
 
 
 def test_a_source_that_does_not_exist_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"cannot read .*psg.json"):
+    with pytest.raises(DataError, match=r"no source .*psg.json`: give `synthetic`"):
         run(tmp_path / "psg.json", "--images", tmp_path, "--out", tmp_path / "data")
 
 

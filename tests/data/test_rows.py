@@ -127,7 +127,7 @@ def test_a_half_copied_data_set_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_nowhere_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no data set that can be read") as caught:
+    with pytest.raises(DataError, match=r"^no folder `.*set`; give a data set's folder") as caught:
         load_rows(str(tmp_path / "no" / "such" / "set"))
     assert "\n" not in str(caught.value)
 

@@ -79,7 +79,9 @@ def test_the_same_request_again_asks_only_for_what_is_missing(
 
 def test_other_settings_in_the_same_folder_are_refused_and_named(request_of: InferRequest) -> None:
     infer(replace(request_of, limit=1))
-    with pytest.raises(ConfigError, match=r"holds answers of another run \(generation: .*give another folder"):
+    with pytest.raises(
+        ConfigError, match=r"holds answers of another run \(generation.max_new_tokens: 4 there, 5 here\); give another"
+    ):
         infer(replace(request_of, limit=1, max_new_tokens=5))
 
 
