@@ -32,9 +32,15 @@ def load_checkpoint(model: str, dtype: torch.dtype) -> tuple[Any, Any]:
     transformers.utils.logging.disable_progress_bar()
     processor = load_processor(model)
     try:
-        return processor, AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
+        loaded, report = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype, output_loading_info=True)
     except _BROKEN as error:
         raise _not_whole(model, error) from error
+    if report["missing_keys"]:  # transformers goes on with random weights in their place
+        lacking = sorted(report["missing_keys"])
+        raise ModelError(
+            f"`{model}` is not a whole checkpoint: it lacks {len(lacking)} weights, such as `{lacking[0]}`"
+        )
+    return processor, loaded
 
 
 def fingerprint(model: str) -> str | None:

@@ -34,8 +34,8 @@ class MetricsLog(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """One line per log."""
-        if state.is_world_process_zero and logs:
+        """One line per log, less the Trainer's closing totals: after a resume they cover a part of the run only."""
+        if state.is_world_process_zero and logs and "train_runtime" not in logs:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from r1sgg_cli.errors import ModelError
 from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint, load_processor
@@ -81,3 +82,16 @@ def test_what_training_leaves_beside_the_weights_keeps_the_fingerprint(copied: P
 
 def test_a_name_on_the_hub_has_no_fingerprint() -> None:
     assert fingerprint("Qwen/Qwen2-VL-2B-Instruct") is None
+
+
+def test_a_checkpoint_that_lacks_a_weight_is_not_filled_up_at_random(copied: Path) -> None:
+    weights = load_file(copied / "model.safetensors")
+    weights.pop(next(name for name in weights if "mlp" in name))
+    save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"it lacks 1 weights, such as `.*mlp"):
+        load_checkpoint(str(copied), torch.float32)
+
+
+@pytest.mark.parametrize("model_type", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def test_a_whole_checkpoint_lacks_nothing(model_type: str, tiny_checkpoint: Checkpoint) -> None:
+    load_checkpoint(str(tiny_checkpoint(model_type)), torch.float32)
