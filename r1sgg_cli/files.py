@@ -100,4 +100,4 @@ def missing_local(name: str) -> str | None:
         return None
     names = [other.name for other in beside.iterdir()] if beside.is_dir() else []
     close = difflib.get_close_matches(path.name, names, n=1)
-    return f"no folder `{name}`" + (f"; did you mean `{beside / close[0]}`?" if close else "")
+    return f"no folder `{name}`" + (f" (did you mean `{beside / close[0]}`?)" if close else "")

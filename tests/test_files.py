@@ -118,7 +118,7 @@ def test_a_folder_of_something_else_is_not_filled(tmp_path: Path) -> None:
     ("name", "said"),
     [
         ("runs/tiny", None),
-        ("runs/tinyy", "no folder `runs/tinyy`; did you mean `runs/tiny`?"),
+        ("runs/tinyy", "no folder `runs/tinyy` (did you mean `runs/tiny`?)"),
         ("/none/at/all", "no folder `/none/at/all`"),
         ("./model", "no folder `./model`"),
         ("Qwen/Qwen2-VL-2B-Instruct", None),
