@@ -1,4 +1,4 @@
-"""Files that are whole or absent, folders that one process writes to at a time, and what a folder's content is."""
+"""Files that are whole or absent and replace nothing foreign; folders with one writer and a fingerprint."""
 
 import difflib
 import errno
@@ -79,8 +79,13 @@ def folder_fingerprint(folder: Path, patterns: Iterable[str]) -> str:
 
 def insist_on_own(path: Path, mark: str) -> None:
     """Refuse to replace a file that does not say what it is (`mark`) in its first line or two. Raises `OutputError`."""
-    if path.exists() and not (path.is_file() and mark.encode() in path.open("rb").read(len(mark) + 100)):
-        raise OutputError(f"`{path}` holds something else and would be lost; name another file")
+    if not path.exists():
+        return
+    if path.is_file():
+        with path.open("rb") as file:
+            if mark.encode() in file.read(len(mark) + 100):
+                return
+    raise OutputError(f"`{path}` holds something else and would be lost; name another file")
 
 
 def insist_on_own_folder(folder: Path, record: str) -> None:
@@ -96,7 +101,7 @@ def missing_local(name: str) -> str | None:
     path = Path(name)
     beside = path.parent
     is_path = name.startswith(("/", ".", "~")) or name.endswith("/") or len(path.parts) != 2 or beside.is_dir()
-    if path.exists() or (not is_path and name):
+    if path.exists() or not is_path:
         return None
     names = [other.name for other in beside.iterdir()] if beside.is_dir() else []
     close = difflib.get_close_matches(path.name, names, n=1)

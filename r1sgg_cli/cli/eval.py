@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-FORMAT = "r1sgg-metrics"
-
 if TYPE_CHECKING:
     from r1sgg_cli.metrics.evaluation import Evaluation, Metric
+
+FORMAT = "r1sgg-metrics"
+"""How a file of numbers says what it is, so that nothing else is ever replaced."""
 
 
 def evaluate(

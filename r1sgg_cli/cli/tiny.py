@@ -32,12 +32,12 @@ def tiny(
     from r1sgg_cli.training.examples import tokenizer_texts
 
     record = out / "tiny.json"
-    made_from = {"family": family, "seed": seed, "dataset": dataset_fingerprint(dataset) or dataset}
-    if record.is_file() and json.loads(record.read_text(encoding="utf-8")) == made_from:
+    made_from = json.dumps({"family": family, "seed": seed, "dataset": dataset_fingerprint(dataset) or dataset}) + "\n"
+    if record.is_file() and record.read_bytes() == made_from.encode():
         typer.echo(f"already there: {out}")
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"`{out}` holds something else; name a new folder, or delete that one")
     build_tiny_checkpoint(out, family, tokenizer_texts(dataset, family), seed)
-    save_text(json.dumps(made_from) + "\n", record)
+    save_text(made_from, record)
     typer.echo(f"{family} checkpoint: {out}")

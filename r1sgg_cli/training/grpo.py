@@ -51,13 +51,8 @@ def grpo_config(run: GRPORun, **own: Any) -> GRPOConfig:
         raise ConfigError(
             "`trainer.use_vllm` would corrupt rollouts with TRL 1.16 (doubled image tokens); leave it off"
         )
-    num_iterations = recipe.trainer.get("num_iterations", 1)
-    if recipe.checkpoint_every % num_iterations:
-        raise ConfigError(
-            f"`checkpoint_every` {recipe.checkpoint_every} must be a multiple of {num_iterations} iterations"
-        )
     accumulation = recipe.prompts_per_step * recipe.num_generations // run.micro_batch
-    return trainer_config(
+    config = trainer_config(
         GRPOConfig,
         run,
         {"loss_type": "dapo", "log_multimodal": False},
@@ -72,6 +67,11 @@ def grpo_config(run: GRPORun, **own: Any) -> GRPOConfig:
         reward_weights=list(recipe.rewards.values()),
         **own,
     )
+    if config.num_iterations > 1 and recipe.checkpoint_every % config.num_iterations:
+        raise ConfigError(  # a resumed run would sample at other steps than one that was never stopped
+            f"`checkpoint_every` {recipe.checkpoint_every} must be a multiple of {config.num_iterations} iterations"
+        )
+    return config
 
 
 def train_grpo(run: GRPORun) -> None:

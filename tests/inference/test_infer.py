@@ -77,6 +77,16 @@ def test_the_same_request_again_asks_only_for_what_is_missing(
     assert path.read_text(encoding="utf-8").splitlines(keepends=True) == lines
 
 
+def test_a_trial_run_on_a_few_images_is_extended(request_of: InferRequest) -> None:
+    infer(replace(request_of, limit=3))
+    trial = load_answers(request_of.out).answers
+    infer(request_of)
+    after = load_answers(request_of.out)
+    assert (len(trial), len(after.answers), after.num_duplicates) == (3, 12, 0)
+    assert len(load_ground_truth(request_of.out)) == 12
+    assert load_run(request_of.out)["command"]
+
+
 def test_other_settings_in_the_same_folder_are_refused_and_named(request_of: InferRequest) -> None:
     infer(replace(request_of, limit=1))
     with pytest.raises(

@@ -58,6 +58,7 @@ def test_another_loss_is_reachable_under_trls_name(tmp_path: Path) -> None:
 
 
 def test_checkpoints_fall_between_rollouts_so_that_a_resumed_run_samples_as_before(tmp_path: Path) -> None:
+    assert grpo_config(grpo_run(tmp_path, "trainer.num_iterations=2")).num_iterations == 2
     with pytest.raises(ConfigError, match="must be a multiple of 3 iterations"):
         grpo_config(grpo_run(tmp_path, "trainer.num_iterations=3"))
 
