@@ -22,12 +22,13 @@ def shared_dir() -> Path:
 @pytest.fixture(scope="session")
 def synthetic_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared data set of 500 sparse training scenes and 12 test scenes."""
-    from r1sgg_cli.data.rows import save_rows
-    from r1sgg_cli.data.sources import synthetic_source
+    from r1sgg_cli.data.cleaning import CleaningRules
+    from r1sgg_cli.data.prepare import prepare_dataset
+    from r1sgg_cli.data.readers.synthetic import open_synthetic
 
     folder = tmp_path_factory.mktemp("synthetic") / "data"
-    source = synthetic_source(num_images=500, num_test=12, seed=0, drop_relationships=0.5)
-    save_rows(source.splits, folder, source.vocabulary, source.description)
+    source = open_synthetic(num_images=500, num_test=12, seed=0, drop_relationships=0.5)
+    prepare_dataset(source, folder, CleaningRules(source.vocabulary))
     return folder
 
 

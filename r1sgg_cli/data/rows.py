@@ -1,4 +1,4 @@
-"""The data set's schema in one place: which columns there are, how they are read, checked and written.
+"""The data set's schema in one place: which columns there are, and how they are read and checked.
 
 Columns are those of the published R1-SGG sets, so those load here unchanged and ours load there. `objects` and
 `relationships` are JSON strings; sets that store them as lists are accepted and turned into strings at loading.
@@ -7,19 +7,15 @@ Boxes are `xyxy` in pixels of the stored image.
 
 import json
 import math
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
-from datasets.arrow_writer import ArrowWriter
 
-from r1sgg_cli.errors import DataError, OutputError
-from r1sgg_cli.files import folder_fingerprint, missing_local, save_text
+from r1sgg_cli.errors import DataError
+from r1sgg_cli.files import folder_fingerprint, missing_local
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 FEATURES = Features(
     {
@@ -37,13 +33,15 @@ GRAPH_COLUMNS = {
 }
 PROMPT_COLUMNS = ("prompt_open", "prompt_close")
 VOCABULARY_FILE = "vocabulary.json"
+BASE_VOCABULARY_FILE = "base_vocabulary.json"
+"""The names that training may show, where a data set was prepared for an open-vocabulary setting."""
 DESCRIPTION_FILE = "prepare.json"
-DATA_FILES = (DESCRIPTION_FILE, "**/data-*.arrow", "**/*.parquet")
 """Says how a folder was prepared; its presence marks a folder as ours and finished."""
+DATA_FILES = (DESCRIPTION_FILE, "**/data-*.arrow", "**/*.parquet")
 
 
 class Row(TypedDict):
-    """One row as `save_rows` takes it; `image` holds the bytes of an encoded image file."""
+    """One row as it is written; `image` holds the bytes of an encoded image file."""
 
     image_id: str
     image: dict[str, Any]
@@ -72,7 +70,7 @@ def load_rows(source: str, split: str | None = None) -> Dataset:
     `source` is a folder that `r1sgg prepare` or `save_to_disk` wrote, a folder of parquet files, or a name on the hub.
     Without `split` the set's only one is taken. Raises `DataError` on a missing set, split or column.
     """
-    splits = _load_splits(source)
+    splits = _load_unchecked(source)
     names = ", ".join(f"`{name}`" for name in splits)
     if split is None and len(splits) > 1:
         raise DataError(f"`{source}` has several splits: {names}; say which with `--split`")
@@ -82,7 +80,12 @@ def load_rows(source: str, split: str | None = None) -> Dataset:
     return _checked(splits[name], source)
 
 
-def _load_splits(source: str) -> DatasetDict:
+def load_splits(source: str) -> DatasetDict:
+    """All splits of a data set as `load_rows` gives one. Raises `DataError`."""
+    return DatasetDict({name: _checked(rows, source) for name, rows in _load_unchecked(source).items()})
+
+
+def _load_unchecked(source: str) -> DatasetDict:
     folder = Path(source)
     if folder.is_file():
         raise DataError(
@@ -195,62 +198,6 @@ def _json_list(image_id: str, column: str, text: str | None) -> list[dict[str, A
 def _is_box(value: Any) -> bool:
     is_four = isinstance(value, list) and len(value) == 4
     return is_four and all(type(v) in (int, float) and math.isfinite(v) for v in value)  # `true` is no number here
-
-
-def save_rows(
-    splits: Mapping[str, Iterable[Row]], folder: Path, vocabulary: Vocabulary, description: Mapping[str, Any]
-) -> dict[str, int]:
-    """Write splits, `vocabulary.json` and `prepare.json` to a new or empty folder; number of rows of each split.
-
-    All or nothing: everything is written beside it and renamed, so a run that was killed leaves no half a data set.
-    `description` says how the rows came about (JSON values); `is_prepared` compares it. Raises `OutputError`.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise OutputError(f"cannot write `{folder}`: {error.strerror}; choose another `--out`") from error
-    try:
-        files = {name: str(work / f"{name}.arrow") for name in splits}
-        counts = {name: _write_split(rows, files[name]) for name, rows in splits.items()}
-        data_set = work / "out"
-        DatasetDict({name: Dataset.from_file(file) for name, file in files.items()}).save_to_disk(data_set)
-        names = {"objects": vocabulary.written_objects, "predicates": vocabulary.written_predicates}
-        save_text(json.dumps(names, indent=2) + "\n", data_set / VOCABULARY_FILE)
-        save_text(json.dumps({"rows": counts, **description}, indent=2) + "\n", data_set / DESCRIPTION_FILE)
-        data_set.replace(folder)
-    except OSError as error:
-        raise OutputError(f"cannot write `{folder}`: {error.strerror or error}; choose another `--out`") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return counts
-
-
-def _write_split(rows: Iterable[Row], file: str) -> int:
-    with ArrowWriter(path=file, features=FEATURES) as writer:
-        for row in rows:
-            writer.write(FEATURES.encode_example(row))
-        num_rows, _ = writer.finalize()
-    return int(num_rows)
-
-
-def is_prepared(folder: Path, description: Mapping[str, Any]) -> bool:
-    """Whether `folder` holds the finished data set of this very description; False where there is nothing yet.
-
-    Raises `OutputError` where the folder holds anything else: it is never overwritten.
-    """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
-    path = folder / DESCRIPTION_FILE
-    if not path.is_file():
-        raise OutputError(f"`{folder}` exists and is no data set of ours; choose another `--out`, or remove it")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"`{path}` cannot be read: {error}; choose another `--out`, or remove the folder") from error
-    if not isinstance(found, dict) or {"rows": found.get("rows"), **description} != found:
-        raise OutputError(f"`{folder}` was prepared with other options (see `{path}`); choose another `--out`")
-    return True
 
 
 def dataset_fingerprint(dataset: str) -> str | None:

@@ -1,69 +1,77 @@
-"""Where a data set comes from: a source's splits, vocabulary and description, ready for `rows.save_rows`."""
+"""Where a data set comes from: what a user names becomes an `AnnotationSource`."""
 
+import difflib
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from r1sgg_cli.data.psg import load_psg, psg_rows
-from r1sgg_cli.data.rows import Row
-from r1sgg_cli.data.synthetic import VOCABULARY, SyntheticOptions, generate_rows
+from r1sgg_cli.data.annotations import AnnotatedImage, AnnotationSource
+from r1sgg_cli.data.readers import READERS
+from r1sgg_cli.data.readers.detect import detect_layout
+from r1sgg_cli.data.readers.options import ReadOptions
+from r1sgg_cli.data.readers.rows import PUBLISHED, open_published, open_rows
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+
+HUB = "hub:"
+VG150_FILES = "vg150-h5"
+"""The layout that `vg150` means where files are named with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Splits that can be written once, and what is known before they are."""
+def open_source(name: str, path: Path | None, options: ReadOptions) -> AnnotationSource:
+    """The source that a command names: a published set, `hub:NAME`, a layout and its files, or files alone.
 
-    splits: Mapping[str, Iterable[Row]]
-    sizes: Mapping[str, int]
-    vocabulary: Vocabulary
-    description: Mapping[str, Any]
-    repairs: Counter[str] = field(default_factory=Counter)
-    """What was left out or mended; complete when the splits have been read."""
+    Raises `DataError` on a name or a path that is none of these.
+    """
+    if path is not None:
+        layout = VG150_FILES if name == "vg150" else name
+        if layout not in READERS:
+            close = difflib.get_close_matches(name, READERS, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"layouts are {', '.join(READERS)}"
+            raise DataError(f"no layout `{name}`; {hint}")
+        return READERS[layout](_existing(path), options)
+    if name.startswith(HUB):
+        return open_rows(name.removeprefix(HUB))
+    if name in PUBLISHED:
+        return open_published(name)
+    if name in READERS and not Path(name).exists():
+        raise DataError(f"`{name}` needs its files: `r1sgg prepare {name} PATH --out DIR`")
+    layout, found = detect_layout(_existing(Path(name)))
+    return open_rows(str(found)) if layout == "rows" else READERS[layout](found, options)
 
 
-def synthetic_source(num_images: int, num_test: int, seed: int, drop_relationships: float) -> Source:
-    """Generated scenes; only the train split is sparse, so that the test split can tell what was missed."""
-    train = SyntheticOptions(num_images, seed, drop_relationships)
-    test = SyntheticOptions(num_test, seed)
-    return Source(
-        {"train": generate_rows(train, "train"), "test": generate_rows(test, "test")},
-        {"train": num_images, "test": num_test},
-        VOCABULARY,
-        {
-            "source": "synthetic",
-            "num_images": num_images,
-            "num_test": num_test,
-            "seed": seed,
-            "drop_relationships": drop_relationships,
-        },
+def _existing(path: Path) -> Path:
+    if path.exists():
+        return path
+    beside = path.parent
+    names = [other.name for other in beside.iterdir()] if beside.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    hint = (
+        f"did you mean `{beside / close[0]}`?" if close else "give `synthetic`, `hub:OWNER/NAME`, or annotation files"
+    )
+    raise DataError(f"no source `{path}`: {hint}")
+
+
+def hold_out(source: AnnotationSource, test_share: float, seed: int) -> AnnotationSource:
+    """The source with a share of its images in a `test` split, chosen by their ids and the seed alone.
+
+    Raises `DataError` where the source has splits of its own.
+    """
+    if set(source.num_images) - {"train"}:
+        raise DataError(f"the source has its own splits ({', '.join(source.num_images)}); leave out `--test-share`")
+    total = source.num_images.get("train", 0)
+    num_test = round(total * test_share)
+    return replace(
+        source,
+        read=partial(_held_out, source, test_share, seed),
+        num_images={"train": total - num_test, "test": num_test},
+        details={**source.details, "test_share": test_share, "test_seed": seed},
     )
 
 
-def psg_source(annotations: Path, images: Path | None, num_images: int | None, num_test: int | None) -> Source:
-    """The train and test images of a PSG file, the first ones where a number is given. Raises `DataError`."""
-    if not annotations.exists():
-        raise DataError(f"no source `{annotations}`: give `synthetic`, or an annotation file such as `psg.json`")
-    if images is None:
-        raise DataError(f"`{annotations}` needs its photos: name their folder with `--images DIR`")
-    psg = load_psg(annotations, images)
-    train = [image for image in psg.images if not image.is_test][:num_images]
-    test = [image for image in psg.images if image.is_test][:num_test]
-    chosen = {name: found for name, found in (("train", train), ("test", test)) if found}
-    return Source(
-        {name: psg_rows(found, psg.repairs) for name, found in chosen.items()},
-        {name: len(found) for name, found in chosen.items()},
-        psg.vocabulary,
-        {
-            "source": annotations.name,
-            "sha256": hashlib.sha256(annotations.read_bytes()).hexdigest(),
-            "images": str(images),
-            "num_images": num_images,
-            "num_test": num_test,
-        },
-        psg.repairs,
-    )
+def _held_out(source: AnnotationSource, test_share: float, seed: int) -> Iterator[AnnotatedImage]:
+    for image in source.read():
+        digest = hashlib.sha256(f"{seed}\0{image.image_id}".encode()).digest()
+        is_test = int.from_bytes(digest[:8], "big") < test_share * 2**64
+        yield replace(image, split="test") if is_test else image

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from r1sgg_cli.data.rows import VOCABULARY_FILE
+from r1sgg_cli.data.rows import BASE_VOCABULARY_FILE, VOCABULARY_FILE
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 
 PUBLISHED = {
@@ -13,8 +13,12 @@ PUBLISHED = {
 }
 
 
-def vocabulary_of(dataset: str, named: str | None = None) -> Vocabulary | None:
-    """The vocabulary that is `named`, else the data set's own, else None. Raises `ConfigError` for a bad one."""
-    own = Path(dataset) / VOCABULARY_FILE
-    name = named or PUBLISHED.get(dataset) or (str(own) if own.is_file() else None)
+def vocabulary_of(dataset: str, named: str | None = None, *, training: bool = False) -> Vocabulary | None:
+    """The vocabulary that is `named`, else the data set's own, else None. Raises `ConfigError` for a bad one.
+
+    `training`: of a set that was prepared for an open-vocabulary setting, the base names alone.
+    """
+    base, own = (Path(dataset) / name for name in (BASE_VOCABULARY_FILE, VOCABULARY_FILE))
+    file = base if training and base.is_file() else own
+    name = named or PUBLISHED.get(dataset) or (str(file) if file.is_file() else None)
     return load_vocabulary(name) if name else None

@@ -11,7 +11,7 @@ from typing import TypeGuard
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.scene_graph.labels import normalise_label
 
-BUILT_IN = ("vg150", "psg")
+BUILT_IN = ("vg150", "psg", "vg150-base")
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def train_grpo(run: GRPORun) -> None:
             f"`{run.dataset}` has {len(rows)} images, fewer than the {recipe.prompts_per_step} of one step; "
             f"`--set prompts_per_step={len(rows)}` or less"
         )
-    vocabulary = vocabulary_of(run.dataset, run.vocabulary)
+    vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
     check_graphs(rows)
     with begun(run, console) as is_new:
         if is_new:

@@ -60,7 +60,7 @@ def train_sft(run: SFTRun) -> None:
         completion_only_loss=True,
     )
     rows = load_rows(run.dataset, run.split)
-    vocabulary = vocabulary_of(run.dataset, run.vocabulary)
+    vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
     check_graphs(rows)
     with begun(run, console) as is_new:
         if is_new:

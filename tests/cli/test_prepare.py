@@ -1,14 +1,18 @@
-"""`r1sgg prepare`: a data set in a new folder, kept when it is there already."""
+"""`r1sgg prepare`: every layout in, one data set out, every fault in a table."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
 from r1sgg_cli.cli.prepare import prepare
-from r1sgg_cli.data.rows import ground_truth_graph, load_rows
-from r1sgg_cli.errors import DataError, OutputError
+from r1sgg_cli.data.rows import ground_truth_graph, load_rows, load_splits
+from r1sgg_cli.errors import DataError, OutputError, R1SGGError
+from tests.data.readers.layouts import WRITERS, write_images, write_jsonl, write_psg
+from tests.data.readers.test_one_truth import random_samples
 
 
 def run(*arguments: str | Path) -> Result:
@@ -48,15 +52,118 @@ def test_other_options_never_overwrite(tmp_path: Path) -> None:
         prepare_synthetic(tmp_path / "data", "--seed", "1")
 
 
-def test_a_psg_file_needs_the_folder_of_its_photos(tmp_path: Path) -> None:
-    (tmp_path / "psg.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(DataError, match="--images"):
-        run(tmp_path / "psg.json", "--out", tmp_path / "data")
+@pytest.mark.parametrize("layout", sorted(WRITERS))
+def test_every_layout_is_prepared_and_its_name_is_said(layout: str, tmp_path: Path) -> None:
+    samples = random_samples(0)
+    (tmp_path / "files").mkdir()
+    path = WRITERS[layout](tmp_path / "files", samples)
+    write_images(tmp_path / "images", samples)
+    result = run(path, "--images", tmp_path / "images", "--out", tmp_path / "data")
+    assert "layout: " in result.stderr
+    assert "8 train images" in result.stdout or "6 train, 2 test images" in result.stdout
 
 
-def test_a_source_that_does_not_exist_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no source .*psg.json`: give `synthetic`"):
-        run(tmp_path / "psg.json", "--images", tmp_path, "--out", tmp_path / "data")
+def dirty(folder: Path) -> Path:
+    """Own images, of which one is cut short, one has a relationship with itself and one is not there."""
+    samples = random_samples(0)
+    path = write_jsonl(folder, samples)
+    write_images(folder, samples[:-1])
+    cut = folder / f"{samples[0].image_id}.jpg"
+    cut.write_bytes(cut.read_bytes()[:-30])
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    entries[1]["relationships"].append(
+        {**entries[1]["relationships"][0], "object": entries[1]["relationships"][0]["subject"]}
+    )
+    path.write_text("\n".join(map(json.dumps, entries)))
+    return path
+
+
+def test_faults_are_shown_with_an_example_and_their_rule(tmp_path: Path) -> None:
+    path = dirty(tmp_path)
+    result = run(path, "--out", tmp_path / "data")
+    assert "5 train, 1 test images" in result.stdout
+    said = " ".join(result.stderr.split())
+    for kind, example in (("broken_image", "101"), ("self_relationship", "108"), ("missing_image", "150")):
+        row = next(line for line in result.stderr.splitlines() if kind in line)
+        assert example in row
+    assert "image dropped" in said
+
+
+def test_strict_stops_at_the_first_fault(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="image `101`: broken_image"):
+        run(dirty(tmp_path), "--out", tmp_path / "data", "--strict")
+    assert not (tmp_path / "data").exists()
+
+
+def test_check_describes_a_sound_set_and_refuses_another(tmp_path: Path) -> None:
+    path = dirty(tmp_path)
+    with pytest.raises(DataError, match=r"3 faults; `r1sgg prepare` with `--out DIR`"):
+        run(path, "--check")
+    run(path, "--out", tmp_path / "data")
+    result = run(tmp_path / "data", "--check")
+    assert "sound" in result.stdout
+    assert any("train" in line and " 5 " in line for line in result.stdout.splitlines())
+
+
+def test_splits_limit_and_vocabulary_select(tmp_path: Path) -> None:
+    samples = random_samples(0)
+    write_images(tmp_path, samples)
+    path = write_psg(tmp_path, samples)
+    vocabulary = tmp_path / "names.json"
+    vocabulary.write_text(json.dumps({"objects": ["person", "bike", "Traffic Light"], "predicates": ["on", "riding"]}))
+    run(path, "--out", tmp_path / "data", "--split", "train", "--limit", "5", "--vocabulary", vocabulary)
+    splits = load_splits(str(tmp_path / "data"))
+    assert list(splits) == ["train"]
+    names = {row["id"].rpartition(".")[0] for text in splits["train"]["objects"] for row in json.loads(text)}
+    assert names <= {"person", "bike", "Traffic Light"}
+
+
+def test_a_test_split_is_held_out_and_novel_names_leave_the_training_split(tmp_path: Path) -> None:
+    samples = random_samples(0, 40)
+    write_images(tmp_path, samples)
+    path = write_jsonl(tmp_path, samples)
+    path.write_text(path.read_text().replace('"split": "test"', '"split": "train"'))
+    base = tmp_path / "base.json"
+    base.write_text(json.dumps({"objects": ["person", "bike", "tree-merged"], "predicates": ["on"]}))
+    options = ("--test-share", "0.25", "--open-vocabulary", "ovd+r", "--base-classes", base)
+    run(path, "--out", tmp_path / "data", *options)
+    splits = load_splits(str(tmp_path / "data"))
+    predicates = {
+        split: {row["predicate"] for text in rows["relationships"] for row in json.loads(text)}
+        for split, rows in splits.items()
+    }
+    assert predicates["train"] == {"on"}
+    assert len(predicates["test"]) > 1
+    assert json.loads((tmp_path / "data" / "base_vocabulary.json").read_text())["predicates"] == ["on"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param(("nowhere.json", "--out", "d"), r"no source `nowhere.json`", id="no file"),
+        pytest.param(("{psg}",), r"where to\?.*--out DIR", id="no --out"),
+        pytest.param(
+            ("{psg}", "--out", "d", "--num-images", "3"), "are for `synthetic`; try `--limit`", id="--num-images"
+        ),
+        pytest.param(
+            ("{psg}", "--out", "d", "--num-val", "3"), "`--num-val` is for vg150-h5, and this is psg", id="--num-val"
+        ),
+        pytest.param(("{psg}", "--out", "d", "--base-classes", "b.json"), "says nothing without", id="--base-classes"),
+        pytest.param(("{psg}", "--out", "d", "--open-vocabulary", "ovd"), "base classes are known for VG150", id="ovd"),
+        pytest.param(("{psg}", "--out", "d", "--test-share", "0.5"), "its own splits", id="--test-share"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: Any, expected: str, tmp_path: Path) -> None:
+    path = write_psg(tmp_path, random_samples(0))
+    with pytest.raises(R1SGGError, match=expected) as caught:
+        run(*[str(argument).format(psg=path) for argument in arguments])
+    assert "\n" not in str(caught.value)
+
+
+def test_the_wrong_folder_of_images_is_said(tmp_path: Path) -> None:
+    path = write_psg(tmp_path, random_samples(0))
+    with pytest.raises(DataError, match=r"no image is left to write \(missing_image 8\); is `--images"):
+        run(path, "--images", tmp_path / "elsewhere", "--out", tmp_path / "data")
 
 
 def test_real_photos_become_a_data_set(tmp_path: Path, shared_dir: Path) -> None:

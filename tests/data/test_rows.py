@@ -1,8 +1,6 @@
-"""Rows: published sets load unchanged, faults are named with the image or column, writing is all or nothing."""
+"""Rows: published sets load unchanged, faults are named with the image or column."""
 
 import json
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +10,13 @@ from PIL import Image as PILImage
 
 from r1sgg_cli.data.rows import (
     FEATURES,
-    Row,
     check_graphs,
     ground_truth_graph,
-    is_prepared,
     load_rows,
     parse_ground_truth,
-    save_rows,
 )
-from r1sgg_cli.data.synthetic import VOCABULARY, SyntheticOptions, generate_rows
-from r1sgg_cli.errors import DataError, OutputError
+from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.graph import Triplet
-from r1sgg_cli.scene_graph.vocabulary import load_vocabulary
 
 OBJECTS = [{"id": "Traffic-light.1", "bbox": [0, 0, 10, 10.5]}, {"id": "man.2", "bbox": [5, 5, 20, 30]}]
 RELATIONSHIPS = [{"subject": "man.2", "predicate": "looking_at", "object": "Traffic-light.1"}]
@@ -43,10 +36,6 @@ def saved(folder: Path, **changes: Any) -> str:
     rows = Dataset.from_dict({name: values for name, values in columns.items() if values is not None})
     DatasetDict({"train": rows}).save_to_disk(folder)
     return str(folder)
-
-
-def synthetic_rows(number: int = 2) -> Iterator[Row]:
-    return generate_rows(SyntheticOptions(number), "train")
 
 
 def test_published_columns_load_with_a_graph_in_pixels(tmp_path: Path) -> None:
@@ -106,7 +95,8 @@ def test_a_missing_split_says_which_exist(tmp_path: Path) -> None:
 
 
 def test_one_of_several_splits_must_be_chosen(tmp_path: Path) -> None:
-    save_rows({"train": synthetic_rows(), "test": synthetic_rows()}, tmp_path / "data", VOCABULARY, {})
+    rows = load_rows(saved(tmp_path / "one"))
+    DatasetDict({"train": rows, "test": rows}).save_to_disk(tmp_path / "data")
     with pytest.raises(DataError, match=r"several splits: `train`, `test`.*--split"):
         load_rows(str(tmp_path / "data"))
 
@@ -182,65 +172,6 @@ def test_a_null_cell_is_one_line_that_names_the_image(tmp_path: Path, column: st
         check_graphs(rows)
     with pytest.raises(DataError, match=expected):
         ground_truth_graph(rows[1])
-
-
-def test_saved_rows_load_with_their_vocabulary_beside_them(tmp_path: Path) -> None:
-    counts = save_rows({"train": synthetic_rows(3)}, tmp_path / "new" / "data", VOCABULARY, {"source": "here"})
-    rows = load_rows(str(tmp_path / "new" / "data"), "train")
-    assert counts == {"train": 3}
-    assert rows.features == FEATURES
-    assert rows[0]["image"].size == (100, 100)
-    assert load_vocabulary(str(tmp_path / "new" / "data" / "vocabulary.json")) == VOCABULARY
-
-
-def test_a_run_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
-    def failing() -> Iterator[Row]:
-        yield from synthetic_rows(2)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        save_rows({"train": failing()}, tmp_path / "data", VOCABULARY, {})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"cannot write .*file/data.*--out"):
-        save_rows({"train": synthetic_rows()}, tmp_path / "file" / "data", VOCABULARY, {})
-
-
-def test_a_full_disk_is_an_output_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # writing more fails as it does on a full disk
-    try:
-        with pytest.raises(OutputError, match="cannot write"):
-            save_rows({"train": synthetic_rows(50)}, tmp_path / "data", VOCABULARY, {})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_counts_as_prepared_only_with_the_same_description(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    assert not is_prepared(folder, {"seed": 1})
-    save_rows({"train": synthetic_rows()}, folder, VOCABULARY, {"seed": 1})
-    assert is_prepared(folder, {"seed": 1})
-    with pytest.raises(OutputError, match="other options"):
-        is_prepared(folder, {"seed": 2})
-
-
-@pytest.mark.parametrize("text", ["{", "\xff", "[]"], ids=["cut off", "no text", "a list"])
-def test_a_broken_description_is_one_line(tmp_path: Path, text: str) -> None:
-    (tmp_path / "prepare.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(OutputError, match=r"prepare\.json.*choose another `--out`") as caught:
-        is_prepared(tmp_path, {})
-    assert "\n" not in str(caught.value)
-
-
-def test_a_folder_of_something_else_is_never_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").touch()
-    with pytest.raises(OutputError, match="no data set of ours"):
-        is_prepared(tmp_path, {})
 
 
 def test_every_graph_of_a_set_can_be_checked_before_a_run(tmp_path: Path) -> None:

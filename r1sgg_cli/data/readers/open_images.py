@@ -1,0 +1,195 @@
+"""Open Images V6 relationships: the official tables, or the JSON that PySGG made of them.
+
+Tables (`oidv6-*-annotations-vrd.csv` beside `class-descriptions*.csv`): coordinates are fractions, in the order XMin,
+XMax, YMin, YMax. A row `is` states a property, not a relationship, and is left out. The tables name no objects: boxes
+with the same label and the same coordinates are one object, and those of `*-annotations-bbox.csv`, where it lies
+beside, come first; that table also brings the objects that no relationship names.
+
+JSON (`vrd-*-anno.json` beside `categories_dict.json`): pixels, indices from 0.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
+from r1sgg_cli.data.readers.json_files import load_json, name_at, num_occurrences, split_of, stream_items, translating
+from r1sgg_cli.data.readers.options import ReadOptions
+from r1sgg_cli.errors import DataError
+from r1sgg_cli.scene_graph.vocabulary import vocabulary_from_names
+
+CORNERS = ("XMin", "YMin", "XMax", "YMax")
+SIDES = (tuple(f"{corner}1" for corner in CORNERS), tuple(f"{corner}2" for corner in CORNERS))
+VRD_COLUMNS = ("ImageID", "LabelName1", "LabelName2", *SIDES[0], *SIDES[1], "RelationshipLabel")
+BOX_COLUMNS = ("ImageID", "LabelName", *CORNERS)
+ATTRIBUTE = "is"
+SAME_BOX = 1e-4
+"""Fractions that differ by less are one coordinate, written with other digits."""
+
+
+def open_open_images(path: Path, options: ReadOptions) -> AnnotationSource:
+    """A folder with the tables or with PySGG's JSON, or one file of them. Raises `DataError`."""
+    folder = path if path.is_dir() else path.parent
+    if (folder / "categories_dict.json").is_file() and path.suffix != ".csv":
+        return _open_processed(path, folder, options)
+    tables = sorted(folder.glob("*vrd*.csv")) if path.is_dir() else [path]
+    tables = [table for table in tables if "annotations" in table.name or table == path]
+    descriptions = sorted(folder.glob("*class-descriptions*.csv"))
+    if not tables or not descriptions:
+        lacking = "`*-annotations-vrd.csv`" if not tables else "`class-descriptions*.csv`"
+        raise DataError(f"`{folder}` has no {lacking}; Open Images needs both side by side")
+    names: dict[str, str] = {}
+    for table in descriptions:
+        names |= _class_names(table)
+    boxes = {split_of(table.name): table for table in sorted(folder.glob("*annotations-bbox*.csv"))}
+    return AnnotationSource(
+        layout="open-images",
+        files=(*tables, *descriptions, *boxes.values()),
+        images_dir=options.images_dir or folder,
+        read=partial(_read_tables, tables, boxes, names),
+        num_images=_num_images(tables),
+    )
+
+
+def _load_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, usecols=list(columns), dtype=_kinds(columns))
+    except (OSError, ValueError) as error:  # a column is missing, a coordinate is no number
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(f"`{path}` is not a table of Open Images: {reason}; expected {', '.join(columns)}") from error
+
+
+def _kinds(columns: Sequence[str]) -> Mapping[str, str]:
+    """Ids stay text, whatever they look like (`0012` is no 12), in Arrow's compact form."""
+    return {name: "float32" if name.startswith(("X", "Y")) else "string[pyarrow]" for name in columns}
+
+
+def _num_images(tables: Sequence[Path]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for table in tables:
+        split = split_of(table.name)
+        found[split] = found.get(split, 0) + int(_load_table(table, ("ImageID",))["ImageID"].nunique())
+    return found
+
+
+def _class_names(path: Path) -> dict[str, str]:
+    """Machine id → name; a header line becomes a name that nothing refers to."""
+    try:
+        table = pd.read_csv(path, header=None, names=["id", "name"], dtype="string", keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"`{path}` is not a table of class names: {error}") from error
+    return dict(zip(table["id"].tolist(), table["name"].tolist(), strict=True))
+
+
+def _read_tables(
+    tables: Sequence[Path], boxes: Mapping[str, Path], names: Mapping[str, str]
+) -> Iterator[AnnotatedImage]:
+    for path in tables:
+        split = split_of(path.name)
+        table = _load_table(path, VRD_COLUMNS)
+        own = _boxes_by_image(boxes[split], table["ImageID"]) if split in boxes else {}
+        order = table["ImageID"].drop_duplicates()
+        rows = table.groupby("ImageID", sort=False, observed=True).indices
+        for image_id in order:
+            yield _image(str(image_id), split, table.iloc[rows[image_id]], own.get(str(image_id), []), names)
+
+
+Placed = tuple[str, list[float]]
+"""Machine id and box."""
+
+
+def _boxes_by_image(path: Path, wanted: "pd.Series[Any]") -> dict[str, list[Placed]]:
+    """The boxes of the images that have relationships, read in pieces: the whole table is many times as large."""
+    ids = set(wanted.unique())
+    found: dict[str, list[Placed]] = {}
+    try:
+        for piece in pd.read_csv(path, usecols=list(BOX_COLUMNS), dtype=_kinds(BOX_COLUMNS), chunksize=500_000):
+            piece = piece[piece["ImageID"].isin(ids)]
+            corners = piece[list(CORNERS)].to_numpy(np.float64).tolist()
+            for image_id, label, box in zip(piece["ImageID"], piece["LabelName"], corners, strict=True):
+                found.setdefault(image_id, []).append((label, box))
+    except (OSError, ValueError) as error:
+        raise DataError(f"`{path}` is not a table of Open Images' boxes: {error}") from error
+    return found
+
+
+def _image(
+    image_id: str, split: str, table: pd.DataFrame, boxes: list[Placed], names: Mapping[str, str]
+) -> AnnotatedImage:
+    placed = list(boxes)
+    is_attribute = (table["RelationshipLabel"] == ATTRIBUTE).to_numpy(bool)
+    rows = table[~is_attribute]
+    first, second = (rows[list(side)].to_numpy(np.float64).tolist() for side in SIDES)
+    relationships = [
+        AnnotatedRelationship(_place(placed, label_1, box_1), predicate, _place(placed, label_2, box_2))
+        for label_1, box_1, label_2, box_2, predicate in zip(
+            rows["LabelName1"], first, rows["LabelName2"], second, rows["RelationshipLabel"], strict=True
+        )
+    ]
+    objects = (AnnotatedObject(key, names.get(label, label), box) for key, (label, box) in enumerate(placed))
+    return AnnotatedImage(
+        image_id=image_id,
+        split=split,
+        image=(f"{image_id}.jpg", f"images/{image_id}.jpg", f"{split}/{image_id}.jpg"),
+        image_wh=None,
+        objects=tuple(objects),
+        relationships=tuple(relationships),
+        unit="fractions",
+        faults={"attribute": int(is_attribute.sum())} if is_attribute.any() else {},
+    )
+
+
+def _place(placed: list[Placed], label: str, box: list[float]) -> int:
+    """The number of the object with this label and box, which is added where there is none."""
+    for number, (other_label, other) in enumerate(placed):
+        if label == other_label and all(abs(a - b) < SAME_BOX for a, b in zip(box, other, strict=True)):
+            return number
+    placed.append((label, box))
+    return len(placed) - 1
+
+
+def _open_processed(path: Path, folder: Path, options: ReadOptions) -> AnnotationSource:
+    files = sorted(folder.glob("vrd-*-anno.json")) if path.is_dir() else [path]
+    if not files:
+        raise DataError(f"`{folder}` has no `vrd-*-anno.json` beside its `categories_dict.json`")
+    categories = folder / "categories_dict.json"
+    content = load_json(categories)
+    with translating(categories, "the dictionary of", "names"):
+        objects, predicates = list(content["obj"]), list(content["rel"])
+    vocabulary = vocabulary_from_names(objects, predicates, f"`{categories}`")
+    return AnnotationSource(
+        layout="open-images",
+        files=(*files, categories),
+        images_dir=options.images_dir or folder,
+        read=partial(_read_processed, files, objects, predicates),
+        num_images={split_of(file.stem): num_occurrences(file, b'"img_fn"') for file in files},
+        vocabulary=vocabulary,
+    )
+
+
+def _read_processed(files: Sequence[Path], objects: list[str], predicates: list[str]) -> Iterator[AnnotatedImage]:
+    for file in files:
+        split = split_of(file.stem)
+        for number, entry in enumerate(stream_items(file, "item")):
+            with translating(file, "entry", number):
+                name = str(entry["img_fn"])
+                width, height = entry["img_size"]
+                image = AnnotatedImage(
+                    image_id=name,
+                    split=split,
+                    image=(f"{name}.jpg", f"images/{name}.jpg", name),
+                    image_wh=(int(width), int(height)),
+                    objects=tuple(
+                        AnnotatedObject(key, name_at(objects, label), box)
+                        for key, (label, box) in enumerate(zip(entry["det_labels"], entry["bbox"], strict=True))
+                    ),
+                    relationships=tuple(
+                        AnnotatedRelationship(subject, name_at(predicates, predicate), target)
+                        for subject, target, predicate in entry["rel"]
+                    ),
+                )
+            yield image

@@ -1,0 +1,38 @@
+"""Counts of a split: names as written, triplets by name, the same after a trip through JSON."""
+
+import json
+
+from r1sgg_cli.data.cleaning import CleaningRules, clean_image
+from r1sgg_cli.data.faults import Tally
+from r1sgg_cli.data.statistics import SplitStatistics
+from tests.data.annotated import HORSE, MAN, annotated, image_file
+
+
+def statistics() -> SplitStatistics:
+    found = SplitStatistics()
+    for _ in range(2):
+        image = annotated(
+            objects=(MAN, HORSE, ("tree-merged", [1, 1, 9, 9])), relationships=((0, "on", 1), (2, "on", 1))
+        )
+        graph = clean_image(image, image_file(), CleaningRules(), Tally())
+        assert graph is not None
+        found.add(graph)
+    return found
+
+
+def test_images_objects_and_triplets_are_counted_as_written() -> None:
+    found = statistics()
+    assert (found.num_images, found.num_objects, found.num_relationships) == (2, 6, 4)
+    assert found.objects == {"man": 2, "horse": 2, "tree-merged": 2}
+    assert found.triplets == {("man", "on", "horse"): 2, ("tree-merged", "on", "horse"): 2}
+
+
+def test_json_gives_the_same_back() -> None:
+    assert SplitStatistics.from_json(json.loads(json.dumps(statistics().to_json()))) == statistics()
+
+
+def test_two_halves_make_the_whole() -> None:
+    both = statistics()
+    both.update(statistics())
+    assert both.num_images == 4
+    assert both.predicates == {"on": 8}
