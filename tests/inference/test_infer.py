@@ -26,7 +26,8 @@ from r1sgg_cli.inference.answers import (
 )
 from r1sgg_cli.inference.infer import Asker, InferRequest, infer
 from r1sgg_cli.models.asking import Asking, save_asking
-from r1sgg_cli.models.families import FAMILIES, PixelLimits
+from r1sgg_cli.models.families import FAMILIES
+from r1sgg_cli.models.images import PixelLimits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 
