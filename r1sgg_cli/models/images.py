@@ -17,7 +17,7 @@ from PIL import Image
 from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
-from r1sgg_cli.errors import ConfigError, DataError
+from r1sgg_cli.errors import ConfigError, DataError, ModelError
 
 Fitting = Literal["smart_resize", "tiles", "padded_square"]
 
@@ -57,15 +57,15 @@ ImageLimits = PixelLimits | TileLimits | SquareLimits
 
 
 def image_limits(fitting: Fitting, processor: Any, max_pixels: int | None = None) -> ImageLimits:
-    """The limits of a family's processor; `max_pixels` may lower its own, never raise it. Raises `ConfigError`."""
+    """The limits of a family's processor; `max_pixels` may lower its own, never raise it.
+
+    Raises `ConfigError` where `max_pixels` is too small, `ModelError` where the processor is another family's.
+    """
     image_processor = processor.image_processor
     if fitting == "tiles":
         return _tile_limits(image_processor, max_pixels)
     if fitting == "padded_square":
-        side = image_processor.crop_size["height"]
-        _insist(max_pixels, side * side)
-        red, green, blue = (int(255 * mean) for mean in image_processor.image_mean)
-        return SquareLimits(side, (red, green, blue))
+        return _square_limits(image_processor, max_pixels)
     factor = image_processor.patch_size * image_processor.merge_size
     smallest, largest = image_processor.size["shortest_edge"], image_processor.size["longest_edge"]
     _insist(max_pixels, max(smallest, factor * factor))
@@ -78,6 +78,19 @@ def _tile_limits(image_processor: Any, max_pixels: int | None) -> TileLimits:
     allowed = largest + 1 if max_pixels is None else max_pixels // (side * side)
     most = allowed - 1 if allowed > 2 else 1
     return TileLimits(side, smallest, min(largest, most), largest)
+
+
+def _square_limits(image_processor: Any, max_pixels: int | None) -> SquareLimits:
+    crop = getattr(image_processor, "crop_size", None)
+    if not crop:  # `model_type` is "llava" for Pixtral and LLaVA-Interleave as well
+        kind = type(image_processor).__name__
+        raise ModelError(
+            f"the checkpoint's `{kind}` does not crop images to a square, so it is no LLaVA-1.5; "
+            "of the models with model_type `llava` this version asks LLaVA-1.5 alone"
+        )
+    _insist(max_pixels, crop["height"] * crop["width"])
+    red, green, blue = (int(255 * mean) for mean in image_processor.image_mean)
+    return SquareLimits(crop["height"], (red, green, blue))
 
 
 def _insist(max_pixels: int | None, least: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -10,10 +11,10 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
-from transformers import AutoProcessor, GotOcr2ImageProcessor
+from transformers import AutoProcessor, GotOcr2ImageProcessor, PixtralImageProcessor
 from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 
-from r1sgg_cli.errors import ConfigError, DataError
+from r1sgg_cli.errors import ConfigError, DataError, ModelError
 from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.models.images import (
     PixelLimits,
@@ -105,15 +106,9 @@ def test_llava_sees_the_whole_image_padded_to_a_square(
 def test_internvl_gets_the_grid_that_its_processor_chooses_within_the_limit(
     image_wh: tuple[int, int], max_pixels: int | None, grid: tuple[int, int]
 ) -> None:
-    processor = InternVLProcessorStandIn()
+    processor = SimpleNamespace(image_processor=GotOcr2ImageProcessor(size={"height": 448, "width": 448}))
     limits = image_limits("tiles", processor, max_pixels)
     assert resized_wh(image_wh, limits) == (448 * grid[0], 448 * grid[1])
-
-
-class InternVLProcessorStandIn:
-    """The part of a processor that says its limits, with InternVL3's values."""
-
-    image_processor = GotOcr2ImageProcessor(size={"height": 448, "width": 448})
 
 
 @given(width=sides, height=sides, max_tokens=st.integers(min_value=4, max_value=1024))
@@ -177,6 +172,12 @@ def test_a_pixel_limit_below_the_processors_own_is_refused(
     image_limits(FAMILIES[model_type].fitting, processor, least)
     with pytest.raises(ConfigError, match=rf"max_pixels is {least - 1}.*{least} or more"):
         image_limits(FAMILIES[model_type].fitting, processor, least - 1)
+
+
+def test_other_models_with_llavas_model_type_are_refused() -> None:
+    processor = SimpleNamespace(image_processor=PixtralImageProcessor())
+    with pytest.raises(ModelError, match=r"`PixtralImageProcessor` does not crop .* no LLaVA-1\.5"):
+        image_limits("padded_square", processor)
 
 
 @pytest.mark.parametrize(

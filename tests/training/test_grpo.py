@@ -53,17 +53,19 @@ def test_every_family_is_moved_by_its_rewards(
     assert not any(name.startswith(encoder) for name in moved)  # the recipe freezes the image encoder
 
 
+@pytest.mark.parametrize("model_type", ["qwen2_vl", "internvl"])
 def test_the_micro_batch_changes_nothing_that_is_learned(
-    tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
+    model_type: ModelType, tiny_checkpoint: Callable[[str], Path], mixed_dataset: Path, tmp_path: Path
 ) -> None:
-    """With the published "bnpo" it would: that takes a mean over tokens per micro-batch."""
-    model = tiny_checkpoint("qwen2_vl")
+    """With the published "bnpo" it would: that takes a mean over tokens per micro-batch.
+
+    Images are of different shapes: a trainer that gave an answer the tiles of another image would be seen.
+    """
+    model = tiny_checkpoint(model_type)
     norms = []
     for micro_batch in (1, 4):
         # Greedy within the group would have no variance: the very first step samples the same answers from one seed.
-        run = grpo_run(
-            model, synthetic_dataset, tmp_path / str(micro_batch), "rewards={token_reward: 1}", "max_steps=1"
-        )
+        run = grpo_run(model, mixed_dataset, tmp_path / str(micro_batch), "rewards={token_reward: 1}", "max_steps=1")
         train_grpo(run.model_copy(update={"micro_batch": micro_batch}))
         norms.append(load_metric_rows(tmp_path / str(micro_batch) / "metrics.jsonl")[0]["grad_norm"])
     assert norms[0] == pytest.approx(norms[1], rel=1e-4)
