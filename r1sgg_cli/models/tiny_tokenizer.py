@@ -137,15 +137,15 @@ def train_tokenizer(texts: Iterable[str], chat: ChatFormat) -> PreTrainedTokeniz
     if chat.start is not None:
         start = (chat.start, tokenizer.token_to_id(chat.start))
         tokenizer.post_processor = processors.TemplateProcessing(single=f"{chat.start} $A", special_tokens=[start])
+    by_name = {"bos_token": chat.start, "model_specific_special_tokens": dict(chat.named)}
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        bos_token=chat.start,
         eos_token=chat.end,
         pad_token=chat.pad,
         additional_special_tokens=chat.unnamed,
-        model_specific_special_tokens=dict(chat.named),
         clean_up_tokenization_spaces=False,
         padding_side="left",
         model_max_length=MAX_POSITIONS,
         chat_template=chat.template,
+        **{field: value for field, value in by_name.items() if value},
     )

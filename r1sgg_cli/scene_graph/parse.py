@@ -95,8 +95,10 @@ def parse_answer(text: str, space_wh: SpaceWH, origin: tuple[float, float] = (0.
 
 def _edges(space_wh: SpaceWH, origin: tuple[float, float]) -> _Box:
     """Left, top, right and bottom edge of the image in the answer's numbers."""
-    slack = 1e-9 if any(origin) else 0.0  # edges of a shifted image are no exact decimals
     left, top = origin
+    if not (left or top):
+        return 0, 0, *space_wh
+    slack = 1e-9  # edges of a shifted image are no exact decimals
     return left - slack, top - slack, left + space_wh[0] + slack, top + space_wh[1] + slack
 
 

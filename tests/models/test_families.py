@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transformers import AutoProcessor
 
 from r1sgg_cli.data.prompts import format_answer
-from r1sgg_cli.errors import ModelError
+from r1sgg_cli.errors import DataError, ModelError
 from r1sgg_cli.models.families import (
     FAMILIES,
     ModelType,
@@ -75,7 +75,10 @@ def test_pixels_to_text_to_pixels_is_within_one_unit(
     family, image_wh = FAMILIES[model_type], (width, height)
     (x1, x2), (y1, y2) = sorted(corners[:2]), sorted(corners[2:])
     graph = graph_with_box([x1 * width, y1 * height, x2 * width, y2 * height], image_wh)
-    size_wh = resized_wh(image_wh, published_limits(model_type))
+    try:
+        size_wh = resized_wh(image_wh, published_limits(model_type))
+    except DataError:  # rounding may push a ratio just below 200 beyond it
+        assume(False)
     space_wh = family.box_space_wh(image_wh, size_wh)
 
     answer = format_answer(family.encode(graph, size_wh), decimals=family.decimals)
