@@ -1,9 +1,11 @@
 """What tests of every package share: the folder of real files, a small data set, tiny checkpoints of every family."""
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,39 @@ def synthetic_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = open_synthetic(num_images=500, num_test=12, seed=0, drop_relationships=0.5)
     prepare_dataset(source, folder, CleaningRules(source.vocabulary))
     return folder
+
+
+def save_resized(dataset: Path, folder: Path, sizes_wh: Sequence[tuple[int, int]]) -> Path:
+    """Images of a prepared data set's test split, the first in the first of `sizes_wh` and so on, boxes likewise."""
+    from r1sgg_cli.data.rows import load_rows, save_rows
+    from r1sgg_cli.scene_graph.vocabulary import vocabulary_from_names
+
+    def resized(row: dict[str, Any], size_wh: tuple[int, int]) -> dict[str, Any]:
+        scale = [new / old for new, old in zip(size_wh, row["image"].size, strict=True)] * 2
+        objects = json.loads(row["objects"])
+        for item in objects:
+            item["bbox"] = [value * factor for value, factor in zip(item["bbox"], scale, strict=True)]
+        return {**row, "image": row["image"].resize(size_wh), "objects": json.dumps(objects)}
+
+    rows = load_rows(str(dataset), "test")
+    made: Any = [resized(rows[i], size_wh) for i, size_wh in enumerate(sizes_wh)]
+    names = json.loads((dataset / "vocabulary.json").read_text(encoding="utf-8"))
+    vocabulary = vocabulary_from_names(names["objects"], names["predicates"], "the tests")
+    save_rows({"train": made, "test": made}, folder, vocabulary, {"source": "tests"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wide_dataset(tmp_path_factory: pytest.TempPathFactory, synthetic_dataset: Path) -> Path:
+    """Four scenes of 200 × 100 pixels."""
+    return save_resized(synthetic_dataset, tmp_path_factory.mktemp("wide") / "data", [(200, 100)] * 4)
+
+
+@pytest.fixture(scope="session")
+def mixed_dataset(tmp_path_factory: pytest.TempPathFactory, synthetic_dataset: Path) -> Path:
+    """Four scenes of four shapes, for which a model sees different numbers of image tokens."""
+    sizes_wh = [(200, 100), (100, 100), (60, 180), (40, 40)]
+    return save_resized(synthetic_dataset, tmp_path_factory.mktemp("mixed") / "data", sizes_wh)
 
 
 @pytest.fixture(scope="session")

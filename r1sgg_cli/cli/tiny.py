@@ -12,7 +12,7 @@ def tiny(
     out: Annotated[Path, typer.Argument(help="The checkpoint's folder; new or empty.")],
     dataset: options.DatasetOption,
     family: Annotated[
-        Literal["qwen2_vl", "qwen2_5_vl", "qwen3_vl"], typer.Option(help="The architecture.")
+        Literal["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "internvl", "llava"], typer.Option(help="The architecture.")
     ] = "qwen2_vl",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random weights.")] = 0,
 ) -> None:

@@ -89,13 +89,15 @@ def build_messages(system: str, user: str, image: Image.Image | None = None) -> 
     ]
 
 
-def format_answer(graph: SceneGraph, think: bool = False) -> str:
+def format_answer(graph: SceneGraph, think: bool = False, decimals: int = 0) -> str:
     """The text that a model should answer for a graph in its own box space (`ModelFamily.encode`).
 
-    Thoughts are left empty: annotations hold none, and invented ones would be learned.
+    `decimals` is the family's; 0 writes whole numbers. Thoughts are left empty: annotations hold none, and invented
+    ones would be learned.
     """
     objects, relationships = graph.to_rows()
-    whole = [{"id": row["id"], "bbox": [round(value) for value in row["bbox"]]} for row in objects]
-    answer = {"objects": whole, "relationships": relationships}
+    digits = decimals or None  # `None` makes `round` write integers
+    rounded = [{"id": row["id"], "bbox": [round(value, digits) for value in row["bbox"]]} for row in objects]
+    answer = {"objects": rounded, "relationships": relationships}
     text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
     return f"<think></think><answer>{text}</answer>" if think else text

@@ -69,6 +69,8 @@ class Answer:
     text: str
     finish_reason: FinishReason
     num_tokens: int
+    box_origin: tuple[float, float] = (0.0, 0.0)
+    """The image's top left corner in the numbers of the boxes; files of older versions do not name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +238,12 @@ def _parse_answer_line(line: bytes) -> Answer:
     width, height = (float(side) for side in row["box_space_wh"])
     if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):
         raise ValueError("box_space_wh is not two positive numbers")
+    left, top = (float(number) for number in row.get("box_origin", (0.0, 0.0)))
+    if not (math.isfinite(left) and math.isfinite(top)):
+        raise ValueError("box_origin is not two finite numbers")
     if not isinstance(row["text"], str):
         raise TypeError("text is not a string")
     if row["finish_reason"] not in get_args(FinishReason):
         raise ValueError(f"finish_reason is {row['finish_reason']!r}")
-    return Answer(str(row["image_id"]), (width, height), row["text"], row["finish_reason"], int(row["num_tokens"]))
+    num_tokens = int(row["num_tokens"])
+    return Answer(str(row["image_id"]), (width, height), row["text"], row["finish_reason"], num_tokens, (left, top))

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from transformers import GenerationConfig
 
-from r1sgg_cli.models.checkpoint import load_checkpoint
+from r1sgg_cli.models.checkpoint import end_token_ids, load_checkpoint
 from r1sgg_cli.models.families import unsampled_token_ids
 
 
@@ -31,13 +31,11 @@ class TransformersEngine:
         self.processor, loaded = load_checkpoint(model, dtype)
         self.model: Any = loaded.to(self.device).eval()
         tokenizer = self.processor.tokenizer
-        configured = self.model.generation_config.eos_token_id
-        ends = configured if isinstance(configured, list) else [configured]
-        self.end_ids = {token for token in (*ends, tokenizer.eos_token_id) if token is not None}
+        self.end_ids = end_token_ids(self.processor, self.model)
         self.settings = GenerationConfig(
             do_sample=False,
             max_new_tokens=max_new_tokens,
-            eos_token_id=sorted(self.end_ids),
+            eos_token_id=list(self.end_ids),
             pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
             suppress_tokens=list(unsampled_token_ids(model)),
         )

@@ -79,7 +79,7 @@ def _predict(truth: ImageTruth, answer: Answer | None, vocabulary: Vocabulary) -
         failure = MISSING
     else:
         try:
-            parsed = parse_answer(answer.text, answer.box_space_wh)
+            parsed = parse_answer(answer.text, answer.box_space_wh, answer.box_origin)
         except ParseError as error:
             failure = error.kind
         else:

@@ -35,7 +35,8 @@ from r1sgg_cli.inference.answers import (
 from r1sgg_cli.inference.engine import TransformersEngine
 from r1sgg_cli.models.asking import Asking, load_asking
 from r1sgg_cli.models.checkpoint import fingerprint, load_processor
-from r1sgg_cli.models.families import ModelFamily, PixelLimits, family_of, fit_image, pixel_limits
+from r1sgg_cli.models.families import ModelFamily, family_of
+from r1sgg_cli.models.images import ImageLimits, fit_image, image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 MAX_PIXELS = 1024 * 28 * 28  # published inference
@@ -64,7 +65,7 @@ class Asker:
 
     family: ModelFamily
     asking: Asking
-    limits: PixelLimits
+    limits: ImageLimits
     vocabulary: Vocabulary | None
     vocabulary_named: bool
     """Named by the command: it then wins over the row's own list of categories."""
@@ -83,7 +84,7 @@ def infer(request: InferRequest) -> None:
     family = family_of(request.model)
     asking = resolve_asking(request, console)
     rows = _load(request)
-    limits = pixel_limits(load_processor(request.model), asking.max_pixels)
+    limits = image_limits(family.fitting, load_processor(request.model), asking.max_pixels)
     vocabulary = vocabulary_of(request.dataset, request.vocabulary)
     asker = Asker(family, asking, limits, vocabulary, vocabulary_named=request.vocabulary is not None)
     for row in rows.remove_columns("image"):
@@ -217,10 +218,11 @@ def _answer(rows: Dataset, request: InferRequest, asker: Asker, console: Console
                 [
                     Answer(
                         row["image_id"],
-                        asker.family.box_space_wh(image.size),
+                        asker.family.box_space_wh(row["image"].size, image.size),
                         completion.text,
                         completion.finish_reason,
                         completion.num_tokens,
+                        asker.family.box_origin(row["image"].size),
                     )
                     for row, image, completion in zip(batch, images, completions, strict=True)
                 ]

@@ -43,6 +43,16 @@ def load_checkpoint(model: str, dtype: torch.dtype) -> tuple[Any, Any]:
     return processor, loaded
 
 
+def end_token_ids(processor: Any, model: Any) -> tuple[int, ...]:
+    """The tokens any of which ends an answer: the tokenizer's, and those of the model's generation config.
+
+    They differ for InternVL 2.5, whose tokenizer ends texts and whose generation config ends turns.
+    """
+    configured = model.generation_config.eos_token_id
+    ends = configured if isinstance(configured, list) else [configured]
+    return tuple(sorted({token for token in (*ends, processor.tokenizer.eos_token_id) if token is not None}))
+
+
 def fingerprint(model: str) -> str | None:
     """16 hex digits that change with the weights or the config of a checkpoint folder; None for a name on the hub.
 

@@ -1,19 +1,26 @@
 """Tiny random checkpoints of each supported family: the real architecture, processor and chat format, 0.6 M weights.
 
 They are for the demo and the tests; sizes are those with which SFT and GRPO were measured to learn synthetic scenes
-on a CPU. The tokenizer is trained on the texts that the model will write, and its pre-tokenizer keeps each JSON key
-with its punctuation and each whole number in one token: a graph of three objects takes about 45 tokens.
+on a CPU. The tokenizer is trained on the texts that the model will write.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    CLIPImageProcessor,
     GenerationConfig,
+    GotOcr2ImageProcessor,
+    InternVLConfig,
+    InternVLForConditionalGeneration,
+    InternVLProcessor,
+    InternVLVideoProcessor,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
     PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
@@ -31,36 +38,15 @@ from transformers import (
 
 from r1sgg_cli.errors import OutputError
 from r1sgg_cli.models.families import ModelType
+from r1sgg_cli.models.tiny_tokenizer import CHAT_FORMATS, MAX_POSITIONS, train_tokenizer
 
 PATCH_SIZE, MERGE_SIZE = 10, 2
 MIN_PIXELS, MAX_PIXELS = 4 * 20 * 20, 256 * 20 * 20
-MAX_VOCABULARY = 2048
+TILE_SIDE = 40
+"""InternVL's: 2×2 image tokens a tile, so that small images already make several."""
+SQUARE_SIDE, SQUARE_PATCH_SIZE = 100, 20
+"""LLaVA's: 5×5 image tokens, which it does not merge."""
 HIDDEN_SIZE = 128
-MAX_POSITIONS = 4096
-
-END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
-SPECIAL_TOKENS = (END_OF_TEXT, TURN_START, TURN_END, VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
-# One token each, yet ordinary text: decoding with skip_special_tokens must keep them.
-ANSWER_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-
-# In this order: JSON keys with the punctuation around them, object ids, `,450`, words, blanks, other punctuation.
-# An id in one token is copied in one look back; in three, a tiny model mixes up the ids of a graph.
-PIECES = r"""(?:[\[\]{},"]*"\w+":)+[\["]*|\p{L}[\p{L} _-]*\.\d+|,?\d+| ?\p{L}+|\s+|[^\s\p{L}\d]+"""
-
-CHAT_TEMPLATE = (
-    "{%- for message in messages -%}"
-    "{{- '<|im_start|>' + message['role'] + '\n' -}}"
-    "{%- if message['content'] is string -%}{{- message['content'] -}}"
-    "{%- else -%}{%- for part in message['content'] -%}"
-    "{%- if part['type'] == 'image' -%}{{- '<|vision_start|><|image_pad|><|vision_end|>' -}}"
-    "{%- elif part['type'] == 'video' -%}{{- '<|vision_start|><|video_pad|><|vision_end|>' -}}"
-    "{%- else -%}{{- part['text'] -}}{%- endif -%}"
-    "{%- endfor -%}{%- endif -%}"
-    "{{- '<|im_end|>\n' -}}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"
-)
 
 
 def build_tiny_checkpoint(folder: Path, family: ModelType, texts: Iterable[str], seed: int = 0) -> None:
@@ -74,64 +60,60 @@ def build_tiny_checkpoint(folder: Path, family: ModelType, texts: Iterable[str],
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write `{folder}`: {error.strerror}; choose another folder") from error
-    tokenizer = train_tokenizer(texts)
+    tokenizer = train_tokenizer(texts, CHAT_FORMATS[family])
     random_state = torch.random.get_rng_state()
     torch.manual_seed(seed)
-    model = _build_model(family, tokenizer)
+    model = _MODELS[family](tokenizer).to(torch.float32)
     torch.random.set_rng_state(random_state)
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False
     )
     model.save_pretrained(folder)
-    _build_processor(family, tokenizer).save_pretrained(folder)
+    _PROCESSORS[family](tokenizer).save_pretrained(folder)
 
 
-def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer for these texts, with the special tokens and chat template of the Qwen families."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=MAX_VOCABULARY,
-        min_frequency=1,
-        show_progress=False,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
-    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in ANSWER_TAGS])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=TURN_END,
-        pad_token=END_OF_TEXT,
-        additional_special_tokens=[token for token in SPECIAL_TOKENS if token not in (TURN_END, END_OF_TEXT)],
-        clean_up_tokenization_spaces=False,
-        padding_side="left",
-        model_max_length=MAX_POSITIONS,
-        chat_template=CHAT_TEMPLATE,
-    )
-
-
-def _build_processor(family: ModelType, tokenizer: PreTrainedTokenizerFast) -> Any:
-    processors: dict[ModelType, tuple[type[Any], type[Any]]] = {
-        "qwen2_vl": (Qwen2VLProcessor, Qwen2VLVideoProcessor),
-        "qwen2_5_vl": (Qwen2_5_VLProcessor, Qwen2VLVideoProcessor),
-        "qwen3_vl": (Qwen3VLProcessor, Qwen3VLVideoProcessor),
-    }
-    processor_class, video_class = processors[family]
+def _qwen_processor(processor_class: type[Any], video_class: type[Any], tokenizer: PreTrainedTokenizerFast) -> Any:
     patches = {"patch_size": PATCH_SIZE, "merge_size": MERGE_SIZE, "temporal_patch_size": 2}
     limits = {"shortest_edge": MIN_PIXELS, "longest_edge": MAX_PIXELS}
     image_processor = Qwen2VLImageProcessor(size=dict(limits), **patches)
     video_processor = video_class(size=dict(limits), **patches)
-    return processor_class(image_processor, tokenizer, video_processor, chat_template=CHAT_TEMPLATE)
+    return processor_class(image_processor, tokenizer, video_processor, chat_template=tokenizer.chat_template)
 
 
-def _text_config(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+def _internvl_processor(tokenizer: PreTrainedTokenizerFast) -> Any:
+    size = {"height": TILE_SIDE, "width": TILE_SIDE}
+    return InternVLProcessor(
+        GotOcr2ImageProcessor(size=dict(size)),
+        tokenizer,
+        InternVLVideoProcessor(size=dict(size)),
+        image_seq_length=(TILE_SIDE // PATCH_SIZE // MERGE_SIZE) ** 2,
+        chat_template=tokenizer.chat_template,
+    )
+
+
+def _llava_processor(tokenizer: PreTrainedTokenizerFast) -> Any:
+    return LlavaProcessor(
+        CLIPImageProcessor(
+            size={"shortest_edge": SQUARE_SIDE}, crop_size={"height": SQUARE_SIDE, "width": SQUARE_SIDE}
+        ),
+        tokenizer,
+        patch_size=SQUARE_PATCH_SIZE,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,  # CLIP's class token, which "default" leaves out
+        chat_template=tokenizer.chat_template,
+    )
+
+
+_PROCESSORS: Mapping[ModelType, Callable[[PreTrainedTokenizerFast], Any]] = {
+    "qwen2_vl": lambda tokenizer: _qwen_processor(Qwen2VLProcessor, Qwen2VLVideoProcessor, tokenizer),
+    "qwen2_5_vl": lambda tokenizer: _qwen_processor(Qwen2_5_VLProcessor, Qwen2VLVideoProcessor, tokenizer),
+    "qwen3_vl": lambda tokenizer: _qwen_processor(Qwen3VLProcessor, Qwen3VLVideoProcessor, tokenizer),
+    "internvl": _internvl_processor,
+    "llava": _llava_processor,
+}
+
+
+def _text_config(tokenizer: PreTrainedTokenizerFast, **rope: Any) -> dict[str, Any]:
     return {
         "vocab_size": len(tokenizer),
         "hidden_size": HIDDEN_SIZE,
@@ -142,14 +124,14 @@ def _text_config(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
         "max_position_embeddings": MAX_POSITIONS,
         "initializer_range": 0.06,
         "tie_word_embeddings": True,
-        "bos_token_id": None,
+        "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 100.0, "mrope_section": [4, 6, 6]},
+        "rope_parameters": {"rope_type": "default", "rope_theta": 100.0, **rope},
     }
 
 
-def _vision_config() -> dict[str, Any]:
+def _qwen_vision() -> dict[str, Any]:
     return {
         "depth": 2,
         "initializer_range": 0.06,
@@ -160,31 +142,83 @@ def _vision_config() -> dict[str, Any]:
     }
 
 
-def _build_model(family: ModelType, tokenizer: PreTrainedTokenizerFast) -> Any:
-    text, vision = _text_config(tokenizer), _vision_config()
-    config_class: type[Any]
-    model_class: type[Any]
-    if family == "qwen2_vl":
-        config_class, model_class = Qwen2VLConfig, Qwen2VLForConditionalGeneration
-        vision |= {"embed_dim": 64, "hidden_size": HIDDEN_SIZE, "mlp_ratio": 4}
-    elif family == "qwen2_5_vl":
-        config_class, model_class = Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
-        vision |= {"hidden_size": 64, "out_hidden_size": HIDDEN_SIZE, "intermediate_size": 256}
-        # Windows of 2×2 merged patches in the first layer, the whole image in the second.
-        vision |= {"window_size": 2 * MERGE_SIZE * PATCH_SIZE, "fullatt_block_indexes": [1]}
-    else:
-        config_class, model_class = Qwen3VLConfig, Qwen3VLForConditionalGeneration
-        vision |= {"hidden_size": 64, "out_hidden_size": HIDDEN_SIZE, "intermediate_size": 256}
-        vision |= {"num_position_embeddings": 100, "deepstack_visual_indexes": [0]}
-        text |= {"head_dim": 32}
-        # Its sections are interleaved and need a first one that is at least as long as the others.
-        text["rope_parameters"] |= {"mrope_section": [6, 5, 5], "mrope_interleaved": True}
+def _qwen_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     tokens = {
-        "image_token_id": IMAGE_PAD,
-        "video_token_id": VIDEO_PAD,
-        "vision_start_token_id": VISION_START,
-        "vision_end_token_id": VISION_END,
+        "image_token_id": "<|image_pad|>",
+        "video_token_id": "<|video_pad|>",
+        "vision_start_token_id": "<|vision_start|>",
+        "vision_end_token_id": "<|vision_end|>",
     }
-    token_ids = {field: tokenizer.convert_tokens_to_ids(token) for field, token in tokens.items()}
-    config = config_class(text_config=text, vision_config=vision, tie_word_embeddings=True, **token_ids)
-    return model_class(config).to(torch.float32)
+    return {field: tokenizer.convert_tokens_to_ids(token) for field, token in tokens.items()}
+
+
+def _qwen2_vl(tokenizer: PreTrainedTokenizerFast) -> Any:
+    text = _text_config(tokenizer, mrope_section=[4, 6, 6])
+    vision = _qwen_vision() | {"embed_dim": 64, "hidden_size": HIDDEN_SIZE, "mlp_ratio": 4}
+    tokens = _qwen_tokens(tokenizer)
+    config = Qwen2VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **tokens)
+    return Qwen2VLForConditionalGeneration(config)
+
+
+def _qwen2_5_vl(tokenizer: PreTrainedTokenizerFast) -> Any:
+    text = _text_config(tokenizer, mrope_section=[4, 6, 6])
+    vision = _qwen_vision() | {"hidden_size": 64, "out_hidden_size": HIDDEN_SIZE, "intermediate_size": 256}
+    # Windows of 2×2 merged patches in the first layer, the whole image in the second.
+    vision |= {"window_size": 2 * MERGE_SIZE * PATCH_SIZE, "fullatt_block_indexes": [1]}
+    tokens = _qwen_tokens(tokenizer)
+    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **tokens)
+    return Qwen2_5_VLForConditionalGeneration(config)
+
+
+def _qwen3_vl(tokenizer: PreTrainedTokenizerFast) -> Any:
+    # Its sections are interleaved and need a first one that is at least as long as the others.
+    text = _text_config(tokenizer, mrope_section=[6, 5, 5], mrope_interleaved=True) | {"head_dim": 32}
+    vision = _qwen_vision() | {"hidden_size": 64, "out_hidden_size": HIDDEN_SIZE, "intermediate_size": 256}
+    vision |= {"num_position_embeddings": 100, "deepstack_visual_indexes": [0]}
+    tokens = _qwen_tokens(tokenizer)
+    config = Qwen3VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **tokens)
+    return Qwen3VLForConditionalGeneration(config)
+
+
+def _square_vision(side: int, patch_size: int, num_layers: int) -> dict[str, Any]:
+    return {
+        "hidden_size": 64,
+        "intermediate_size": 256,
+        "num_hidden_layers": num_layers,
+        "num_attention_heads": 4,
+        "image_size": side,
+        "patch_size": patch_size,
+        "initializer_range": 0.06,
+    }
+
+
+def _internvl(tokenizer: PreTrainedTokenizerFast) -> Any:
+    config = InternVLConfig(
+        text_config=_text_config(tokenizer) | {"model_type": "qwen2"},
+        vision_config=_square_vision(TILE_SIDE, PATCH_SIZE, num_layers=2),
+        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        image_seq_length=(TILE_SIDE // PATCH_SIZE // MERGE_SIZE) ** 2,
+        downsample_ratio=1 / MERGE_SIZE,
+    )
+    return InternVLForConditionalGeneration(config)
+
+
+def _llava(tokenizer: PreTrainedTokenizerFast) -> Any:
+    config = LlavaConfig(
+        text_config=_text_config(tokenizer) | {"model_type": "llama"},
+        vision_config=_square_vision(SQUARE_SIDE, SQUARE_PATCH_SIZE, num_layers=3)  # the last one is not used
+        | {"model_type": "clip_vision_model"},
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_seq_length=(SQUARE_SIDE // SQUARE_PATCH_SIZE) ** 2,
+        tie_word_embeddings=True,
+    )
+    return LlavaForConditionalGeneration(config)
+
+
+_MODELS: Mapping[ModelType, Callable[[PreTrainedTokenizerFast], Any]] = {
+    "qwen2_vl": _qwen2_vl,
+    "qwen2_5_vl": _qwen2_5_vl,
+    "qwen3_vl": _qwen3_vl,
+    "internvl": _internvl,
+    "llava": _llava,
+}

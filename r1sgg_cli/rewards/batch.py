@@ -35,13 +35,15 @@ class RewardFunction(Protocol):
         relationships: Sequence[str],
         image_wh: Sequence[Sequence[float]],
         box_space_wh: Sequence[Sequence[float]],
+        box_origin: Sequence[Sequence[float]] | None = None,
         similarity: Similarity = exact_similarity,
         **columns: Any,
     ) -> list[float | None]:
         """Values of `completions`, in order.
 
         `objects` and `relationships` are the data set's JSON strings, boxes in pixels of an image of `image_wh`;
-        `box_space_wh` is the space of the boxes in the completions. Further columns are ignored.
+        `box_space_wh` is the space of the boxes in the completions, `box_origin` the image's corner in it (`None`: the
+        zero point). Further columns are ignored.
         """
 
 
@@ -55,16 +57,19 @@ def reward_function(score: Score) -> RewardFunction:
         relationships: Sequence[str],
         image_wh: Sequence[Sequence[float]],
         box_space_wh: Sequence[Sequence[float]],
+        box_origin: Sequence[Sequence[float]] | None = None,
         similarity: Similarity = exact_similarity,
         **columns: Any,
     ) -> list[float | None]:
         likeness = remembered(similarity)
         values: list[float | None] = []
-        rows = zip(completions, objects, relationships, image_wh, box_space_wh, strict=True)
-        for completion, true_objects, true_relationships, size_wh, space in rows:
+        origins = [(0.0, 0.0)] * len(completions) if box_origin is None else box_origin
+        rows = zip(completions, objects, relationships, image_wh, box_space_wh, origins, strict=True)
+        for completion, true_objects, true_relationships, size_wh, space, origin in rows:
             space_wh = (space[0], space[1])
+            answer = read_answer(_text(completion), space_wh, (origin[0], origin[1]))
             truth = read_truth(true_objects, true_relationships, (size_wh[0], size_wh[1]), space_wh)
-            values.append(score(read_answer(_text(completion), space_wh), truth, likeness))
+            values.append(score(answer, truth, likeness))
         return values
 
     reward.__name__ = score.__name__
@@ -73,10 +78,10 @@ def reward_function(score: Score) -> RewardFunction:
 
 
 @lru_cache(maxsize=_KEPT)
-def read_answer(text: str, space_wh: SpaceWH) -> ParsedAnswer | None:
+def read_answer(text: str, space_wh: SpaceWH, origin: tuple[float, float] = (0.0, 0.0)) -> ParsedAnswer | None:
     """The parsed answer, `None` where it holds no graph. Parsed once for all rewards."""
     try:
-        return parse_answer(text, space_wh)
+        return parse_answer(text, space_wh, origin)
     except ParseError:
         return None
 

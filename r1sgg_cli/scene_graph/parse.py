@@ -77,15 +77,29 @@ class ParsedAnswer:
     """The whole text is `<think>…</think><answer>…</answer>`."""
 
 
-def parse_answer(text: str, space_wh: SpaceWH) -> ParsedAnswer:
-    """The scene graph in a model's answer, its boxes clipped to `space_wh`; raises `ParseError` and nothing else."""
+def parse_answer(text: str, space_wh: SpaceWH, origin: tuple[float, float] = (0.0, 0.0)) -> ParsedAnswer:
+    """The scene graph in a model's answer, its boxes clipped to `space_wh`; raises `ParseError` and nothing else.
+
+    `origin` is the image's top left corner in the answer's numbers; the boxes of the graph count from that corner.
+    """
     passage = find_answer(text)
     defects: Counter[str] = Counter()
     object_items, relationship_items = _read_json(passage, defects)
-    index, names, boxes = _read_objects(object_items, space_wh, defects)
+    index, names, boxes = _read_objects(object_items, _edges(space_wh, origin), defects)
     triplets = _read_relationships(relationship_items, index, defects)
     boxes_xyxy = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+    if any(origin):
+        boxes_xyxy = np.clip(boxes_xyxy - np.array(origin * 2), 0.0, np.array(space_wh * 2))
     return ParsedAnswer(SceneGraph(tuple(index), tuple(names), boxes_xyxy, triplets, space_wh), defects, passage.tagged)
+
+
+def _edges(space_wh: SpaceWH, origin: tuple[float, float]) -> _Box:
+    """Left, top, right and bottom edge of the image in the answer's numbers."""
+    left, top = origin
+    if not (left or top):
+        return 0, 0, *space_wh
+    slack = 1e-9  # edges of a shifted image are no exact decimals
+    return left - slack, top - slack, left + space_wh[0] + slack, top + space_wh[1] + slack
 
 
 def _read_json(passage: AnswerPassage, defects: Counter[str]) -> tuple[list[Any], list[Any]]:
@@ -168,11 +182,9 @@ def _predicate_of(text: Any) -> str:
     return "" if _UNWRITABLE.search(predicate) else predicate
 
 
-def _read_objects(
-    items: list[Any], space_wh: SpaceWH, defects: Counter[str]
-) -> tuple[dict[str, int], list[str], list[_Box]]:
+def _read_objects(items: list[Any], edges: _Box, defects: Counter[str]) -> tuple[dict[str, int], list[str], list[_Box]]:
     """Kept objects: id to position, names, boxes."""
-    width, height = space_wh
+    left, top, right, bottom = edges
     index: dict[str, int] = {}
     names: list[str] = []
     boxes: list[_Box] = []
@@ -190,12 +202,12 @@ def _read_objects(
         if not _NUMBERS.issuperset(map(type, numbers)):  # `true` is no number here
             defects["bad_box"] += 1
             continue
-        if not (0 <= x1 <= x2 <= width and 0 <= y1 <= y2 <= height):
-            if not _meets_image(x1, y1, x2, y2, space_wh):
+        if not (left <= x1 <= x2 <= right and top <= y1 <= y2 <= bottom):
+            if not _meets_image(x1, y1, x2, y2, edges):
                 defects["bad_box"] += 1
                 continue
             defects["clipped_box"] += 1
-            x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+            x1, y1, x2, y2 = max(x1, left), max(y1, top), min(x2, right), min(y2, bottom)
         index[object_id] = len(names)
         names.append(name)
         boxes.append((x1, y1, x2, y2))
@@ -210,10 +222,11 @@ def _object_fault(item: Any) -> str:
     return "bad_box" if isinstance(object_id, str) and _name_of(object_id) else "bad_object"
 
 
-def _meets_image(x1: float, y1: float, x2: float, y2: float, space_wh: SpaceWH) -> bool:
+def _meets_image(x1: float, y1: float, x2: float, y2: float, edges: _Box) -> bool:
     """Whether a box is finite, ordered and partly inside its space; a NaN fails every comparison."""
+    left, top, right, bottom = edges
     finite = -inf < x1 and -inf < y1 and x2 < inf and y2 < inf
-    return finite and x1 <= x2 and y1 <= y2 and x1 < space_wh[0] and y1 < space_wh[1] and x2 > 0 and y2 > 0
+    return finite and x1 <= x2 and y1 <= y2 and x1 < right and y1 < bottom and x2 > left and y2 > top
 
 
 def _read_relationships(items: list[Any], index: Mapping[str, int], defects: Counter[str]) -> tuple[Triplet, ...]:

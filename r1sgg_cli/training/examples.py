@@ -8,7 +8,8 @@ from datasets import Dataset
 
 from r1sgg_cli.data.prompts import Prompting, build_messages, format_answer, system_prompt, user_prompt
 from r1sgg_cli.data.rows import load_rows, parse_ground_truth
-from r1sgg_cli.models.families import FAMILIES, ModelFamily, ModelType, PixelLimits, fit_image
+from r1sgg_cli.models.families import FAMILIES, ModelFamily, ModelType
+from r1sgg_cli.models.images import ImageLimits, fit_image
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 Row = Mapping[str, Any]
@@ -19,7 +20,7 @@ class ExampleMaker:
     """How rows become examples for one model."""
 
     family: ModelFamily
-    limits: PixelLimits
+    limits: ImageLimits
     prompting: Prompting
     vocabulary: Vocabulary | None
     vocabulary_named: bool = False
@@ -34,7 +35,7 @@ class ExampleMaker:
         """Prompt, image in the size that the model sees, and the answer with boxes in the family's own units."""
         graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], row["image"].size)
         image = fit_image(row["image"], self.limits)
-        answer = format_answer(self.family.encode(graph, image.size), self.prompting.think)
+        answer = format_answer(self.family.encode(graph, image.size), self.prompting.think, self.family.decimals)
         completion = [{"role": "assistant", "content": [{"type": "text", "text": answer}]}]
         return {"prompt": self.prompt(row), "completion": completion, "images": [image]}
 
@@ -47,7 +48,8 @@ class ExampleMaker:
             "objects": row["objects"],
             "relationships": row["relationships"],
             "image_wh": list(row["image"].size),
-            "box_space_wh": list(self.family.box_space_wh(image.size)),
+            "box_space_wh": list(self.family.box_space_wh(row["image"].size, image.size)),
+            "box_origin": list(self.family.box_origin(row["image"].size)),
         }
 
 
@@ -71,4 +73,5 @@ def tokenizer_texts(dataset: str, model_type: ModelType) -> Iterator[str]:
             yield user_prompt(rows[0], Prompting(think, predefined), family.box_sentence, Vocabulary((), ()))
     for row in rows:
         graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], row["image"].size)
-        yield format_answer(family.encode(graph, row["image"].size))  # its tags are tokens of their own
+        answer = family.encode(graph, row["image"].size)
+        yield format_answer(answer, decimals=family.decimals)  # its tags are tokens of their own

@@ -22,7 +22,8 @@ from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import check_graphs, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.models.families import pixel_limits, unsampled_token_ids
+from r1sgg_cli.models.families import unsampled_token_ids
+from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.scene_graph.similarity import load_similarity
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
@@ -106,7 +107,7 @@ def _train(
     console.print(f"rewards: {named}; label similarity: {recipe.similarity}")
     family, processor, model = load_model(run)
     prompting = Prompting(recipe.think, recipe.predefined_categories)
-    limits = pixel_limits(processor, recipe.max_pixels)
+    limits = image_limits(family.fitting, processor, recipe.max_pixels)
     maker = ExampleMaker(family, limits, prompting, vocabulary, vocabulary_named=run.vocabulary is not None)
     trainer = SceneGraphGRPOTrainer(
         model=model,

@@ -1,5 +1,7 @@
 """Supervised fine-tuning: TRL's `SFTTrainer`, with the loss on the answer and its end token and on nothing else."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,7 +15,8 @@ from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import check_graphs, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ModelError
-from r1sgg_cli.models.families import pixel_limits
+from r1sgg_cli.models.checkpoint import end_token_ids
+from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.examples import ExampleMaker, lazy_examples
@@ -21,26 +24,31 @@ from r1sgg_cli.training.optimizer import optimizer_class_and_options
 from r1sgg_cli.training.worker import begun, load_model, train, trainer_config
 
 
-class AnswerCollator(DataCollatorForVisionLanguageModeling):  # a dataclass of TRL's; no field is added
+@dataclass
+class AnswerCollator(DataCollatorForVisionLanguageModeling):
     """TRL's collator, with no loss on what the chat template writes after the answer's end token."""
+
+    end_token_ids: tuple[int, ...] = field(kw_only=True)
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         """One batch; `labels` are -100 everywhere but on the answer and its end token."""
         batch = super().torch_call(examples)
         labels = batch["labels"]
-        is_end = labels == self.processor.tokenizer.eos_token_id
+        is_end = torch.isin(labels, torch.tensor(self.end_token_ids))
         # Tokens after which no end token follows lie behind the answer.
         ends_to_come = is_end.flip(-1).cumsum(-1).flip(-1)
         batch["labels"] = torch.where(ends_to_come > 0, labels, -100)
         return batch
 
 
-def check_answers_end(processor: Any, model: str) -> None:
-    """Make sure that the chat template closes an answer with the end token. Raises `ModelError`."""
-    turn = {"role": "assistant", "content": [{"type": "text", "text": "x"}]}
-    end_token = processor.tokenizer.eos_token
-    if end_token not in processor.apply_chat_template([turn], tokenize=False).partition("x")[2]:
-        raise ModelError(f"`{model}` does not end an answer with its end token `{end_token}`; use its Instruct version")
+def check_answers_end(processor: Any, end_ids: Sequence[int], model: str) -> None:
+    """Make sure that the chat template closes an answer with an end token. Raises `ModelError`."""
+    turn = {"role": "assistant", "content": [{"type": "text", "text": "ANSWER"}]}
+    after = processor.apply_chat_template([turn], tokenize=False).partition("ANSWER")[2]
+    ends = processor.tokenizer.convert_ids_to_tokens(list(end_ids))
+    if not any(end in after for end in ends):
+        named = " or ".join(f"`{end}`" for end in ends)
+        raise ModelError(f"`{model}` does not end an answer with its end token {named}; use its Instruct version")
 
 
 class SceneGraphSFTTrainer(ResumesRight, SFTTrainer):
@@ -70,15 +78,16 @@ def train_sft(run: SFTRun) -> None:
 def _train(run: SFTRun, arguments: SFTConfig, rows: Dataset, vocabulary: Vocabulary | None, console: Console) -> None:
     recipe = run.recipe
     family, processor, model = load_model(run)
-    check_answers_end(processor, run.model)
+    end_ids = end_token_ids(processor, model)
+    check_answers_end(processor, end_ids, run.model)
     prompting = Prompting(recipe.think, recipe.predefined_categories)
-    limits = pixel_limits(processor, recipe.max_pixels)
+    limits = image_limits(family.fitting, processor, recipe.max_pixels)
     maker = ExampleMaker(family, limits, prompting, vocabulary, vocabulary_named=run.vocabulary is not None)
     trainer = SceneGraphSFTTrainer(
         model=model,
         args=arguments,
         processing_class=processor,
-        data_collator=AnswerCollator(processor=processor, completion_only_loss=True),
+        data_collator=AnswerCollator(processor=processor, completion_only_loss=True, end_token_ids=end_ids),
         train_dataset=lazy_examples(rows, maker.sft_example),
         optimizer_cls_and_kwargs=optimizer_class_and_options(recipe),
     )

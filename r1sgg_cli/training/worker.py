@@ -19,7 +19,7 @@ from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.files import insist_on_own_folder, locked
 from r1sgg_cli.models.asking import Asking, load_asking, save_asking
 from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
-from r1sgg_cli.models.families import ModelFamily, family_of
+from r1sgg_cli.models.families import ModelFamily, trainable_family_of
 from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
 from r1sgg_cli.training.checkpoints import full_disk_is_said, is_last_step, last_complete_checkpoint
 
@@ -86,7 +86,7 @@ def begun(run: SFTRun | GRPORun, console: Console) -> Iterator[bool]:
     Raises `R1SGGError` where the folder holds something else, and before it is touched where the model cannot be read.
     """
     inputs = {"model": fingerprint(run.model), "dataset": dataset_fingerprint(run.dataset)}
-    family_of(run.model)
+    trainable_family_of(run.model)
     insist_on_own_folder(run.out, RUN_FILE)
     with locked(run.out):
         record_run(run, run.out, inputs)
@@ -99,13 +99,13 @@ def begun(run: SFTRun | GRPORun, console: Console) -> Iterator[bool]:
 def load_model(run: SFTRun | GRPORun) -> tuple[ModelFamily, Any, Any]:
     """Family, processor and model. Weights are float32 also under bf16, which then is autocast: an update of 6e-7 is
     below bf16's resolution and would be lost."""
-    family = family_of(run.model)
+    family = trainable_family_of(run.model)
     processor, model = load_checkpoint(run.model, torch.float32)
     # Where the Trainer looks for them; it would set them itself, with a warning that tells a user nothing.
     model.config.eos_token_id = processor.tokenizer.eos_token_id
     model.config.pad_token_id = processor.tokenizer.pad_token_id
     if run.recipe.freeze_vision:
-        model.model.visual.requires_grad_(False)
+        model.model.get_submodule(family.vision_module).requires_grad_(False)
     return family, processor, model
 
 

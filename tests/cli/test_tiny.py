@@ -1,12 +1,15 @@
 """`r1sgg tiny`: a checkpoint in a new folder, never over another."""
 
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 from transformers import AutoConfig
 
 from r1sgg_cli.cli.app import app
+from r1sgg_cli.cli.tiny import tiny as command
 from r1sgg_cli.errors import OutputError
+from r1sgg_cli.models.families import ModelType
 
 
 def tiny(*argv: str | Path) -> None:
@@ -21,6 +24,11 @@ def test_a_checkpoint_is_made_once(synthetic_dataset: Path, tmp_path: Path, caps
     tiny(*argv)
     assert capsys.readouterr().out.splitlines()[-1] == f"already there: {tmp_path / 'tiny'}"
     assert (tmp_path / "tiny" / "model.safetensors").stat().st_mtime_ns == written
+
+
+def test_every_family_of_the_table_can_be_named() -> None:
+    """The command names them itself, because its help may not import the table."""
+    assert get_args(get_type_hints(command)["family"]) == get_args(ModelType)
 
 
 def test_trained_weights_are_never_overwritten(synthetic_dataset: Path, tmp_path: Path) -> None:

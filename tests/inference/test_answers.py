@@ -90,6 +90,8 @@ def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_
         pytest.param(json.dumps({"box_space_wh": [0, 9]}).encode(), "two positive numbers", id="an empty space"),
         pytest.param(b'{"box_space_wh": [NaN, 9]}', "two positive numbers", id="a space that is no number"),
         pytest.param(json.dumps({"box_space_wh": [1, 2, 3]}).encode(), "too many values", id="three sides"),
+        pytest.param(b'{"box_space_wh": [9, 9], "box_origin": [0, NaN]}', "two finite numbers", id="an origin of NaN"),
+        pytest.param(b'{"box_space_wh": [9, 9], "box_origin": 3}', "not iterable", id="an origin of one number"),
         pytest.param(b'{"box_space_wh": [9, 9], "text": null}', "text is not a string", id="no text"),
         pytest.param(
             b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "abort"}', "'abort'", id="unknown finish reason"

@@ -1,6 +1,7 @@
 """Answers → predictions."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -30,6 +31,16 @@ def test_each_answer_is_read_in_its_own_space(make_folder: FolderMaker) -> None:
     image = gather_answers(make_folder(["a"], [answer])).images[0]
     assert image.prediction is not None
     assert image.prediction.boxes_xyxy.tolist() == [[0, 0, 10, 2.5], [50, 12.5, 100, 25]]
+
+
+def test_each_answer_counts_from_its_own_corner(make_folder: FolderMaker) -> None:
+    """The 200 × 100 image in the middle of a square, in thousandths of its side."""
+    answer = replace(make_answer("a", GOOD, box_space_wh=(1000, 500)), box_origin=(0.0, 250.0))
+    image = gather_answers(make_folder(["a"], [answer])).images[0]
+    assert image.prediction is not None
+    assert image.prediction.names == ("horse",)  # the other lies in the padding
+    assert image.prediction.boxes_xyxy.tolist() == [[100, 50, 200, 100]]
+    assert image.defects == {"bad_box": 1, "clipped_box": 1, "dangling_relationship": 1}
 
 
 def test_predicates_are_in_normal_form_like_the_truth(make_folder: FolderMaker) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -24,9 +25,11 @@ from r1sgg_cli.inference.answers import (
     load_ground_truth,
     load_run,
 )
+from r1sgg_cli.inference.gather import gather_answers
 from r1sgg_cli.inference.infer import Asker, InferRequest, infer
 from r1sgg_cli.models.asking import Asking, save_asking
-from r1sgg_cli.models.families import FAMILIES, PixelLimits
+from r1sgg_cli.models.families import FAMILIES, ModelType
+from r1sgg_cli.models.images import PixelLimits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 
@@ -53,6 +56,23 @@ def test_every_image_of_the_split_is_answered_once(request_of: InferRequest) -> 
     assert list(answers.answers) == [truth.image_id for truth in load_ground_truth(request_of.out)]
     assert (len(answers.answers), answers.num_duplicates) == (12, 0)
     assert {answer.box_space_wh for answer in answers.answers.values()} == {(1000.0, 1000.0)}
+
+
+@pytest.mark.parametrize("model_type", get_args(ModelType))
+def test_each_family_answers_in_its_own_space(
+    model_type: ModelType,
+    request_of: InferRequest,
+    tiny_checkpoint: Callable[[str], Path],
+    wide_dataset: Path,
+) -> None:
+    infer(replace(request_of, model=str(tiny_checkpoint(model_type)), dataset=str(wide_dataset)))
+    run, answers = load_run(request_of.out), load_answers(request_of.out).answers.values()
+    assert run["family"] == FAMILIES[model_type].name
+    assert len(answers) == 4
+    spaces = {"qwen2_5_vl": (200.0, 100.0), "llava": (1.0, 0.5)}
+    assert {answer.box_space_wh for answer in answers} == {spaces.get(model_type, (1000.0, 1000.0))}
+    assert {answer.box_origin for answer in answers} == {(0.0, 0.25) if model_type == "llava" else (0.0, 0.0)}
+    assert len(gather_answers(request_of.out).images) == 4
 
 
 def test_the_folder_says_what_ran(request_of: InferRequest) -> None:

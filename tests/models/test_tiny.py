@@ -21,7 +21,11 @@ CLASSES = {
     "qwen2_vl": "Qwen2VLForConditionalGeneration",
     "qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration",
     "qwen3_vl": "Qwen3VLForConditionalGeneration",
+    "internvl": "InternVLForConditionalGeneration",
+    "llava": "LlavaForConditionalGeneration",
 }
+# Of a 100×100 image: one for 20×20 pixels, but InternVL's four for each of 3×3 tiles and the whole image.
+NUM_IMAGE_TOKENS = {"internvl": 4 * (3 * 3 + 1)}
 
 
 def conversation(image: Image.Image | None = None) -> list[dict[str, Any]]:
@@ -43,7 +47,7 @@ def test_the_checkpoint_loads_looks_at_an_image_and_writes(
         return_tensors="pt",
     )
     assert type(model).__name__ == CLASSES[model_type]
-    assert (inputs["input_ids"] == model.config.image_token_id).sum() == 25
+    assert (inputs["input_ids"] == model.config.image_token_id).sum() == NUM_IMAGE_TOKENS.get(model_type, 25)
     with torch.no_grad():
         assert model(**inputs).logits.isfinite().all()
         answer = model.generate(**inputs, max_new_tokens=6)
@@ -72,8 +76,9 @@ def test_an_answer_is_at_most_63_tokens_and_decodes_to_itself(
 ) -> None:
     tokenizer = AutoProcessor.from_pretrained(tiny_checkpoint(model_type)).tokenizer
     for graph in synthetic_graphs(100, seed=1):
-        text = format_answer(FAMILIES[model_type].encode(graph, (100, 100)))
-        token_ids = tokenizer(text + "<|im_end|>").input_ids
+        family = FAMILIES[model_type]
+        text = format_answer(family.encode(graph, (100, 100)), decimals=family.decimals)
+        token_ids = tokenizer(text + tokenizer.eos_token, add_special_tokens=False).input_ids
         assert len(token_ids) <= 63
         assert tokenizer.decode(token_ids, skip_special_tokens=True) == text
 
@@ -94,31 +99,56 @@ def test_any_text_survives_the_tokenizer(text: str, tiny_checkpoint: Callable[[M
     assert tokenizer.decode(tokenizer(text).input_ids) == text
 
 
-def test_the_conversation_is_chatml_with_the_image_first(tiny_checkpoint: Callable[[ModelType], Path]) -> None:
-    processor = AutoProcessor.from_pretrained(tiny_checkpoint("qwen2_vl"))
+@pytest.mark.parametrize(
+    ("model_type", "image"),
+    [("qwen2_vl", "<|vision_start|><|image_pad|><|vision_end|>"), ("internvl", "<IMG_CONTEXT>\n")],
+)
+def test_the_conversation_is_chatml_with_the_image_first(
+    model_type: ModelType, image: str, tiny_checkpoint: Callable[[ModelType], Path]
+) -> None:
+    processor = AutoProcessor.from_pretrained(tiny_checkpoint(model_type))
     assert processor.apply_chat_template(conversation(), add_generation_prompt=True) == (
         "<|im_start|>system\nDescribe.<|im_end|>\n"
-        "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Write the scene graph.<|im_end|>\n"
+        f"<|im_start|>user\n{image}Write the scene graph.<|im_end|>\n"
         "<|im_start|>assistant\n"
     )
 
 
+def test_llavas_conversation_is_plain_text_after_the_start_token(tiny_checkpoint: Callable[[ModelType], Path]) -> None:
+    processor = AutoProcessor.from_pretrained(tiny_checkpoint("llava"))
+    text = processor.apply_chat_template(conversation(), add_generation_prompt=True)
+    assert text == "Describe. USER: <image>\nWrite the scene graph. ASSISTANT:"
+    ids = processor(text=[text], images=[Image.new("RGB", (100, 100))]).input_ids[0]
+    assert processor.decode(ids) == "<s>" + text.replace("<image>", 25 * "<image>")
+
+
+@pytest.mark.parametrize("model_type", ["qwen2_vl", "internvl"])
 def test_trl_splits_prompt_and_completion_at_the_assistants_turn(
-    tiny_checkpoint: Callable[[ModelType], Path],
+    model_type: ModelType, tiny_checkpoint: Callable[[ModelType], Path]
 ) -> None:
-    processor = AutoProcessor.from_pretrained(tiny_checkpoint("qwen2_vl"))
+    processor = AutoProcessor.from_pretrained(tiny_checkpoint(model_type))
     completion = [{"role": "assistant", "content": [{"type": "text", "text": "{}"}]}]
     example = apply_chat_template({"prompt": conversation(), "completion": completion}, processor)
     assert example["prompt"].endswith("<|im_start|>assistant\n")
     assert example["completion"] == "{}<|im_end|>\n"
 
 
-def test_generation_ends_at_the_turn_and_pads_with_end_of_text(tiny_checkpoint: Callable[[ModelType], Path]) -> None:
-    folder = tiny_checkpoint("qwen2_vl")
+@pytest.mark.parametrize(
+    ("model_type", "end", "pad"),
+    [
+        ("qwen2_vl", "<|im_end|>", "<|endoftext|>"),
+        ("internvl", "<|im_end|>", "<|endoftext|>"),
+        ("llava", "</s>", "<pad>"),
+    ],
+)
+def test_generation_ends_and_pads_with_the_tokenizers_own_tokens(
+    model_type: ModelType, end: str, pad: str, tiny_checkpoint: Callable[[ModelType], Path]
+) -> None:
+    folder = tiny_checkpoint(model_type)
     tokenizer = AutoProcessor.from_pretrained(folder).tokenizer
     generation = AutoModelForImageTextToText.from_pretrained(folder).generation_config
-    assert tokenizer.convert_ids_to_tokens(generation.eos_token_id) == "<|im_end|>"
-    assert tokenizer.convert_ids_to_tokens(generation.pad_token_id) == "<|endoftext|>"
+    assert tokenizer.convert_ids_to_tokens(generation.eos_token_id) == end
+    assert tokenizer.convert_ids_to_tokens(generation.pad_token_id) == pad
 
 
 def test_a_file_in_the_way_is_an_output_error(tmp_path: Path) -> None:

@@ -275,3 +275,23 @@ def test_truncation_never_invents_items(objects: list[Any], links: list[Any], le
         return
     assert part.ids == everything.ids[: len(part.ids)]
     assert part.triplets == everything.triplets[: len(part.triplets)]
+
+
+@pytest.mark.parametrize(
+    ("box", "expected", "defects"),
+    [
+        pytest.param([0.25, 0.25, 0.5, 0.5], [0.25, 0.125, 0.5, 0.375], {}, id="inside"),
+        pytest.param([0, 0.125, 1, 0.875], [0, 0, 1, 0.75], {}, id="the whole image"),
+        pytest.param([0, 0.12, 1, 0.88], [0, 0, 1, 0.75], {"clipped_box": 1}, id="into the padding"),
+        pytest.param([0, 0, 1, 0.12], None, {"bad_box": 1}, id="in the padding alone"),
+        pytest.param([-0.1, 0.2, 0.1, 0.325], [0, 0.075, 0.1, 0.2], {"clipped_box": 1}, id="beyond the square"),
+    ],
+)
+def test_boxes_are_counted_from_the_images_corner(
+    box: list[float], expected: list[float] | None, defects: dict[str, int]
+) -> None:
+    """A 4 to 3 image in the middle of a square of side 1."""
+    answer = parse_answer(graph_text([thing(bbox=box)], []), (1.0, 0.75), (0.0, 0.125))
+    assert answer.graph.space_wh == (1.0, 0.75)
+    assert answer.graph.boxes_xyxy.tolist() == ([] if expected is None else [pytest.approx(expected)])
+    assert dict(answer.defects) == defects

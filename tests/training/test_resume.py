@@ -53,11 +53,13 @@ def logged(out: Path, keys: tuple[str, ...]) -> list[dict[str, Any]]:
     return [{key: row[key] for key in keys} for row in load_metric_rows(out / "metrics.jsonl") if "loss" in row]
 
 
-@pytest.mark.parametrize("stage", ["sft", "grpo"])
+@pytest.mark.parametrize(
+    ("stage", "model_type"), [("sft", "qwen2_vl"), ("grpo", "qwen2_vl"), ("sft", "internvl"), ("grpo", "internvl")]
+)
 def test_a_killed_run_continues_as_if_it_had_not_been(
-    stage: str, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
+    stage: str, model_type: str, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
 ) -> None:
-    model = tiny_checkpoint("qwen2_vl")
+    model = tiny_checkpoint(model_type)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     app(command(stage, model, synthetic_dataset, whole), standalone_mode=False)
     run_until_killed(command(stage, model, synthetic_dataset, killed), killed, step=4)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -11,34 +10,76 @@ from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.schema import SFTRun
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import load_rows
+from r1sgg_cli.errors import ModelError
 from r1sgg_cli.models.asking import Asking, load_asking
-from r1sgg_cli.models.families import FAMILIES, ModelType, pixel_limits
+from r1sgg_cli.models.checkpoint import end_token_ids
+from r1sgg_cli.models.families import FAMILIES, ModelType
+from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.training.callbacks import load_metric_rows
 from r1sgg_cli.training.examples import ExampleMaker
-from r1sgg_cli.training.sft import AnswerCollator, train_sft
+from r1sgg_cli.training.sft import AnswerCollator, check_answers_end, train_sft
+
+TRAINABLE = [name for name, family in FAMILIES.items() if family.trainable]
 
 
-@pytest.mark.parametrize("model_type", get_args(ModelType))
+@pytest.mark.parametrize("model_type", TRAINABLE)
 def test_labels_are_the_answer_and_its_end_token(
     model_type: ModelType, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path
 ) -> None:
     """The published code trains on the prompt as well."""
     processor = AutoProcessor.from_pretrained(tiny_checkpoint(model_type))
-    limits = pixel_limits(processor, 10_000)
+    limits = image_limits(FAMILIES[model_type].fitting, processor, 10_000)
     maker = ExampleMaker(FAMILIES[model_type], limits, Prompting(True, False), None)
     rows = load_rows(str(synthetic_dataset), "train")
     examples = [maker.sft_example(rows[i]) for i in range(4)]
     answers = [example["completion"][0]["content"][0]["text"] for example in examples]
-    batch = AnswerCollator(processor=processor, completion_only_loss=True)(examples)
+    ends = (processor.tokenizer.eos_token_id,)
+    batch = AnswerCollator(processor=processor, completion_only_loss=True, end_token_ids=ends)(examples)
     for answer, ids, labels in zip(answers, batch["input_ids"], batch["labels"], strict=True):
         trained = labels[labels != -100]
         assert trained.tolist() == processor.tokenizer(answer + "<|im_end|>").input_ids
         assert (ids[labels != -100] == trained).all()
-        assert (ids == processor.tokenizer.convert_tokens_to_ids("<|image_pad|>")).sum() == 25
+        num_image_tokens = 4 * (2 * 2 + 1) if model_type == "internvl" else 25
+        assert (ids == processor.image_token_id).sum() == num_image_tokens
+
+
+def test_an_answer_may_end_with_a_token_that_only_the_generation_config_names(
+    tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
+) -> None:
+    """As in InternVL 2.5, whose tokenizer ends texts with one token and whose template ends turns with another."""
+    folder = tiny_checkpoint("internvl")
+    processor = AutoProcessor.from_pretrained(folder)
+    processor.tokenizer.eos_token = processor.tokenizer.pad_token
+    ends = end_token_ids(processor, AutoModelForImageTextToText.from_pretrained(folder))
+    assert set(processor.tokenizer.convert_ids_to_tokens(list(ends))) == {"<|endoftext|>", "<|im_end|>"}
+    check_answers_end(processor, ends, "internvl")
+    limits = image_limits("tiles", processor, 10_000)
+    maker = ExampleMaker(FAMILIES["internvl"], limits, Prompting(True, False), None)
+    examples = [maker.sft_example(row) for row in load_rows(str(synthetic_dataset), "train").select(range(3))]
+    labels = AnswerCollator(processor=processor, completion_only_loss=True, end_token_ids=ends)(examples)["labels"]
+    for example, label in zip(examples, labels, strict=True):
+        answer = example["completion"][0]["content"][0]["text"]
+        assert processor.tokenizer.decode(label[label != -100]) == answer + "<|im_end|>"
+
+
+def test_a_chat_format_that_leaves_answers_open_is_refused(tiny_checkpoint: Callable[[str], Path]) -> None:
+    processor = AutoProcessor.from_pretrained(tiny_checkpoint("llava"))
+    with pytest.raises(ModelError, match=r"`m` does not end an answer with its end token `</s>`"):
+        check_answers_end(processor, (processor.tokenizer.eos_token_id,), "m")
+
+
+def test_a_family_that_is_not_trained_is_refused_before_anything_is_written(
+    tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
+) -> None:
+    given = {"model": str(tiny_checkpoint("llava")), "dataset": str(synthetic_dataset), "split": "train"}
+    run = resolve_run(SFTRun, "demo-sft", (), **given, out=tmp_path / "run", precision="float32")
+    with pytest.raises(ModelError, match=r"is a LLaVA-1\.5, which .* does not train"):
+        train_sft(run)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model_type", get_args(ModelType))
+@pytest.mark.parametrize("model_type", TRAINABLE)
 def test_every_family_learns_and_leaves_a_checkpoint_that_loads(
     model_type: ModelType, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
 ) -> None:
