@@ -9,7 +9,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -82,6 +82,11 @@ def load_rows(source: str, split: str | None = None) -> Dataset:
     return _checked(splits[name], source)
 
 
+def load_all_splits(source: str) -> dict[str, Dataset]:
+    """Every split's rows by its name, each as `load_rows` gives it. Raises `DataError`."""
+    return {str(name): _checked(rows, source) for name, rows in _load_splits(source).items()}
+
+
 def _load_splits(source: str) -> DatasetDict:
     folder = Path(source)
     if folder.is_file():
@@ -136,9 +141,15 @@ def ground_truth_graph(row: Mapping[str, Any]) -> SceneGraph:
 
 def check_graphs(rows: Dataset) -> None:
     """Read every row's graph, no image, so that a bad row stops a run before it starts. Raises `DataError`."""
+    for _ in iterate_graph_rows(rows):
+        pass
+
+
+def iterate_graph_rows(rows: Dataset) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Objects and relationships of each row, checked; no image is read, and memory stays flat. Raises `DataError`."""
     for batch in rows.select_columns(["image_id", *GRAPH_COLUMNS]).iter(batch_size=1000):
         for values in zip(batch["image_id"], batch["objects"], batch["relationships"], strict=True):
-            _graph_rows(*values)
+            yield _graph_rows(*values)
 
 
 def parse_ground_truth(image_id: str, objects: str, relationships: str, image_wh: tuple[int, int]) -> SceneGraph:
