@@ -12,6 +12,7 @@ MAX_TAIL = 300
 """Labels of the tail that are listed by name."""
 SHARES = ((0.5, "half"), (0.9, "90 %"))
 MAX_BINS = 24
+WIDEST_BAR = 44.0
 WIDTH, HEIGHT = 360, 190
 LEFT, RIGHT, TOP, BOTTOM = 56, 6, 10, 40
 RARE = 10
@@ -138,12 +139,15 @@ def count_histogram(title: str, noun: str, images_with: Mapping[int, int]) -> Nu
     """How many images have how many of something; None without images. The last bin may hold all that is larger."""
     if not images_with:
         return None
-    highest = max(images_with)
-    shown = max(quantile(images_with, 0.99), 1)
+    lowest, highest = min(images_with), max(images_with)
+    shown = quantile(images_with, 0.99)
     width = next(
-        step for power in range(9) for step in (10**power, 2 * 10**power, 5 * 10**power) if shown < step * MAX_BINS
+        step
+        for power in range(9)
+        for step in (10**power, 2 * 10**power, 5 * 10**power)
+        if shown - lowest < step * MAX_BINS
     )
-    first, last = min(images_with) // width, min(shown // width + 1, highest // width)
+    first, last = lowest // width, min(shown // width + 1, highest // width)
     bins = [0] * (last - first + 1)
     for value, images in images_with.items():
         bins[min(value // width, last) - first] += images
@@ -192,13 +196,14 @@ def _number_histogram(
 ) -> NumberHistogram:
     y_values = [y for y in nice_ticks(0, max(bins), target=4) if float(y).is_integer()]  # nothing is counted in halves
     slot = (WIDTH - LEFT - RIGHT) / len(bins)
+    width = min(0.88 * slot, WIDEST_BAR)
     scale = (HEIGHT - TOP - BOTTOM) / y_values[-1]
     floor = HEIGHT - BOTTOM
     bars = tuple(
         NumberBar(
-            x=round(LEFT + i * slot + 0.06 * slot, 2),
+            x=round(LEFT + (i + 0.5) * slot - width / 2, 2),
             y=round(floor - count * scale, 2),
-            width=round(0.88 * slot, 2),
+            width=round(width, 2),
             height=round(count * scale, 2),
             label=name,
             hover=f"{name}: {count:,} {y_label} ({percent(count, sum(bins))})",

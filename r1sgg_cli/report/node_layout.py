@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 WIDTH = 400.0
-MAX_LINKED = 16
+MAX_LINKED = 28
+MAX_PART = 16
+"""Objects that hang together."""
 MAX_UNLINKED = 12
-MAX_ARROWS = 26
+MAX_ARROWS = 28
 """What is legible on one drawing."""
 GAP_X, GAP_Y = 16.0, 34.0
 """Least distance between nodes that stand beside and above each other."""
@@ -74,14 +76,23 @@ def _legible_pairs(pairs: Mapping[Pair, Sequence[str]]) -> set[Pair]:
     for pair, predicates in pairs.items():
         degree.update(dict.fromkeys(pair, len(predicates)))
     ordered = sorted(pairs, key=lambda pair: -degree[pair[0]] - degree[pair[1]])
-    nodes: set[int] = set()
+    part_of: dict[int, frozenset[int]] = {}
     chosen: set[Pair] = set()
+
+    def is_legible(pair: Pair) -> bool:
+        merged = frozenset(pair).union(*(part_of.get(end, frozenset()) for end in pair))
+        if len(merged) > MAX_PART or len(part_of.keys() | merged) > MAX_LINKED or len(chosen) == MAX_ARROWS:
+            return False
+        part_of.update(dict.fromkeys(merged, merged))
+        return True
+
     for pair in ordered:
-        if not nodes.issuperset(pair) and len(nodes.union(pair)) <= MAX_LINKED:
-            nodes.update(pair)
+        if not part_of.keys() >= set(pair) and is_legible(pair):
             chosen.add(pair)
-    more = [pair for pair in ordered if nodes.issuperset(pair) and pair not in chosen]
-    return chosen.union(more[: max(0, MAX_ARROWS - len(chosen))])
+    for pair in ordered:
+        if pair not in chosen and part_of.keys() >= set(pair) and is_legible(pair):
+            chosen.add(pair)
+    return chosen
 
 
 def components(pairs: Sequence[Pair]) -> list[list[int]]:

@@ -8,7 +8,7 @@ from datasets import Dataset
 from r1sgg_cli.data.rows import ground_truth_graph
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.report.drawing import Drawing, draw_graph
-from r1sgg_cli.report.node_layout import MAX_LINKED, MAX_UNLINKED, WIDTH
+from r1sgg_cli.report.node_layout import MAX_LINKED, MAX_PART, MAX_UNLINKED, WIDTH
 from r1sgg_cli.report.overlay import BoxView, Photo, encode_photo, lay_out_boxes, object_labels
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
@@ -120,10 +120,12 @@ def _listed(graph: SceneGraph, numbers: Mapping[int, int]) -> tuple[Listed, ...]
 def _notes(drawing: Drawing) -> tuple[str, ...]:
     notes = []
     if drawing.num_hidden_objects:
-        most = f"at most {MAX_LINKED} with relationships, those that have most, and {MAX_UNLINKED} without"
+        most = (
+            f"at most {MAX_LINKED} with most relationships, {MAX_PART} that hang together, and {MAX_UNLINKED} without"
+        )
         notes.append(f"{counted(drawing.num_hidden_objects, 'more object')} not drawn ({most}).")
     if drawing.num_hidden_relationships:
-        notes.append(f"{counted(drawing.num_hidden_relationships, 'more relationship')} not drawn, but listed.")
+        notes.append(f"{counted(drawing.num_hidden_relationships, 'more relationship')} not drawn.")
     return tuple(notes)
 
 

@@ -1,6 +1,7 @@
 """Counting a split: every row, no image, names as they are compared."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -34,11 +35,11 @@ def test_labels_and_numbers_are_counted() -> None:
     counts = count_split(rows_of(([CAT, DOG], [SEES, SEES]), ([DOG], []), ([], [])))
     assert counts == SplitCounts(
         num_images=3,
-        objects=counts.objects.__class__({"dog": 2, "big cat": 1}),
-        predicates=counts.predicates.__class__({"looking at": 2}),
-        objects_per_image=counts.objects_per_image.__class__({0: 1, 1: 1, 2: 1}),
-        relationships_per_image=counts.relationships_per_image.__class__({2: 1, 0: 2}),
-        box_sides=counts.box_sides.__class__({3: 1, 6: 2}),
+        objects=Counter({"dog": 2, "big cat": 1}),
+        predicates=Counter({"looking at": 2}),
+        objects_per_image=Counter({0: 1, 1: 1, 2: 1}),
+        relationships_per_image=Counter({2: 1, 0: 2}),
+        box_sides=Counter({3: 1, 6: 2}),
     )
 
 
@@ -53,5 +54,5 @@ def test_a_boxs_side_is_the_root_of_its_area(box: list[float], exponent: int) ->
 
 
 def test_a_bad_row_is_named() -> None:
-    with pytest.raises(DataError, match="image 1: a relationship names `Big_cat.1`"):
+    with pytest.raises(DataError, match=r"image 1: a relationship names `Big_cat\.1`"):
         count_split(rows_of(([], []), ([DOG], [SEES])))

@@ -113,7 +113,7 @@ def test_bars_stay_inside_and_hold_every_image(images_with: dict[int, int]) -> N
         images_with.values()
     )
     for bar in histogram.bars:
-        assert LEFT <= bar.x
+        assert bar.x >= LEFT
         assert bar.x + bar.width <= WIDTH
         assert 0 <= bar.y <= bar.y + bar.height <= HEIGHT
 
