@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r1sgg_cli.report.node_layout import (
@@ -61,6 +61,7 @@ def test_of_a_large_graph_the_busiest_objects_are_drawn_and_the_rest_is_counted(
     assert part.num_hidden_relationships == 69 - len(part.predicates)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=200))
 def test_every_drawn_object_has_an_arrow_and_everything_is_counted(pairs: list[tuple[int, int]]) -> None:
     graph = make_graph(["a"] * 41, [BOX] * 41, [(a, "near", b) for a, b in pairs])
@@ -78,6 +79,7 @@ def test_parts_that_do_not_hang_together_are_apart_the_largest_first() -> None:
     assert components([(7, 9), (0, 1), (2, 1)]) == [[0, 1, 2], [7, 9]]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.floats(0, WIDTH), st.floats(0, 2000), st.floats(20, WIDTH / 2)), min_size=1, max_size=MAX_LINKED
@@ -109,6 +111,7 @@ def test_no_layout_overlaps_or_leaves_the_width(num_nodes: int) -> None:
         assert rectangles[:, 2].max() <= WIDTH + 1e-6
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(10, WIDTH), min_size=1, max_size=12))
 def test_rows_stay_inside_without_overlap(widths: list[float]) -> None:
     rectangles = rows_of(np.array([[width, 23.0] for width in widths]))
