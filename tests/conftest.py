@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -36,8 +37,9 @@ def synthetic_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def save_resized(dataset: Path, folder: Path, sizes_wh: Sequence[tuple[int, int]]) -> Path:
     """Images of a prepared data set's test split, the first in the first of `sizes_wh` and so on, boxes likewise."""
-    from r1sgg_cli.data.rows import load_rows, save_rows
-    from r1sgg_cli.scene_graph.vocabulary import vocabulary_from_names
+    from datasets import DatasetDict
+
+    from r1sgg_cli.data.rows import load_rows
 
     def resized(row: dict[str, Any], size_wh: tuple[int, int]) -> dict[str, Any]:
         scale = [new / old for new, old in zip(size_wh, row["image"].size, strict=True)] * 2
@@ -46,11 +48,11 @@ def save_resized(dataset: Path, folder: Path, sizes_wh: Sequence[tuple[int, int]
             item["bbox"] = [value * factor for value, factor in zip(item["bbox"], scale, strict=True)]
         return {**row, "image": row["image"].resize(size_wh), "objects": json.dumps(objects)}
 
-    rows = load_rows(str(dataset), "test")
-    made: Any = [resized(rows[i], size_wh) for i, size_wh in enumerate(sizes_wh)]
-    names = json.loads((dataset / "vocabulary.json").read_text(encoding="utf-8"))
-    vocabulary = vocabulary_from_names(names["objects"], names["predicates"], "the tests")
-    save_rows({"train": made, "test": made}, folder, vocabulary, {"source": "tests"})
+    rows = load_rows(str(dataset), "test").select(range(len(sizes_wh)))
+    sizes = iter(sizes_wh)
+    made = rows.map(lambda row: resized(row, next(sizes)))
+    DatasetDict({"train": made, "test": made}).save_to_disk(folder)
+    shutil.copy(dataset / "vocabulary.json", folder)
     return folder
 
 

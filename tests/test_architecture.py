@@ -24,7 +24,20 @@ MAY_IMPORT = {
     "inference": DOMAIN | {"metrics", "rewards", "models", "data"},
     "report": DOMAIN | {"metrics", "rewards", "models", "data"},
 }
-HEAVY = ("torch", "transformers", "trl", "vllm", "datasets", "numpy", "scipy", "pydantic", "PIL", "yaml", "jinja2")
+HEAVY = (
+    "torch",
+    "transformers",
+    "trl",
+    "vllm",
+    "datasets",
+    "numpy",
+    "scipy",
+    "pydantic",
+    "PIL",
+    "yaml",
+    "jinja2",
+    "networkx",
+)
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "cli" not in path.relative_to(PACKAGE).parts[:1])
 
 
@@ -57,7 +70,9 @@ def test_every_package_is_named_in_the_rules() -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [["--help"], ["sft", "--help"], ["infer", "--help"], ["nonsense"], ["sft"]], ids=" ".join
+    "argv",
+    [["--help"], ["sft", "--help"], ["infer", "--help"], ["view", "--help"], ["nonsense"], ["sft"]],
+    ids=" ".join,
 )
 def test_help_and_usage_errors_import_nothing_heavy(argv: list[str]) -> None:
     code = (

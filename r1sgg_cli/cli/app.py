@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from r1sgg_cli import __version__
-from r1sgg_cli.cli import demo, gather, grpo, infer, prepare, sft, tiny
+from r1sgg_cli.cli import demo, gather, grpo, infer, prepare, sft, tiny, view
 from r1sgg_cli.cli import eval as evaluate
 
 
@@ -48,6 +48,7 @@ def r1sgg(
 
 app.command("demo")(demo.demo)
 app.command("prepare")(prepare.prepare)
+app.command("view")(view.view)
 app.command("sft")(sft.sft)
 app.command("grpo")(grpo.grpo)
 app.command("infer")(infer.infer)

@@ -7,7 +7,7 @@ Boxes are `xyxy` in pixels of the stored image.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -139,9 +139,15 @@ def ground_truth_graph(row: Mapping[str, Any]) -> SceneGraph:
 
 def check_graphs(rows: Dataset) -> None:
     """Read every row's graph, no image, so that a bad row stops a run before it starts. Raises `DataError`."""
+    for _ in iterate_graph_rows(rows):
+        pass
+
+
+def iterate_graph_rows(rows: Dataset) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Objects and relationships of each row, checked; no image is read, and memory stays flat. Raises `DataError`."""
     for batch in rows.select_columns(["image_id", *GRAPH_COLUMNS]).iter(batch_size=1000):
         for values in zip(batch["image_id"], batch["objects"], batch["relationships"], strict=True):
-            _graph_rows(*values)
+            yield _graph_rows(*values)
 
 
 def parse_ground_truth(image_id: str, objects: str, relationships: str, image_wh: tuple[int, int]) -> SceneGraph:

@@ -59,9 +59,9 @@ class Photo:
     view_wh: tuple[float, float]
 
 
-def encode_photo(image: Image.Image) -> Photo:
+def encode_photo(image: Image.Image, panel_wh: tuple[float, float] = PANEL_WH) -> Photo:
     """The image as a data URI (small ones without loss) and the size that its panels give it."""
-    scale = min(PANEL_WH[0] / image.width, PANEL_WH[1] / image.height)
+    scale = min(panel_wh[0] / image.width, panel_wh[1] / image.height)
     view_wh = (round(image.width * scale, 2), round(image.height * scale, 2))
     image = image.convert("RGB")
     buffer = io.BytesIO()
@@ -95,23 +95,27 @@ def object_labels(graph: SceneGraph) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def lay_out_boxes(graph: SceneGraph, marks: Sequence[BoxMark], view_wh: tuple[float, float]) -> tuple[BoxView, ...]:
-    """The first `MAX_BOXES` objects of a graph over a photo that is shown at `view_wh`."""
-    boxes = graph.rescaled(view_wh).boxes_xyxy[:MAX_BOXES].tolist()
+def lay_out_boxes(
+    graph: SceneGraph, marks: Sequence[BoxMark], view_wh: tuple[float, float], shown: Sequence[int] | None = None
+) -> tuple[BoxView, ...]:
+    """The objects `shown` of a graph, else its first `MAX_BOXES`, over a photo that is shown at `view_wh`."""
+    boxes = graph.rescaled(view_wh).boxes_xyxy.tolist()
     placed: list[Rectangle] = []
     views = []
     names = object_labels(graph)
     texts = [name.rpartition(" ")[2] for name in names] if is_crowded(graph) else names
-    for name, text, mark, (left, top, right, bottom) in zip(names, texts, marks, boxes, strict=False):
-        label = _place_label(_shortened(text), (left, top, right, bottom), view_wh, placed)
+    for i in range(min(len(boxes), MAX_BOXES)) if shown is None else shown:
+        left, top, right, bottom = boxes[i]
+        label = _place_label(shortened(texts[i]), (left, top, right, bottom), view_wh, placed)
         placed.append((label.x, label.y, label.x + label.width, label.y + LABEL_HEIGHT))
         x, y, width, height = (round(value, 1) for value in (left, top, right - left, bottom - top))
-        views.append(BoxView(x, y, width, height, mark, name, label))
+        views.append(BoxView(x, y, width, height, marks[i], names[i], label))
     return tuple(views)
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_LABEL_LENGTH else text[: MAX_LABEL_LENGTH - 1] + "…"
+def shortened(text: str, limit: int = MAX_LABEL_LENGTH) -> str:
+    """The text, cut to `limit` characters with a sign that it was."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _place_label(text: str, box: Rectangle, view_wh: tuple[float, float], placed: Sequence[Rectangle]) -> Label:
@@ -137,8 +141,8 @@ def _overlap(a: Rectangle, b: Rectangle) -> float:
     return width * height if width > 0 and height > 0 else 0.0
 
 
-def text_width(text: str) -> float:
+def text_width(text: str, font_size: float = FONT_SIZE) -> float:
     """About how wide a sans-serif font sets the text; the SVG's `textLength` makes it exact."""
     narrow, wide = " iljtf.,'|!I", "mwMW@%…"
     shares = (0.27 if c in narrow else 0.85 if c in wide else 0.58 if ord(c) < 0x2E80 else 1.0 for c in text)
-    return round(FONT_SIZE * sum(shares), 1)
+    return round(font_size * sum(shares), 1)

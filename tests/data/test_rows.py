@@ -12,7 +12,9 @@ from r1sgg_cli.data.rows import (
     FEATURES,
     check_graphs,
     ground_truth_graph,
+    iterate_graph_rows,
     load_rows,
+    load_splits,
     parse_ground_truth,
 )
 from r1sgg_cli.errors import DataError
@@ -183,3 +185,18 @@ def test_every_graph_of_a_set_can_be_checked_before_a_run(tmp_path: Path) -> Non
     xywh = {**good, "objects": ["[]", "[]", '[{"id": "a.1", "bbox": [300, 200, 40, 30]}]']}
     with pytest.raises(DataError, match=r"image 1: .*not xywh"):
         check_graphs(Dataset.from_dict(xywh))
+
+
+def test_every_split_is_loaded_by_its_name(tmp_path: Path) -> None:
+    rows = Dataset.from_dict(PUBLISHED_COLUMNS)
+    DatasetDict({"train": rows, "test": rows.select([0])}).save_to_disk(tmp_path / "data")
+    splits = load_splits(str(tmp_path / "data"))
+    assert {name: len(split) for name, split in splits.items()} == {"train": 2, "test": 1}
+    assert all(split.column_names == list(FEATURES) for split in splits.values())
+
+
+def test_graph_rows_are_read_without_their_images(tmp_path: Path) -> None:
+    no_images = [{"bytes": b"no image", "path": None}] * 2
+    rows = Dataset.from_dict({**PUBLISHED_COLUMNS, "image": no_images}).cast_column("image", FEATURES["image"])
+    DatasetDict({"train": rows}).save_to_disk(tmp_path / "data")
+    assert list(iterate_graph_rows(load_rows(str(tmp_path / "data")))) == [(OBJECTS, RELATIONSHIPS)] * 2

@@ -1,7 +1,8 @@
 """A made-up run: held-out scenes of coloured shapes and what a model might have answered at three stages."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -15,6 +16,7 @@ from r1sgg_cli.report.curves import Curve, Series
 from r1sgg_cli.report.stages import Stage
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+from tests.report.chromium import Page, open_browser
 
 SIDE = 100
 COLOURS = {"red": (205, 52, 52), "green": (60, 150, 75), "blue": (55, 90, 190)}
@@ -156,3 +158,13 @@ def curves() -> list[Curve]:
         Curve("SFT loss", "optimizer step", "loss (nats per answer token)", (Series("training loss", loss),)),
         Curve("GRPO reward", "optimizer step", "reward (mean per answer)", series),
     ]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A headless Chromium for the tests of one file."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.skip("no chromium on PATH: `apt-get install chromium` lets this test open the page in a real browser")
+    with open_browser(executable, tmp_path_factory.mktemp("profile")) as page:
+        yield page

@@ -1,9 +1,7 @@
 """The page is one safe, well-formed file; a real browser renders it without a request or a complaint."""
 
 import re
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from html.parser import HTMLParser
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,39 +12,11 @@ from r1sgg_cli.errors import OutputError
 from r1sgg_cli.report.curves import Curve, Series
 from r1sgg_cli.report.page import write_run_page
 from r1sgg_cli.report.stages import Stage, recall_gain
-from tests.report.chromium import Page, open_browser
+from tests.report.chromium import Page
 from tests.report.conftest import make_graph, make_stage
+from tests.report.outline import Outline
 
 HOSTILE = '"><img src=x onerror="document.title=1"><script>document.title=2</script>&lt;{{ 7*7 }}'
-VOID = {"meta", "link", "br", "img", "input", "hr"}
-
-
-class Outline(HTMLParser):
-    """Tags that are not balanced, every attribute, and the text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.stack: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        if tag not in VOID:
-            self.stack.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.stack.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def values(self, *names: str) -> list[str]:
-        return [value for _, name, value in self.attributes if name in names]
 
 
 def write(path: Path, stages: Sequence[Stage], curves: Sequence[Curve], image_of: Callable[[str], Image.Image]) -> Path:
@@ -141,15 +111,6 @@ def test_a_place_that_cannot_be_written_is_named(
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"file/run\.html"):
         write(tmp_path / "file" / "run.html", stages, [], image_of)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("no chromium on PATH: `apt-get install chromium` lets this test open the page in a real browser")
-    with open_browser(executable, tmp_path_factory.mktemp("profile")) as page:
-        yield page
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

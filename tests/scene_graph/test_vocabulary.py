@@ -79,5 +79,5 @@ def test_unusable_file_says_what_is_wrong(tmp_path: Path, content: Any, message:
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="no vocabulary `vg1500`: give `vg150`, `psg` or"):
+    with pytest.raises(ConfigError, match="no vocabulary `vg1500`: give `vg150`, `psg`, `vg150-base` or"):
         load_vocabulary("vg1500")

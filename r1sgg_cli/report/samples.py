@@ -1,0 +1,134 @@
+"""One image of a data set on its page: the photo with boxes, the drawn graph, and its relationships as text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from datasets import Dataset
+
+from r1sgg_cli.data.rows import ground_truth_graph
+from r1sgg_cli.errors import DataError
+from r1sgg_cli.report.drawing import Drawing, draw_graph
+from r1sgg_cli.report.node_layout import MAX_LINKED, MAX_PART, MAX_UNLINKED, WIDTH
+from r1sgg_cli.report.overlay import BoxView, Photo, encode_photo, lay_out_boxes, object_labels
+from r1sgg_cli.scene_graph.graph import SceneGraph
+
+PHOTO_WH = (WIDTH, WIDTH)
+MAX_LISTED = 1000
+"""Relationships of one image that are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnBox:
+    """One object over the photo; `number` is the same as that of its node."""
+
+    number: int
+    view: BoxView
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One relationship as text; the numbers are those of drawn objects."""
+
+    subject: str
+    predicate: str
+    object: str
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image with its graph."""
+
+    image_id: str
+    summary: str
+    photo: Photo
+    boxes: tuple[DrawnBox, ...]
+    drawing: Drawing
+    numbers: Mapping[int, int]
+    """Object index → number of its node, which decides the colour."""
+    classes: tuple[str, ...]
+    """By number: how a node or box is found from itself (`k3`) and from each of its partners (`n5`)."""
+    notes: tuple[str, ...]
+    """What is not drawn, or odd."""
+    triplets: tuple[Listed, ...]
+    num_unlisted: int
+    alt: str
+
+
+def read_sample(rows: Dataset, index: int) -> Sample:
+    """One row as it is shown. Raises `DataError` where its image cannot be read or its boxes lie outside it."""
+    image_id = rows.select_columns("image_id")[index]["image_id"]
+    try:
+        row = rows[index]
+        if row["image"] is None:
+            raise DataError(f"image {image_id}: column `image` is null; give every row its image")
+        photo = encode_photo(row["image"], PHOTO_WH)
+    except OSError as error:  # a file that is missing, or that Pillow cannot decode
+        raise DataError(f"image {image_id} cannot be read: {error}; mend or leave out its row") from error
+    return _sample(image_id, photo, ground_truth_graph(row))
+
+
+def _sample(image_id: str, photo: Photo, graph: SceneGraph) -> Sample:
+    drawing = draw_graph(graph)
+    numbers = {node.object: number for number, node in enumerate(drawing.nodes)}
+    triplets = _listed(graph, numbers)
+    return Sample(
+        image_id,
+        f"{counted(len(graph.ids), 'object')} · {counted(len(triplets), 'relationship')}",
+        photo,
+        _boxes(graph, photo, numbers),
+        drawing,
+        numbers,
+        _classes(drawing, numbers),
+        _notes(drawing),
+        triplets[:MAX_LISTED],
+        max(0, len(triplets) - MAX_LISTED),
+        ", ".join(node.name for node in drawing.nodes) or "no object",
+    )
+
+
+def _classes(drawing: Drawing, numbers: Mapping[int, int]) -> tuple[str, ...]:
+    partners: list[set[int]] = [set() for _ in drawing.nodes]
+    for arrow in drawing.arrows:
+        subject, object_ = numbers[arrow.subject], numbers[arrow.object]
+        partners[subject].add(object_)
+        partners[object_].add(subject)
+    return tuple(" ".join([f"k{i}", *(f"n{k}" for k in sorted(near))]) for i, near in enumerate(partners))
+
+
+def _boxes(graph: SceneGraph, photo: Photo, numbers: Mapping[int, int]) -> tuple[DrawnBox, ...]:
+    """Boxes of the drawn objects, the largest first, so that none hides a smaller one from the pointer."""
+    sides = graph.boxes_xyxy[:, 2:] - graph.boxes_xyxy[:, :2]
+    order = sorted(numbers, key=lambda i: (-float(sides[i].prod()), i))
+    views = lay_out_boxes(graph, ["truth"] * len(graph.ids), photo.view_wh, order)
+    return tuple(DrawnBox(numbers[i], view) for i, view in zip(order, views, strict=True))
+
+
+def _listed(graph: SceneGraph, numbers: Mapping[int, int]) -> tuple[Listed, ...]:
+    labels = object_labels(graph)
+    return tuple(
+        Listed(
+            labels[t.subject],
+            t.predicate,
+            labels[t.object],
+            tuple(dict.fromkeys(numbers[end] for end in (t.subject, t.object) if end in numbers)),
+        )
+        for t in dict.fromkeys(graph.triplets)
+    )
+
+
+def _notes(drawing: Drawing) -> tuple[str, ...]:
+    notes = []
+    if drawing.num_hidden_objects:
+        most = (
+            f"at most {MAX_LINKED} with most relationships, {MAX_PART} that hang together, and {MAX_UNLINKED} without"
+        )
+        notes.append(f"{counted(drawing.num_hidden_objects, 'more object')} not drawn ({most}).")
+    if drawing.num_hidden_relationships:
+        notes.append(f"{counted(drawing.num_hidden_relationships, 'more relationship')} not drawn.")
+    return tuple(notes)
+
+
+def counted(number: int, noun: str) -> str:
+    """The number with its noun, such as `"1 object"` or `"1,200 objects"`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
