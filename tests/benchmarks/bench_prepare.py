@@ -1,6 +1,6 @@
-"""`r1sgg prepare` from the h5 layout to rows: images a second, and peak memory of all processes, for growing sets.
+"""`r1sgg prepare` from annotations to rows: images a second, and peak memory of all processes, for growing sets.
 
-    python -m tests.benchmarks.bench_prepare [NUM_IMAGES …]
+    python -m tests.benchmarks.bench_prepare [LAYOUT] [NUM_IMAGES …]        vg150-h5, 2000 and 8000 if not given
 
 Photos are noise of 800×600 pixels at JPEG quality 88 (about 140 kB, as Visual Genome's are), twenty of them under many
 names; 12 objects and 7 relationships each. Memory should not grow with the number of images.
@@ -12,13 +12,14 @@ import sys
 import tempfile
 import threading
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import psutil
 from PIL import Image
 
-from tests.data.readers.layouts import Sample, write_vg150
+from tests.data.readers.layouts import WRITERS, Sample
 
 NUM_PHOTOS = 20
 IMAGE_WH = (800, 600)
@@ -36,8 +37,8 @@ def photos() -> list[bytes]:
     return files
 
 
-def write_source(folder: Path, num_images: int) -> None:
-    """An h5 source of so many images in `folder`."""
+def write_source(folder: Path, layout: str, num_images: int) -> Path:
+    """A source of so many images in `folder`; what `prepare` is to be told."""
     random = np.random.default_rng(1)
     originals = []
     for number, content in enumerate(photos()):
@@ -52,7 +53,7 @@ def write_source(folder: Path, num_images: int) -> None:
         objects = tuple((f"thing {random.integers(150)}", (x1, y1, x2, y2)) for x1, y1, x2, y2 in boxes)
         relationships = tuple((i, f"by {random.integers(50)}", i + 1) for i in range(7))
         samples.append(Sample(number + 10_000, IMAGE_WH, objects, relationships))
-    write_vg150(folder, samples)
+    return WRITERS[layout](folder, samples)
 
 
 def watched(argv: list[str]) -> tuple[float, float]:
@@ -84,14 +85,17 @@ def watched(argv: list[str]) -> tuple[float, float]:
 
 def main() -> None:
     """Print one line per size."""
-    for num_images in [int(text) for text in sys.argv[1:]] or [2000, 8000]:
+    layouts = [text for text in sys.argv[1:] if not text.isdecimal()] or ["vg150-h5"]
+    sizes = [int(text) for text in sys.argv[1:] if text.isdecimal()] or [2000, 8000]
+    for layout, num_images in product(layouts, sizes):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / "vg"
             folder.mkdir()
-            write_source(folder, num_images)
-            argv = [sys.executable, "-m", "r1sgg_cli", "prepare", str(folder), "--out", f"{name}/out"]
+            path = write_source(folder, layout, num_images)
+            argv = [sys.executable, "-m", "r1sgg_cli", "prepare", str(path), "--out", f"{name}/out"]
             seconds, peak = watched(argv)
-        print(f"{num_images} images: {num_images / seconds:.0f} images/s in all, {seconds:.1f} s, peak {peak:.2f} GiB")
+        rate = f"{num_images / seconds:.0f} images/s in all, {seconds:.1f} s, peak {peak:.2f} GiB"
+        print(f"{layout}, {num_images} images: {rate}")
 
 
 if __name__ == "__main__":

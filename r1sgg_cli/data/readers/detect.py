@@ -8,7 +8,7 @@ from r1sgg_cli.errors import DataError
 FILE_PATTERNS = (
     ("rows", ("dataset_dict.json", "state.json", "*.parquet", "*/*.parquet")),
     ("vg150-h5", ("*.h5", "*.hdf5")),
-    ("open-images", ("*annotations-vrd*.csv", "vrd-*-anno.json")),
+    ("open-images", ("*vrd*.csv", "vrd-*-anno.json")),
     ("gqa", ("*sceneGraphs*.json",)),
     ("coco-rel", ("*/_annotations.coco.json", "_annotations.coco.json", "rel.json")),
     ("visual-genome", ("scene_graphs.json", "relationships.json")),
@@ -37,6 +37,8 @@ def detect_layout(path: Path) -> tuple[str, Path]:
         for layout, patterns in FILE_PATTERNS[1:]:
             if any(path.match(pattern) for pattern in patterns):
                 return layout, path
+        if path.suffix == ".csv" and b"LabelName1" in path.open("rb").readline():
+            return "open-images", path
         if path.suffix == ".json" and (told := _layout_of_json(path)):
             return told, path
     raise DataError(

@@ -37,7 +37,6 @@ def open_open_images(path: Path, options: ReadOptions) -> AnnotationSource:
     if (folder / "categories_dict.json").is_file() and path.suffix != ".csv":
         return _open_processed(path, folder, options)
     tables = sorted(folder.glob("*vrd*.csv")) if path.is_dir() else [path]
-    tables = [table for table in tables if "annotations" in table.name or table == path]
     descriptions = sorted(folder.glob("*class-descriptions*.csv"))
     if not tables or not descriptions:
         lacking = "`*-annotations-vrd.csv`" if not tables else "`class-descriptions*.csv`"

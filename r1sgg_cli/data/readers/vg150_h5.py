@@ -59,7 +59,10 @@ def open_vg150(path: Path, options: ReadOptions) -> AnnotationSource:
     """The h5 file, or the folder in which it lies with its two JSON files. Raises `DataError`."""
     folder = path if path.is_dir() else path.parent
     h5 = path if path.is_file() and path.suffix in (".h5", ".hdf5") else _one_of(folder, r".*\.(h5|hdf5)")
-    dicts, image_data = _one_of(folder, r".*dicts.*\.json"), _one_of(folder, r"image_data.*\.json")
+    # `VG-SGG-with-attri.h5` belongs to `VG-SGG-dicts-with-attri.json`: both may lie beside `VG-SGG.h5` and its own.
+    own_dicts = folder / f"{h5.stem.replace('VG-SGG', 'VG-SGG-dicts')}.json"
+    dicts = own_dicts if own_dicts.is_file() else _one_of(folder, r".*dicts.*\.json")
+    image_data = _one_of(folder, r"image_data.*\.json")
     arrays = _load_arrays(h5)
     vocabulary = _load_vocabulary(dicts)
     images = _matched_rows(load_json(image_data), image_data, len(arrays.split), h5)
@@ -89,7 +92,10 @@ def _one_of(folder: Path, pattern: str) -> Path:
     found = sorted(path for path in folder.iterdir() if re.fullmatch(pattern, path.name)) if folder.is_dir() else []
     if len(found) != 1:
         names = ", ".join(f"`{path.name}`" for path in found) or "none"
-        raise DataError(f"`{folder}` must hold one file like `{pattern}` beside the others of VG150; it has {names}")
+        raise DataError(
+            f"`{folder}` must hold one file like `{pattern}` beside the others of VG150; it has {names}: name the h5"
+            " file itself, or take the others away"
+        )
     return found[0]
 
 
@@ -119,8 +125,8 @@ def _load_vocabulary(path: Path) -> Vocabulary:
     content = load_json(path)
     with translating(path, "the dictionary of", "names"):
         objects, predicates = (
-            [content[key][str(index)] for index in range(1, len(content[key]) + 1)]
-            for key in ("idx_to_label", "idx_to_predicate")
+            [content[key][str(index)] for index in range(1, max(map(int, content[key])) + 1)]
+            for key in ("idx_to_label", "idx_to_predicate")  # 0, where it is listed, is the background
         )
     return vocabulary_from_names(objects, predicates, f"`{path}`")
 

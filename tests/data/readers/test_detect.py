@@ -42,3 +42,10 @@ def test_a_broken_file_is_said_to_be_broken(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(DataError, match="is not JSON"):
         detect_layout(tmp_path / "x.json")
+
+
+def test_a_renamed_table_is_known_by_its_head(tmp_path: Path) -> None:
+    WRITERS["open-images"](tmp_path, random_samples(0))
+    renamed = tmp_path / "mine.csv"
+    (tmp_path / "oidv6-test-annotations-vrd.csv").rename(renamed)
+    assert detect_layout(renamed) == ("open-images", renamed)

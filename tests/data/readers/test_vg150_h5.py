@@ -108,6 +108,19 @@ def test_a_value_that_is_no_split_is_refused(tmp_path: Path) -> None:
         open_vg150(change(tmp_path, split=np.array([7] + [0] * 7)), ReadOptions())
 
 
+def test_two_files_of_each_kind_belong_together_by_name(tmp_path: Path) -> None:
+    write_vg150(tmp_path, random_samples(0))
+    other = {"idx_to_label": {"0": "__background__", "1": "cat"}, "idx_to_predicate": {"1": "on"}}
+    write_json(other, tmp_path / "VG-SGG-dicts.json")
+    (tmp_path / "VG-SGG.h5").write_bytes((tmp_path / "VG-SGG-with-attri.h5").read_bytes())
+    names = [open_vg150(tmp_path / name, ReadOptions()).vocabulary for name in ("VG-SGG.h5", "VG-SGG-with-attri.h5")]
+    assert names[0] is not None
+    assert names[0].objects == ("cat",)
+    assert names[1] != names[0]
+    with pytest.raises(DataError, match=r"`VG-SGG-with-attri\.h5`, `VG-SGG\.h5`: name the h5"):
+        open_vg150(tmp_path, ReadOptions())
+
+
 def test_a_missing_array_and_a_missing_file_are_one_line(tmp_path: Path) -> None:
     write_vg150(tmp_path, random_samples(0))
     with pytest.raises(DataError, match=r"is no h5 file in VG150's layout.*labels"):
