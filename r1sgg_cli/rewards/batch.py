@@ -1,12 +1,14 @@
 """What every reward function shares: one signature, one reading of each answer and of each ground truth."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 
+from r1sgg_cli.config.schema import Task
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
 from r1sgg_cli.scene_graph.matching import Matching, match_objects
@@ -18,6 +20,8 @@ Completion = str | Sequence[Mapping[str, Any]]
 
 Score = Callable[[ParsedAnswer | None, SceneGraph, Similarity], float | None]
 """The value of one answer (`None`: it holds no graph) beside its ground truth, both in the answer's space of boxes."""
+
+TASKS: tuple[Task, ...] = get_args(Task)
 
 _KEPT = 4096  # answers: more than the rollouts of any one step of one process
 
@@ -35,18 +39,23 @@ class RewardFunction(Protocol):
         relationships: Sequence[str],
         image_wh: Sequence[Sequence[float]],
         box_space_wh: Sequence[Sequence[float]],
+        task: Sequence[Task] | None = None,
         similarity: Similarity = exact_similarity,
         **columns: Any,
     ) -> list[float | None]:
         """Values of `completions`, in order.
 
         `objects` and `relationships` are the data set's JSON strings, boxes in pixels of an image of `image_wh`;
-        `box_space_wh` is the space of the boxes in the completions. Further columns are ignored.
+        `box_space_wh` is the space of the boxes in the completions. `task` says what each completion was asked to
+        list, `sgg` where it is absent. Further columns are ignored.
         """
 
 
-def reward_function(score: Score) -> RewardFunction:
-    """The reward function that applies `score` to each completion; it keeps the name, which logs show."""
+def reward_function(score: Score, scored: Collection[Task] = TASKS) -> RewardFunction:
+    """The reward function that applies `score` to each completion of a task in `scored`.
+
+    It keeps the name, which logs show, and is `None` for other tasks.
+    """
 
     def reward(
         completions: Sequence[Completion],
@@ -55,16 +64,23 @@ def reward_function(score: Score) -> RewardFunction:
         relationships: Sequence[str],
         image_wh: Sequence[Sequence[float]],
         box_space_wh: Sequence[Sequence[float]],
+        task: Sequence[Task] | None = None,
         similarity: Similarity = exact_similarity,
         **columns: Any,
     ) -> list[float | None]:
         likeness = remembered(similarity)
         values: list[float | None] = []
-        rows = zip(completions, objects, relationships, image_wh, box_space_wh, strict=True)
-        for completion, true_objects, true_relationships, size_wh, space in rows:
+        tasks = ["sgg"] * len(completions) if task is None else task
+        rows = zip(completions, objects, relationships, image_wh, box_space_wh, tasks, strict=True)
+        for completion, true_objects, true_relationships, size_wh, space, asked in rows:
+            if asked not in scored:
+                values.append(None)
+                continue
             space_wh = (space[0], space[1])
             truth = read_truth(true_objects, true_relationships, (size_wh[0], size_wh[1]), space_wh)
-            values.append(score(read_answer(_text(completion), space_wh), truth, likeness))
+            text = _text(completion)
+            answer = read_answer(text, space_wh) if asked == "sgg" else read_part(text, space_wh, asked, truth)
+            values.append(score(answer, truth, likeness))
         return values
 
     reward.__name__ = score.__name__
@@ -79,6 +95,24 @@ def read_answer(text: str, space_wh: SpaceWH) -> ParsedAnswer | None:
         return parse_answer(text, space_wh)
     except ParseError:
         return None
+
+
+@lru_cache(maxsize=_KEPT)
+def read_part(text: str, space_wh: SpaceWH, task: Task, truth: SceneGraph) -> ParsedAnswer | None:
+    """Like `read_answer` for an answer that lists objects only (`det`), or relationships between those of `truth`.
+
+    `truth` is one that `read_truth` keeps, so that an answer is parsed once for each image that it is given for.
+    """
+    if task == "cls":
+        try:
+            return parse_answer(text, space_wh, given=truth)
+        except ParseError:
+            return None
+    answer = read_answer(text, space_wh)
+    if answer is None or "missing_relationships" not in answer.defects:
+        return answer
+    asked_for = {kind: number for kind, number in answer.defects.items() if kind != "missing_relationships"}
+    return replace(answer, defects=asked_for)
 
 
 @lru_cache(maxsize=_KEPT)
