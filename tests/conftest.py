@@ -32,6 +32,18 @@ def synthetic_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def ten_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared data set of ten training scenes, for runs of several epochs."""
+    from r1sgg_cli.data.rows import save_rows
+    from r1sgg_cli.data.sources import synthetic_source
+
+    folder = tmp_path_factory.mktemp("ten") / "data"
+    source = synthetic_source(num_images=10, num_test=1, seed=1, drop_relationships=0.2)
+    save_rows(source.splits, folder, source.vocabulary, source.description)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory, synthetic_dataset: Path) -> Callable[[str], Path]:
     """A function from model type to the folder of a tiny random checkpoint whose tokenizer knows the data set."""
     from r1sgg_cli.models.tiny import build_tiny_checkpoint
