@@ -5,11 +5,11 @@ An answer is counted as the first epoch writes it, in the longest form that the 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import PIL.Image
-import pyarrow as pa
 from datasets import Dataset, Image
 from numpy.typing import NDArray
 from rich.console import Console
@@ -20,6 +20,7 @@ from r1sgg_cli.errors import ConfigError, DataError
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker, Target
 
 _BATCH = 500
+_HEADER = 8192  # bytes
 _ORIENTATION = 0x0112  # EXIF; values above 4 lay an image on its side
 
 
@@ -110,23 +111,31 @@ def _says_something(target: Target) -> bool:
     return bool(target.graph.triplets if target.task == "cls" else target.graph.ids)
 
 
-def _rows_and_sizes(batch: pa.Table) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
-    """Rows without their image, and its size in pixels; of the image's bytes only the first few are read."""
+def _rows_and_sizes(batch: Any) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
+    """The rows of an arrow table without their image, and its size in pixels."""
     rows = batch.select(["image_id", "objects", "relationships", POSITION]).to_pylist()
     for row, image in zip(rows, batch["image"], strict=True):
         try:
-            yield row, _image_wh(image)
+            yield row, stored_image_wh(image)
         except OSError as error:  # what PIL raises for bytes that are no image, and for a file that is not there
             raise DataError(f"image {row['image_id']} cannot be read: {error}; prepare the data set again") from error
 
 
-def _image_wh(stored: pa.StructScalar) -> tuple[int, int]:
-    """The size that the image has once `datasets` has decoded it."""
+def stored_image_wh(stored: Any) -> tuple[int, int]:
+    """The size that the image of an arrow table has once `datasets` has decoded it, without decoding it."""
     if not stored["bytes"].is_valid:
-        image: PIL.Image.Image = Image().decode_example(stored.as_py())
-        return image.size
-    with PIL.Image.open(pa.BufferReader(stored["bytes"].as_buffer())) as image:
+        decoded: PIL.Image.Image = Image().decode_example(stored.as_py())
+        return decoded.size
+    with _opened(memoryview(stored["bytes"].as_buffer())) as image:
         width, height = image.size
         # `getexif` of a PNG without it would decode the whole image.
         on_its_side = "exif" in image.info and image.getexif().get(_ORIENTATION, 1) > 4
     return (height, width) if on_its_side else (width, height)
+
+
+def _opened(content: memoryview) -> PIL.Image.Image:
+    """An image of which no more is read from the disk than its header, where that is short, as it nearly always is."""
+    try:
+        return PIL.Image.open(BytesIO(content[:_HEADER]))
+    except OSError:  # PIL needs more of it
+        return PIL.Image.open(BytesIO(content))
