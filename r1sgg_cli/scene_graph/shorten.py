@@ -21,21 +21,32 @@ def shorten(graph: SceneGraph, fits: Callable[[SceneGraph], bool], objects_are_g
     """
     if fits(graph):
         return graph
-    ends = {end for triplet in graph.triplets for end in (triplet.subject, triplet.object)}
+    ends = _named(graph.triplets)
     unnamed = [] if objects_are_given else [i for i in range(len(graph.ids)) if i not in ends]
 
     def without(num_removed: int) -> SceneGraph:
         num_unnamed = max(len(unnamed) - num_removed, 0)
         triplets = graph.triplets[: len(graph.triplets) + min(len(unnamed) - num_removed, 0)]
-        named = {end for triplet in triplets for end in (triplet.subject, triplet.object)}
-        objects = range(len(graph.ids)) if objects_are_given else sorted({*unnamed[:num_unnamed], *named})
-        return _part(graph, list(objects), triplets)
+        objects = range(len(graph.ids)) if objects_are_given else {*unnamed[:num_unnamed], *_named(triplets)}
+        return _part(graph, sorted(objects), triplets)
 
     num_removable = len(unnamed) + len(graph.triplets)
     if not num_removable:
         return graph
     # The whole does not fit, and what is left after every removal is taken as it is.
     return without(bisect_left(range(num_removable), True, lo=1, key=lambda num_removed: fits(without(num_removed))))
+
+
+def least_part(graph: SceneGraph, objects_are_given: bool = False) -> SceneGraph:
+    """The last part that `shorten` comes to before not one item is left."""
+    triplets = graph.triplets[:1]
+    if objects_are_given:
+        return _part(graph, list(range(len(graph.ids))), triplets)
+    return _part(graph, sorted(_named(triplets)) or list(range(len(graph.ids)))[:1], triplets)
+
+
+def _named(triplets: tuple[Triplet, ...]) -> set[int]:
+    return {end for triplet in triplets for end in (triplet.subject, triplet.object)}
 
 
 def _part(graph: SceneGraph, objects: list[int], triplets: tuple[Triplet, ...]) -> SceneGraph:

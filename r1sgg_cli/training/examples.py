@@ -12,7 +12,7 @@ from r1sgg_cli.data.prompts import Prompting, build_messages, format_answer, sys
 from r1sgg_cli.data.rows import load_rows, parse_ground_truth
 from r1sgg_cli.models.families import FAMILIES, ModelFamily, ModelType, PixelLimits, fit_image, resized_wh
 from r1sgg_cli.scene_graph.graph import SceneGraph
-from r1sgg_cli.scene_graph.shorten import shorten
+from r1sgg_cli.scene_graph.shorten import least_part, shorten
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.schedule import Schedule
 
@@ -101,9 +101,17 @@ class ExampleMaker:
         """The target with the longest answer that is no longer than `limit`; see `scene_graph.shorten`."""
 
         def fits(graph: SceneGraph) -> bool:
-            return limit.lengths([self.answer(replace(target, graph=graph))])[0] <= limit.num_tokens
+            return self._fits(replace(target, graph=graph), limit)
 
         return replace(target, graph=shorten(target.graph, fits, objects_are_given=target.task == "cls"))
+
+    def can_be_shortened(self, target: Target, limit: AnswerLimit) -> bool:
+        """Whether an item is left of the target's answer once it is no longer than `limit`."""
+        least = least_part(target.graph, objects_are_given=target.task == "cls")
+        return bool(least.ids) and self._fits(replace(target, graph=least), limit)
+
+    def _fits(self, target: Target, limit: AnswerLimit) -> bool:
+        return limit.lengths([self.answer(target)])[0] <= limit.num_tokens
 
     def prompt(self, row: Row, target: Target) -> list[dict[str, Any]]:
         """The conversation up to the answer, with a place for the image."""

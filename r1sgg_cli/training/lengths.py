@@ -31,8 +31,8 @@ class AnswerLengths:
     num_tokens: NDArray[np.int64]
     related: NDArray[np.bool_]
     """Whether the row has relationships."""
-    shortenable: NDArray[np.bool_]
-    """Whether an item is left of the answer once it is short enough; True where it is short enough anyway."""
+    hopeless: NDArray[np.bool_]
+    """Whether not one item is left of an answer that is shortened to the limit."""
 
 
 def rows_to_train_on(
@@ -49,7 +49,7 @@ def rows_to_train_on(
     """
     lengths = count_answers(rows, maker, tasks, limit, console)
     too_long = lengths.num_tokens > limit.num_tokens
-    dropped = {"drop": too_long, "shorten": ~lengths.shortenable, "keep": np.zeros_like(too_long)}[policy]
+    dropped = {"drop": too_long, "shorten": lengths.hopeless, "keep": np.zeros_like(too_long)}[policy]
     console.print(_said(lengths, policy, limit.num_tokens, int(dropped.sum())), highlight=False)
     if "cls" in tasks and not lengths.related.all():
         num_bare = int((~lengths.related).sum())
@@ -77,12 +77,16 @@ def _said(lengths: AnswerLengths, policy: LongAnswers, limit: int, num_dropped: 
 
 
 def count_answers(
-    rows: Dataset, maker: ExampleMaker, tasks: Mapping[Task, float], limit: AnswerLimit, console: Console
+    rows: Dataset,
+    maker: ExampleMaker,
+    tasks: Mapping[Task, float],
+    limit: AnswerLimit,
+    console: Console,
 ) -> AnswerLengths:
     """Count every row's answer, whole. Images are not decoded. Raises `DataError` on a bad row."""
     num_tokens: list[int] = []
     related: list[bool] = []
-    shortenable: list[bool] = []
+    hopeless: list[bool] = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("counting answers", total=len(rows))
         for batch in rows.with_format("arrow").iter(batch_size=_BATCH):
@@ -93,9 +97,9 @@ def count_answers(
                 num_tokens.append(max(lengths))
                 related.append(bool(forms[0].graph.triplets))
                 long = [t for t, n in zip(forms, lengths, strict=True) if n > limit.num_tokens]
-                shortenable.append(all(_says_something(maker.shortened(target, limit)) for target in long))
+                hopeless.append(not all(maker.can_be_shortened(target, limit) for target in long))
             progress.advance(task, len(targets))
-    return AnswerLengths(np.array(num_tokens), np.array(related, dtype=bool), np.array(shortenable, dtype=bool))
+    return AnswerLengths(np.array(num_tokens), np.array(related, dtype=bool), np.array(hopeless, dtype=bool))
 
 
 def _longest_forms(
@@ -105,10 +109,6 @@ def _longest_forms(
     forms = [maker.target(row, image_wh, task) for task in tasks]
     whole = [form for form in forms if form.task == "sgg"]
     return whole[:1] or forms
-
-
-def _says_something(target: Target) -> bool:
-    return bool(target.graph.triplets if target.task == "cls" else target.graph.ids)
 
 
 def _rows_and_sizes(batch: Any) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.prompts import format_answer
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet, graph_from_rows
-from r1sgg_cli.scene_graph.shorten import shorten
+from r1sgg_cli.scene_graph.shorten import least_part, shorten
 
 
 @st.composite
@@ -44,6 +44,9 @@ def test_the_result_fits_is_valid_json_and_a_part_in_the_same_order(graph: Scene
     short = shorten(graph, fits, objects_are_given=task == "cls")
     (objects, links), (all_objects, all_links) = items(short), items(graph)
     assert (short is graph) or not fits(graph)
+    least = least_part(graph, objects_are_given=task == "cls")
+    says = least.triplets if task == "cls" else least.ids
+    assert bool(links if task == "cls" else objects) == bool(says and (fits(least) or short is graph))
     assert fits(short) or not (links or (objects and task != "cls"))  # nothing is left where nothing fits
     assert is_subsequence(objects, all_objects)
     assert links == all_links[: len(links)]

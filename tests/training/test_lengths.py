@@ -85,19 +85,21 @@ def test_shortened_answers_fit_and_are_parts_of_the_whole(
     for row in rows:
         whole = maker.target(row, row["image"].size, task)
         length = AnswerLimit(tokenizer, 0).lengths([maker.answer(whole)])[0]
-        for num_tokens in range(length - 12, length + 2):
+        for num_tokens in range(max(length - 25, 0), length + 2):
             limit = AnswerLimit(tokenizer, num_tokens)
             short = maker.shortened(whole, limit)
             assert limit.lengths([maker.answer(short)])[0] <= num_tokens or not short.graph.triplets
             assert set(short.graph.ids) <= set(whole.graph.ids)
             assert (short.graph is whole.graph) == (num_tokens >= length)
+            left = short.graph.triplets if task == "cls" else short.graph.ids
+            assert bool(left) == maker.can_be_shortened(whole, limit)
 
 
 def test_a_row_of_which_not_one_item_fits_is_dropped(rows: Dataset, maker: ExampleMaker, tokenizer: Any) -> None:
-    counted = count_answers(rows, maker, SGG, AnswerLimit(tokenizer, 26), QUIET)
-    assert 0 < counted.shortenable.sum() < 40
+    hopeless = count_answers(rows, maker, SGG, AnswerLimit(tokenizer, 26), QUIET).hopeless
+    assert 0 < hopeless.sum() < 40
     left, said = kept(rows, maker, "shorten", AnswerLimit(tokenizer, 26))
-    assert len(left) == counted.shortenable.sum()
+    assert len(left) == 40 - hopeless.sum()
     assert f"{40 - len(left)} of which not one item fits are dropped" in said
 
 
