@@ -56,8 +56,8 @@ def rows_to_train_on(
         console.print(f"{num_bare} of {len(rows)} rows have no relationship: they are asked as `sgg`, never as `cls`")
     if dropped.all():
         raise ConfigError(
-            f"no answer is left: all {len(rows)} are longer than {limit.num_tokens} tokens; raise that limit, "
-            "or `--set long_answers=keep`"
+            f"no answer is left: all {len(rows)} are longer than {limit.num_tokens} tokens; raise that limit "
+            "(`max_answer_tokens` of `sft`, `max_new_tokens` of `grpo`), or `--set long_answers=keep`"
         )
     return rows.select(np.flatnonzero(~dropped)) if dropped.any() else rows
 
