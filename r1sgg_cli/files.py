@@ -32,6 +32,18 @@ def save_text(text: str, path: Path) -> None:
             temporary.unlink(missing_ok=True)
 
 
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    while _held:
+        os.close(_held.pop())
+
+
+# A fork shares its parent's locks, and the workers of a data loader outlive a killed training by seconds.
+os.register_at_fork(after_in_child=_let_go)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep every other process that asks for it out of `folder`, which is made if absent. Raises `OutputError`.
@@ -45,10 +57,12 @@ def locked(folder: Path) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise OutputError(f"cannot write `{path}`: {error.strerror}; name another folder") from error
+    _held.add(descriptor)
     try:
         _lock(descriptor, folder)
         yield
     finally:
+        _held.discard(descriptor)
         os.close(descriptor)
 
 

@@ -70,6 +70,19 @@ def mixed_dataset(tmp_path_factory: pytest.TempPathFactory, synthetic_dataset: P
 
 
 @pytest.fixture(scope="session")
+def ten_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared data set of ten training scenes, for runs of several epochs."""
+    from r1sgg_cli.data.cleaning import CleaningRules
+    from r1sgg_cli.data.prepare import prepare_dataset
+    from r1sgg_cli.data.readers.synthetic import open_synthetic
+
+    folder = tmp_path_factory.mktemp("ten_scenes") / "data"
+    source = open_synthetic(num_images=10, num_test=1, seed=1, drop_relationships=0.2)
+    prepare_dataset(source, folder, CleaningRules(source.vocabulary))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory, synthetic_dataset: Path) -> Callable[[str], Path]:
     """A function from model type to the folder of a tiny random checkpoint whose tokenizer knows the data set."""
     from r1sgg_cli.models.tiny import build_tiny_checkpoint

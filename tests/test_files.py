@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -54,6 +55,25 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(OutputError, match="cannot write"), locked(tmp_path / "taken"):
         pytest.fail("entered a file")
+
+
+def test_a_forked_worker_does_not_hold_the_lock(tmp_path: Path) -> None:
+    """A data loader's workers outlive a killed training by seconds; the same command should go on at once."""
+    context = multiprocessing.get_context("fork")
+    begun, over = context.Event(), context.Event()
+
+    def work() -> None:
+        begun.set()
+        over.wait(60)
+
+    worker = context.Process(target=work, daemon=True)
+    with locked(tmp_path):
+        worker.start()
+        assert begun.wait(60)
+    with locked(tmp_path):
+        assert worker.is_alive()
+    over.set()
+    worker.join(60)
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP], ids=["no locks", "not supported"])

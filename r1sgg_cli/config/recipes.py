@@ -1,7 +1,7 @@
 """From files and `--set` to one validated run, and the run's record on disk.
 
 Merge order: schema defaults < the recipe file's `extends` < the recipe file < `--set key=value`. Mappings merge, all
-else is replaced; so are `rewards`, for which a run has exactly those that were named last.
+else is replaced; so are `rewards` and `tasks`, of which a run has exactly those that were named last.
 """
 
 import difflib
@@ -39,8 +39,17 @@ def find_recipe(name: str) -> Path:
     return recipes[name]
 
 
-REPLACED = frozenset({"rewards"})
+REPLACED = frozenset({"rewards", "tasks"})
 """Mappings that are taken whole: a reward that nobody named must not count."""
+
+FORMERLY: Mapping[str, Any] = {
+    "think_prompt": "system",
+    "tasks": {"sgg": 1.0},
+    "shuffle_objects": False,
+    "long_answers": "keep",
+    "max_answer_tokens": 2048,
+}
+"""What a run did whose record is older than these fields; it goes on where a new one does the same."""
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any], replaced: frozenset[str] = REPLACED) -> dict[str, Any]:
@@ -92,7 +101,7 @@ def validated(kind: type[Run], values: Mapping[str, Any]) -> Run:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]).removeprefix("recipe.")
+        key = ".".join(str(part) for part in first["loc"] if part != "[key]").removeprefix("recipe.")
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"no option `{key}`{_closest(kind, first['loc'])}") from error
         message = first["msg"].removeprefix("Value error, ")
@@ -120,7 +129,7 @@ def record_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | None]) -
     values = {**run.model_dump(mode="json"), "inputs": dict(inputs)}
     has_begun = any(folder.glob("checkpoint-*")) or (folder / "config.json").exists()
     if path.exists() and has_begun:
-        changed = differences(load_yaml(path), values)
+        changed = differences(_with_former(load_yaml(path), values["recipe"]), values)
         if changed:
             raise ConfigError(
                 f"`{folder}` holds another run ({'; '.join(changed)}); "
@@ -128,6 +137,12 @@ def record_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | None]) -
             )
         return
     save_text(dump_yaml(values), path)
+
+
+def _with_former(record: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's record with what an older one leaves unsaid of the fields that `recipe` has."""
+    former = {key: value for key, value in FORMERLY.items() if key in recipe}
+    return {**record, "recipe": {**former, **record.get("recipe", {})}}
 
 
 def differences(

@@ -6,9 +6,16 @@ and each departure says why.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+Task = Literal["sgg", "det", "cls"]
+"""What an answer lists: objects and relationships, objects only, or the relationships between given objects."""
+ThinkPrompt = Literal["system", "user"]
+"""Which prompt asks for thoughts and tags."""
+LongAnswers = Literal["shorten", "drop", "keep"]
+"""What is done about a data set's answer that is longer than what a model may write."""
 
 
 class _Strict(BaseModel):
@@ -33,6 +40,14 @@ class _Recipe(_Strict):
     """Whether the prompt lists the categories."""
     think: bool
     """Whether answers are written as `<think>…</think><answer>…</answer>`."""
+    think_prompt: ThinkPrompt = "system"
+    """Which prompt asks for that; `user` is the published `--use_think_prompt_inplace`."""
+    tasks: dict[Task, PositiveFloat] = {"sgg": 1.0}
+    """Task -> weight: the share of a data set's rows that are asked in its form, anew in each epoch."""
+    shuffle_objects: bool = False
+    """Whether objects (numbered anew) and relationships stand in another order in each epoch."""
+    long_answers: LongAnswers
+    """What is done about answers that are longer than the limit: `shorten` keeps whole items, `drop` the other rows."""
     freeze_vision: bool = False
     checkpoint_every: PositiveInt = 100
     """Optimizer steps between checkpoints; a killed run loses at most this many."""
@@ -40,9 +55,28 @@ class _Recipe(_Strict):
     trainer: dict[str, Any] = {}
     """Any option of TRL's trainer config under its own name."""
 
+    @model_validator(mode="after")
+    def some_task_is_named(self) -> Self:
+        """A run without a task asks nothing."""
+        if not self.tasks:
+            raise ValueError("`tasks` names no task; there are sgg, det and cls")
+        return self
+
+    @model_validator(mode="after")
+    def a_think_prompt_is_used(self) -> Self:
+        """Without thoughts there is no instruction whose place could be chosen."""
+        if self.think_prompt == "user" and not self.think:
+            raise ValueError(
+                "`think_prompt: user` says where thoughts are asked for, and `think` is off; set `think=true`"
+            )
+        return self
+
 
 class SFTRecipe(_Recipe):
-    """Supervised fine-tuning (published: batch 128, 1e-5, 3 epochs, warm-up 5 %, gradient norm 0.3)."""
+    """Supervised fine-tuning (published: batch 128, 1e-5, 3 epochs, warm-up 5 %, gradient norm 0.3).
+
+    Departure: an answer longer than what `infer` lets a model write is shortened; learned whole, it would be cut off.
+    """
 
     batch_size: PositiveInt = 128
     learning_rate: PositiveFloat = 1e-5
@@ -51,6 +85,9 @@ class SFTRecipe(_Recipe):
     max_grad_norm: PositiveFloat = 0.3
     max_pixels: PositiveInt = 1024 * 28 * 28
     think: bool = False
+    long_answers: LongAnswers = "shorten"
+    max_answer_tokens: PositiveInt = 2048
+    """The limit of `long_answers`, end token included; as many tokens as `infer` lets a model write."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon`: Muon for the hidden matrices, AdamW for everything else; learns faster from random weights."""
     muon_learning_rate: PositiveFloat = 8e-3
@@ -76,6 +113,8 @@ class GRPORecipe(_Recipe):
     max_new_tokens: PositiveInt = 1024
     max_pixels: PositiveInt = 512 * 28 * 28
     think: bool = True
+    long_answers: LongAnswers = "keep"
+    """Its limit is `max_new_tokens`."""
     rewards: dict[str, PositiveFloat] = {"format_reward": 1.0, "edge_hard_reward": 1.0}
     """Reward name -> weight on top of the published weight (1, 2, 2, 5, 5, 5) that the reward carries already."""
     similarity: str = "exact"

@@ -70,11 +70,15 @@ class Asker:
     vocabulary_named: bool
     """Named by the command: it then wins over the row's own list of categories."""
 
+    @property
+    def prompting(self) -> Prompting:
+        """Which prompts are used."""
+        return Prompting(self.asking.think, self.asking.predefined_categories, self.asking.think_prompt)
+
     def prompt(self, row: Mapping[str, Any]) -> str:
         """The user's text for a row. Raises `ConfigError` without a vocabulary where one is needed."""
-        prompting = Prompting(self.asking.think, self.asking.predefined_categories)
         return user_prompt(
-            row, prompting, self.family.box_sentence, self.vocabulary, vocabulary_named=self.vocabulary_named
+            row, self.prompting, self.family.box_sentence, self.vocabulary, vocabulary_named=self.vocabulary_named
         )
 
 
@@ -124,6 +128,7 @@ def resolve_asking(request: InferRequest, console: Console) -> Asking:
         if request.predefined_categories is None
         else request.predefined_categories,
         max_pixels=request.max_pixels or remembered.max_pixels,
+        think_prompt=remembered.think_prompt,
     )
     form = "think and answer" if asking.think else "JSON alone"
     categories = "predefined" if asking.predefined_categories else "open"
@@ -146,7 +151,7 @@ def _record(request: InferRequest, asker: Asker) -> RunRecord:
         "split": request.split,
         "prompts": {
             **asdict(asking),
-            "system": system_prompt(asking.think),
+            "system": system_prompt(asker.prompting),
             "vocabulary_named": asking.predefined_categories and asker.vocabulary_named,
         },
         "generation": {"max_new_tokens": request.max_new_tokens, "decoding": "greedy"},
@@ -183,6 +188,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         "model_fingerprint": "the model's weights changed",
         "dataset_fingerprint": "the data set changed",
     }
+    old = {**old, "prompts": {"think_prompt": "system", **old.get("prompts", {})}}  # older records leave this unsaid
     # Versions may move under a long run; the command may be typed in another way.
     return [
         change
@@ -206,7 +212,7 @@ def _truth(row: Mapping[str, Any]) -> ImageTruth:
 
 def _answer(rows: Dataset, request: InferRequest, asker: Asker, console: Console) -> None:
     engine = TransformersEngine(request.model, request.max_new_tokens)
-    system = system_prompt(asker.asking.think)
+    system = system_prompt(asker.prompting)
     columns = (TextColumn("infer"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with AnswersFile(request.out) as file, Progress(*columns, console=console) as progress:
         task = progress.add_task("infer", total=len(rows))

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from r1sgg_cli.config.schema import ThinkPrompt
 from r1sgg_cli.errors import ModelError
 from r1sgg_cli.files import save_text
 
@@ -18,6 +19,8 @@ class Asking:
     """`<think>…</think><answer>…</answer>` (GRPO) or the JSON alone (SFT)."""
     predefined_categories: bool
     max_pixels: int
+    think_prompt: ThinkPrompt = "system"
+    """Which prompt asks to think; files from before this field had it in the system prompt."""
 
 
 def save_asking(asking: Asking, folder: Path) -> None:

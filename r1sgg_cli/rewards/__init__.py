@@ -4,16 +4,30 @@ On well-formed answers they return what the published code returns; where that i
 an answer is judged by itself, labels are normalised on both sides, and what does not apply is `None`, not 0.
 """
 
-from r1sgg_cli.rewards.batch import RewardFunction, reward_function
+from r1sgg_cli.config.schema import Task
+from r1sgg_cli.rewards.batch import TASKS, RewardFunction, reward_function
 from r1sgg_cli.rewards.edges import edge_hard_relax_reward, edge_hard_reward, edge_reward
 from r1sgg_cli.rewards.formats import format_reward
 from r1sgg_cli.rewards.nodes import node_acc_reward, node_box_reward
 
+SCORED: dict[str, tuple[Task, ...]] = {
+    "format_reward": TASKS,
+    "node_acc_reward": ("sgg", "det"),
+    "node_box_reward": ("sgg", "det"),
+    "edge_reward": ("sgg", "cls"),
+    "edge_hard_reward": ("sgg", "cls"),
+    "edge_hard_relax_reward": ("sgg", "cls"),
+}
+"""The tasks that each reward applies to: objects that were given, or relationships not asked for, earn nothing."""
+
 REWARDS: dict[str, RewardFunction] = {
-    "format_reward": reward_function(format_reward),
-    "node_acc_reward": reward_function(node_acc_reward),
-    "node_box_reward": reward_function(node_box_reward),
-    "edge_reward": reward_function(edge_reward),
-    "edge_hard_reward": reward_function(edge_hard_reward),
-    "edge_hard_relax_reward": reward_function(edge_hard_relax_reward),
+    score.__name__: reward_function(score, SCORED[score.__name__])
+    for score in (
+        format_reward,
+        node_acc_reward,
+        node_box_reward,
+        edge_reward,
+        edge_hard_reward,
+        edge_hard_relax_reward,
+    )
 }

@@ -1,12 +1,14 @@
 """What every reward function shares: one signature, one reading of each answer and of each ground truth."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 
+from r1sgg_cli.config.schema import Task
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
 from r1sgg_cli.scene_graph.matching import Matching, match_objects
@@ -18,6 +20,8 @@ Completion = str | Sequence[Mapping[str, Any]]
 
 Score = Callable[[ParsedAnswer | None, SceneGraph, Similarity], float | None]
 """The value of one answer (`None`: it holds no graph) beside its ground truth, both in the answer's space of boxes."""
+
+TASKS: tuple[Task, ...] = get_args(Task)
 
 _KEPT = 4096  # answers: more than the rollouts of any one step of one process
 
@@ -36,6 +40,7 @@ class RewardFunction(Protocol):
         image_wh: Sequence[Sequence[float]],
         box_space_wh: Sequence[Sequence[float]],
         box_origin: Sequence[Sequence[float]] | None = None,
+        task: Sequence[Task] | None = None,
         similarity: Similarity = exact_similarity,
         **columns: Any,
     ) -> list[float | None]:
@@ -43,12 +48,16 @@ class RewardFunction(Protocol):
 
         `objects` and `relationships` are the data set's JSON strings, boxes in pixels of an image of `image_wh`;
         `box_space_wh` is the space of the boxes in the completions, `box_origin` the image's corner in it (`None`: the
-        zero point). Further columns are ignored.
+        zero point). `task` says what each completion was asked to list, `sgg` where it is absent. Further columns are
+        ignored.
         """
 
 
-def reward_function(score: Score) -> RewardFunction:
-    """The reward function that applies `score` to each completion; it keeps the name, which logs show."""
+def reward_function(score: Score, scored: Collection[Task] = TASKS) -> RewardFunction:
+    """The reward function that applies `score` to each completion of a task in `scored`.
+
+    It keeps the name, which logs show, and is `None` for other tasks.
+    """
 
     def reward(
         completions: Sequence[Completion],
@@ -58,17 +67,26 @@ def reward_function(score: Score) -> RewardFunction:
         image_wh: Sequence[Sequence[float]],
         box_space_wh: Sequence[Sequence[float]],
         box_origin: Sequence[Sequence[float]] | None = None,
+        task: Sequence[Task] | None = None,
         similarity: Similarity = exact_similarity,
         **columns: Any,
     ) -> list[float | None]:
         likeness = remembered(similarity)
         values: list[float | None] = []
         origins = [(0.0, 0.0)] * len(completions) if box_origin is None else box_origin
-        rows = zip(completions, objects, relationships, image_wh, box_space_wh, origins, strict=True)
-        for completion, true_objects, true_relationships, size_wh, space, origin in rows:
+        tasks = ["sgg"] * len(completions) if task is None else task
+        rows = zip(completions, objects, relationships, image_wh, box_space_wh, origins, tasks, strict=True)
+        for completion, true_objects, true_relationships, size_wh, space, corner, asked in rows:
+            if asked not in scored:
+                values.append(None)
+                continue
             space_wh = (space[0], space[1])
-            answer = read_answer(_text(completion), space_wh, (origin[0], origin[1]))
             truth = read_truth(true_objects, true_relationships, (size_wh[0], size_wh[1]), space_wh)
+            text, origin = _text(completion), (corner[0], corner[1])
+            if asked == "sgg":
+                answer = read_answer(text, space_wh, origin)
+            else:
+                answer = read_part(text, space_wh, origin, asked, truth)
             values.append(score(answer, truth, likeness))
         return values
 
@@ -84,6 +102,26 @@ def read_answer(text: str, space_wh: SpaceWH, origin: tuple[float, float] = (0.0
         return parse_answer(text, space_wh, origin)
     except ParseError:
         return None
+
+
+@lru_cache(maxsize=_KEPT)
+def read_part(
+    text: str, space_wh: SpaceWH, origin: tuple[float, float], task: Task, truth: SceneGraph
+) -> ParsedAnswer | None:
+    """Like `read_answer` for an answer that lists objects only (`det`), or relationships between those of `truth`.
+
+    `truth` is one that `read_truth` keeps, so that an answer is parsed once for each image that it is given for.
+    """
+    if task == "cls":
+        try:
+            return parse_answer(text, space_wh, given=truth)
+        except ParseError:
+            return None
+    answer = read_answer(text, space_wh, origin)
+    if answer is None or "missing_relationships" not in answer.defects:
+        return answer
+    asked_for = {kind: number for kind, number in answer.defects.items() if kind != "missing_relationships"}
+    return replace(answer, defects=asked_for)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -12,8 +12,10 @@ def format_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Si
     """1 for a graph without a defect, tagged `<think>…</think><answer>…</answer>`; at most 1.
 
     A tagged graph that is well written but empty gets 0.5: saying nothing is worth less than any graph and more than
-    garbage. Everything else gets 0. What `FORGIVEN` lists costs nothing here.
+    garbage. Everything else gets 0. What `FORGIVEN` lists costs nothing here. Given objects are no part of an answer:
+    it then is empty without a relationship.
     """
     if answer is None or not answer.tagged or not FORGIVEN.issuperset(answer.defects):
         return 0.0
-    return 1.0 if answer.graph.names else 0.5
+    listed = answer.graph.triplets if answer.given else answer.graph.names
+    return 1.0 if listed else 0.5

@@ -11,9 +11,14 @@ def normalise_label(label: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def object_name(object_id: str) -> str:
-    """The normalised class name in an object id: `"traffic-light.12"` becomes `"traffic light"`.
+    """The normalised class name in an object id: `"traffic-light.12"` becomes `"traffic light"`."""
+    return normalise_label(written_name(object_id))
+
+
+def written_name(object_id: str) -> str:
+    """The class name in an object id, as it is written there.
 
     Only a last part made of digits is a running number, so `"st.bernard"` keeps its dot.
     """
     name, dot, number = object_id.rpartition(".")
-    return normalise_label(name if dot and number.strip().isdecimal() else object_id)
+    return name if dot and number.strip().isdecimal() else object_id

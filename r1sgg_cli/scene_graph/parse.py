@@ -2,7 +2,8 @@
 
 `answer.py` says where in the text the answer stands. In it, the graph is the first JSON object that lists
 `"objects"`, wherever it stands. Code fences around it are no defect; other text is one (`prose`). JSON that does not
-decode is read item by item, and whole items are kept.
+decode is read item by item, and whole items are kept. Where the objects are given, an answer need list
+`"relationships"` only, and objects that it lists all the same are not read.
 
 Every repair and every oddity is counted by kind, see `DEFECTS`.
 """
@@ -75,13 +76,20 @@ class ParsedAnswer:
     """How often each kind was met; kinds that were not met are absent."""
     tagged: bool
     """The whole text is `<think>…</think><answer>…</answer>`."""
+    given: bool = False
+    """The objects were given; the answer's own are its relationships."""
 
 
-def parse_answer(text: str, space_wh: SpaceWH, origin: tuple[float, float] = (0.0, 0.0)) -> ParsedAnswer:
+def parse_answer(
+    text: str, space_wh: SpaceWH, origin: tuple[float, float] = (0.0, 0.0), given: SceneGraph | None = None
+) -> ParsedAnswer:
     """The scene graph in a model's answer, its boxes clipped to `space_wh`; raises `ParseError` and nothing else.
 
     `origin` is the image's top left corner in the answer's numbers; the boxes of the graph count from that corner.
+    `given` is a graph whose objects, in `space_wh`, are those of the answer too: it names them by their ids.
     """
+    if given is not None:
+        return _parse_relationships(text, given)
     passage = find_answer(text)
     defects: Counter[str] = Counter()
     object_items, relationship_items = _read_json(passage, defects)
@@ -100,6 +108,15 @@ def _edges(space_wh: SpaceWH, origin: tuple[float, float]) -> _Box:
         return 0, 0, *space_wh
     slack = 1e-9  # edges of a shifted image are no exact decimals
     return left - slack, top - slack, left + space_wh[0] + slack, top + space_wh[1] + slack
+
+
+def _parse_relationships(text: str, given: SceneGraph) -> ParsedAnswer:
+    passage = find_answer(text)
+    defects: Counter[str] = Counter()
+    items = _read_relationship_items(passage, defects)
+    triplets = _read_relationships(items, {object_id: i for i, object_id in enumerate(given.ids)}, defects)
+    graph = SceneGraph(given.ids, given.names, given.boxes_xyxy, triplets, given.space_wh)
+    return ParsedAnswer(graph, defects, passage.tagged, given=True)
 
 
 def _read_json(passage: AnswerPassage, defects: Counter[str]) -> tuple[list[Any], list[Any]]:
@@ -122,6 +139,24 @@ def _read_json(passage: AnswerPassage, defects: Counter[str]) -> tuple[list[Any]
         defects["missing_relationships"] += 1
         relationships = []
     return objects, relationships
+
+
+def _read_relationship_items(passage: AnswerPassage, defects: Counter[str]) -> list[Any]:
+    """The items listed under `relationships`, of any type."""
+    body = passage.text
+    start = body.find("{")
+    if start < 0:
+        raise ParseError("truncated" if passage.unfinished else "no_json")
+    try:
+        value, end = _decode(body, start)
+    except (json.JSONDecodeError, RecursionError):
+        return _salvage_relationships(body, start, defects)
+    relationships = value.get("relationships")
+    if not isinstance(relationships, list):
+        return _salvage_relationships(body, start, defects)
+    if body[:start].strip() not in _FENCES or body[end:].strip() not in _FENCES:
+        defects["prose"] += 1
+    return relationships
 
 
 def _decode(body: str, start: int) -> tuple[Any, int]:
@@ -162,6 +197,20 @@ def _salvage(body: str, start: int, defects: Counter[str]) -> tuple[list[Any], l
             found["broken_json" if body.rfind("{", 0, opening.start()) == start else "prose"] += 1
     defects.update(+found)
     return objects.items, relationships
+
+
+def _salvage_relationships(body: str, start: int, defects: Counter[str]) -> list[Any]:
+    """The same from JSON that is cut off, broken, or not the first in the text."""
+    opening = _RELATIONSHIPS.search(body, start)
+    if opening is None:
+        raise ParseError("truncated" if is_cut_off(body, start) else "not_a_graph")
+    others = _OBJECTS.search(body, opening.end())
+    listed = salvage_list(body, opening.end(), others.start() if others else len(body))
+    found = Counter(broken_json=listed.num_broken, truncated=int(not listed.closed))
+    if not found.total():
+        found["broken_json" if body.rfind("{", 0, opening.start()) == start else "prose"] += 1
+    defects.update(+found)
+    return listed.items
 
 
 @lru_cache(maxsize=65_536)

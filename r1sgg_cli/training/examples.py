@@ -1,18 +1,50 @@
 """From data set rows to what TRL's trainers take. Rows are turned lazily, one batch at a time: memory stays flat."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from datasets import Dataset
 
+from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.prompts import Prompting, build_messages, format_answer, system_prompt, user_prompt
 from r1sgg_cli.data.rows import load_rows, parse_ground_truth
 from r1sgg_cli.models.families import FAMILIES, ModelFamily, ModelType
-from r1sgg_cli.models.images import ImageLimits, fit_image
+from r1sgg_cli.models.images import ImageLimits, fit_image, resized_wh
+from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.scene_graph.shorten import least_part, shorten
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+from r1sgg_cli.training.schedule import Schedule
 
 Row = Mapping[str, Any]
+
+
+POSITION = "position"
+"""The column that says which row of the whole split a row is: what `Schedule` goes by."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLimit:
+    """The longest answer that is taught, in tokens of a checkpoint's own tokenizer, its end token included."""
+
+    tokenizer: Any
+    num_tokens: int
+
+    def lengths(self, answers: Sequence[str]) -> list[int]:
+        """The number of tokens of each answer."""
+        return [len(ids) + 1 for ids in self.tokenizer(list(answers), add_special_tokens=False).input_ids]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a row's answer should say."""
+
+    task: Task
+    graph: SceneGraph
+    """In pixels of the original image."""
+    resized_wh: tuple[int, int]
+    """The size in which the model sees the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +57,85 @@ class ExampleMaker:
     vocabulary: Vocabulary | None
     vocabulary_named: bool = False
     """Whether the user chose the vocabulary, which then wins over a row's own prompt."""
-
-    def prompt(self, row: Row) -> list[dict[str, Any]]:
-        """The conversation up to the answer, with a place for the image."""
-        text = user_prompt(row, self.prompting, self.family.box_sentence, self.vocabulary, self.vocabulary_named)
-        return build_messages(system_prompt(self.prompting.think), text)
+    schedule: Schedule | None = None
+    """Tasks and orders; without it every row is asked for its graph as annotated."""
+    shortened_to: AnswerLimit | None = None
+    """Answers are shortened to this; None keeps them whole."""
 
     def sft_example(self, row: Row) -> dict[str, Any]:
         """Prompt, image in the size that the model sees, and the answer with boxes in the family's own units."""
-        graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], row["image"].size)
         image = fit_image(row["image"], self.limits)
-        answer = format_answer(self.family.encode(graph, image.size), self.prompting.think, self.family.decimals)
-        completion = [{"role": "assistant", "content": [{"type": "text", "text": answer}]}]
-        return {"prompt": self.prompt(row), "completion": completion, "images": [image]}
+        target = self.target(row, row["image"].size)
+        completion = [{"role": "assistant", "content": [{"type": "text", "text": self.answer(target)}]}]
+        return {"prompt": self.prompt(row, target), "completion": completion, "images": [image]}
 
     def grpo_example(self, row: Row) -> dict[str, Any]:
         """Prompt, image in the size that the model sees, and what the rewards compare with."""
         image = fit_image(row["image"], self.limits)
+        target = self.target(row, row["image"].size)
+        objects, relationships = target.graph.to_rows()
         return {
-            "prompt": self.prompt(row),
+            "prompt": self.prompt(row, target),
             "image": image,
-            "objects": row["objects"],
-            "relationships": row["relationships"],
+            "objects": json.dumps(objects),
+            "relationships": json.dumps(relationships),
             "image_wh": list(row["image"].size),
             "box_space_wh": list(self.family.box_space_wh(row["image"].size, image.size)),
             "box_origin": list(self.family.box_origin(row["image"].size)),
+            "task": target.task,
         }
+
+    def target(self, row: Row, image_wh: tuple[int, int], task: Task | None = None) -> Target:
+        """A row's task, or the one that is named, and the graph to answer with. Raises `DataError` on a bad row.
+
+        An image without relationships has nothing to answer as `cls` and is asked as `sgg`.
+        """
+        graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image_wh)
+        if self.schedule is not None:
+            graph = self.schedule.ordered(graph, row[POSITION])
+            task = task or self.schedule.task(row[POSITION])
+        if task is None or (task == "cls" and not graph.triplets):
+            task = "sgg"
+        target = Target(task, graph, resized_wh(image_wh, self.limits))
+        return target if self.shortened_to is None else self.shortened(target, self.shortened_to)
+
+    def shortened(self, target: Target, limit: AnswerLimit) -> Target:
+        """The target with the longest answer that is no longer than `limit`; see `scene_graph.shorten`."""
+
+        def fits(graph: SceneGraph) -> bool:
+            return self._fits(replace(target, graph=graph), limit)
+
+        return replace(target, graph=shorten(target.graph, fits, objects_are_given=target.task == "cls"))
+
+    def can_be_shortened(self, target: Target, limit: AnswerLimit) -> bool:
+        """Whether an item is left of the target's answer once it is no longer than `limit`."""
+        least = least_part(target.graph, objects_are_given=target.task == "cls")
+        return bool(least.ids) and self._fits(replace(target, graph=least), limit)
+
+    def _fits(self, target: Target, limit: AnswerLimit) -> bool:
+        return limit.lengths([self.answer(target)])[0] <= limit.num_tokens
+
+    def prompt(self, row: Row, target: Target) -> list[dict[str, Any]]:
+        """The conversation up to the answer, with a place for the image."""
+        text = user_prompt(
+            row,
+            self.prompting,
+            self.family.box_sentence,
+            self.vocabulary,
+            self.vocabulary_named,
+            target.task,
+            given=self._written(target) if target.task == "cls" else None,
+            decimals=self.family.decimals,
+        )
+        return build_messages(system_prompt(self.prompting, target.task), text)
+
+    def answer(self, target: Target) -> str:
+        """The text to be learned."""
+        return format_answer(self._written(target), self.prompting.think, self.family.decimals, target.task)
+
+    def _written(self, target: Target) -> SceneGraph:
+        """The target's graph in the model's own box space."""
+        return self.family.encode(target.graph, target.resized_wh)
 
 
 def lazy_examples(rows: Dataset, make: Callable[[Row], dict[str, Any]]) -> Dataset:
@@ -68,7 +153,7 @@ def tokenizer_texts(dataset: str, model_type: ModelType) -> Iterator[str]:
     rows = load_rows(dataset, "train")
     family = FAMILIES[model_type]
     for think in (False, True):
-        yield system_prompt(think)
+        yield system_prompt(Prompting(think, predefined=False))
         for predefined in (False, True):
             yield user_prompt(rows[0], Prompting(think, predefined), family.box_sentence, Vocabulary((), ()))
     for row in rows:

@@ -10,30 +10,59 @@ Departures from TRL's defaults, and from the published settings, each of which w
    twice (trl#6294) and nothing raises.
 """
 
+from collections.abc import Iterator
 from functools import partial, update_wrapper
 from typing import Any
 
 from datasets import Dataset
 from rich.console import Console
+from torch.utils.data import Sampler
 from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.utils import RepeatSampler
 
 from r1sgg_cli.config.schema import GRPORecipe, GRPORun
-from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import check_graphs, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.models.families import unsampled_token_ids
-from r1sgg_cli.models.images import image_limits
-from r1sgg_cli.rewards import REWARDS
+from r1sgg_cli.rewards import REWARDS, SCORED
+from r1sgg_cli.rewards.batch import TASKS
 from r1sgg_cli.scene_graph.similarity import load_similarity
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
-from r1sgg_cli.training.examples import ExampleMaker, lazy_examples
-from r1sgg_cli.training.worker import begun, load_model, train, trainer_config
+from r1sgg_cli.training.examples import lazy_examples
+from r1sgg_cli.training.schedule import Epoch
+from r1sgg_cli.training.worker import begun, examples_of, load_model, train, trainer_config
+
+
+class EpochSampler(Sampler[int]):
+    """TRL's sampler, whose order follows from the seed and the epoch.
+
+    TRL draws each order from where the one before left its generator, which a resumed run does not know.
+    """
+
+    def __init__(self, sampler: RepeatSampler, epoch: Epoch) -> None:
+        self.sampler = sampler
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        if self.sampler.shuffle:
+            self.sampler.generator.manual_seed(self.sampler.seed + self.epoch.number)
+        return iter(self.sampler)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
 
 
 class SceneGraphGRPOTrainer(ResumesRight, GRPOTrainer):
-    """TRL's trainer that resumes from the weights it saved."""
+    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had."""
+
+    def __init__(self, *, epoch: Epoch, **options: Any) -> None:
+        super().__init__(**options)
+        self.epoch = epoch
+
+    def _get_train_sampler(self, dataset: Dataset | None = None) -> EpochSampler:
+        return EpochSampler(super()._get_train_sampler(dataset), self.epoch)
 
 
 def reward_functions(recipe: GRPORecipe) -> list[Any]:
@@ -41,6 +70,10 @@ def reward_functions(recipe: GRPORecipe) -> list[Any]:
     unknown = [name for name in recipe.rewards if name not in REWARDS]
     if unknown:
         raise ConfigError(f"no reward `{unknown[0]}`; there are {', '.join(REWARDS)}")
+    for task in recipe.tasks:
+        if not any(task in SCORED.get(name, TASKS) for name in recipe.rewards):
+            named = ", ".join(name for name, tasks in SCORED.items() if task in tasks)
+            raise ConfigError(f"no reward of the recipe applies to task `{task}`; name one of {named}")
     similarity = load_similarity(recipe.similarity)
     return [update_wrapper(partial(REWARDS[name], similarity=similarity), REWARDS[name]) for name in recipe.rewards]
 
@@ -82,16 +115,20 @@ def train_grpo(run: GRPORun) -> None:
     rewards = reward_functions(recipe)
     arguments = grpo_config(run, generation_kwargs={"suppress_tokens": list(unsampled_token_ids(run.model))})
     rows = load_rows(run.dataset, run.split)
-    if len(rows) < recipe.prompts_per_step:
-        raise ConfigError(
-            f"`{run.dataset}` has {len(rows)} images, fewer than the {recipe.prompts_per_step} of one step; "
-            f"`--set prompts_per_step={len(rows)}` or less"
-        )
+    _check_rows_suffice(run, rows)
     vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
     check_graphs(rows)
     with begun(run, console) as is_new:
         if is_new:
             _train(run, arguments, rows, vocabulary, rewards, console)
+
+
+def _check_rows_suffice(run: GRPORun, rows: Dataset) -> None:
+    if len(rows) < run.recipe.prompts_per_step:
+        raise ConfigError(
+            f"`{run.dataset}` has {len(rows)} images, fewer than the {run.recipe.prompts_per_step} of one step; "
+            f"`--set prompts_per_step={len(rows)}` or less"
+        )
 
 
 def _train(
@@ -106,14 +143,14 @@ def _train(
     named = ", ".join(f"{weight:g} x {name}" for name, weight in recipe.rewards.items())
     console.print(f"rewards: {named}; label similarity: {recipe.similarity}")
     family, processor, model = load_model(run)
-    prompting = Prompting(recipe.think, recipe.predefined_categories)
-    limits = image_limits(family.fitting, processor, recipe.max_pixels)
-    maker = ExampleMaker(family, limits, prompting, vocabulary, vocabulary_named=run.vocabulary is not None)
+    maker, rows, epoch = examples_of(run, rows, vocabulary, family, processor, recipe.max_new_tokens, console)
+    _check_rows_suffice(run, rows)  # some may have been dropped
     trainer = SceneGraphGRPOTrainer(
         model=model,
         args=arguments,
         processing_class=processor,
         reward_funcs=rewards,
+        epoch=epoch,
         train_dataset=lazy_examples(rows, maker.grpo_example),
     )
-    train(trainer, run, console)
+    train(trainer, run, epoch, console)

@@ -11,17 +11,15 @@ from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from r1sgg_cli.config.schema import SFTRun
-from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import check_graphs, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ModelError
 from r1sgg_cli.models.checkpoint import end_token_ids
-from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
-from r1sgg_cli.training.examples import ExampleMaker, lazy_examples
+from r1sgg_cli.training.examples import lazy_examples
 from r1sgg_cli.training.optimizer import optimizer_class_and_options
-from r1sgg_cli.training.worker import begun, load_model, train, trainer_config
+from r1sgg_cli.training.worker import begun, examples_of, load_model, train, trainer_config
 
 
 @dataclass
@@ -80,9 +78,7 @@ def _train(run: SFTRun, arguments: SFTConfig, rows: Dataset, vocabulary: Vocabul
     family, processor, model = load_model(run)
     end_ids = end_token_ids(processor, model)
     check_answers_end(processor, end_ids, run.model)
-    prompting = Prompting(recipe.think, recipe.predefined_categories)
-    limits = image_limits(family.fitting, processor, recipe.max_pixels)
-    maker = ExampleMaker(family, limits, prompting, vocabulary, vocabulary_named=run.vocabulary is not None)
+    maker, rows, epoch = examples_of(run, rows, vocabulary, family, processor, recipe.max_answer_tokens, console)
     trainer = SceneGraphSFTTrainer(
         model=model,
         args=arguments,
@@ -91,4 +87,4 @@ def _train(run: SFTRun, arguments: SFTConfig, rows: Dataset, vocabulary: Vocabul
         train_dataset=lazy_examples(rows, maker.sft_example),
         optimizer_cls_and_kwargs=optimizer_class_and_options(recipe),
     )
-    train(trainer, run, console)
+    train(trainer, run, epoch, console)

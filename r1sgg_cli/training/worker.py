@@ -4,9 +4,12 @@ import dataclasses
 import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
+from datasets import Dataset
 from rich.console import Console
 from rich.markup import escape
 from transformers import PrinterCallback, Trainer
@@ -14,14 +17,20 @@ from trl import GRPOConfig, SFTConfig
 
 from r1sgg_cli.config.recipes import RUN_FILE, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
+from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import dataset_fingerprint
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.files import insist_on_own_folder, locked
 from r1sgg_cli.models.asking import Asking, load_asking, save_asking
 from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
 from r1sgg_cli.models.families import ModelFamily, trainable_family_of
+from r1sgg_cli.models.images import image_limits
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
 from r1sgg_cli.training.checkpoints import full_disk_is_said, is_last_step, last_complete_checkpoint
+from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
+from r1sgg_cli.training.lengths import rows_to_train_on
+from r1sgg_cli.training.schedule import Epoch, Schedule, TellEpoch
 
 TrainerConfig = TypeVar("TrainerConfig", SFTConfig, GRPOConfig)
 
@@ -109,10 +118,45 @@ def load_model(run: SFTRun | GRPORun) -> tuple[ModelFamily, Any, Any]:
     return family, processor, model
 
 
-def train(trainer: Trainer, run: SFTRun | GRPORun, console: Console) -> None:
-    """Train from the last complete checkpoint, if there is one, to the end, and save the finished model."""
+def examples_of(
+    run: SFTRun | GRPORun,
+    rows: Dataset,
+    vocabulary: Vocabulary | None,
+    family: ModelFamily,
+    processor: Any,
+    max_answer_tokens: int,
+    console: Console,
+) -> tuple[ExampleMaker, Dataset, Epoch]:
+    """What makes the run's examples, the rows to make them of, and the epoch that they go by.
+
+    Answers longer than `max_answer_tokens` are counted, and what is done about them is said.
+
+    Raises `R1SGGError` where a row cannot be used or none is left.
+    """
+    recipe, epoch = run.recipe, Epoch()
+    rows = rows.add_column(POSITION, np.arange(len(rows)))
+    maker = ExampleMaker(
+        family,
+        image_limits(family.fitting, processor, recipe.max_pixels),
+        Prompting(recipe.think, recipe.predefined_categories, recipe.think_prompt),
+        vocabulary,
+        vocabulary_named=run.vocabulary is not None,
+        schedule=Schedule(recipe.tasks, recipe.shuffle_objects, len(rows), run.seed, epoch),
+    )
+    limit = AnswerLimit(processor.tokenizer, max_answer_tokens)
+    rows = rows_to_train_on(rows, maker, recipe.tasks, recipe.long_answers, limit, console)
+    # In another order an answer may take some tokens more, so that one that was not dropped is too long now and then.
+    shortened_to = None if recipe.long_answers == "keep" else limit
+    return replace(maker, shortened_to=shortened_to), rows, epoch
+
+
+def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Console) -> None:
+    """Train from the last complete checkpoint, if there is one, to the end, and save the finished model.
+
+    `epoch` is that of the examples.
+    """
     recipe = run.recipe
-    asking = Asking(recipe.think, recipe.predefined_categories, recipe.max_pixels)
+    asking = Asking(recipe.think, recipe.predefined_categories, recipe.max_pixels, recipe.think_prompt)
     checkpoint, passed_over = last_complete_checkpoint(run.out)
     for path in passed_over:
         console.print(f"[yellow]passed over[/] `{escape(str(path))}`: it is half-written")
@@ -123,7 +167,7 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, console: Console) -> None:
     else:
         bar = ProgressBar(run.stage, console)
         trainer.remove_callback(PrinterCallback)
-        for callback in (MetricsLog(run.out / METRICS_FILE), AskingBeside(asking), bar):
+        for callback in (TellEpoch(epoch), MetricsLog(run.out / METRICS_FILE), AskingBeside(asking), bar):
             trainer.add_callback(callback)
         with bar.progress:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from r1sgg_cli.config.recipes import (
+    FORMERLY,
     load_recipe,
     merge,
     parse_overrides,
@@ -15,6 +16,7 @@ from r1sgg_cli.config.recipes import (
     validated,
 )
 from r1sgg_cli.config.schema import GRPORecipe, GRPORun, SFTRecipe, SFTRun
+from r1sgg_cli.config.yaml import dump_yaml, load_yaml
 from r1sgg_cli.errors import ConfigError, OutputError
 
 
@@ -72,6 +74,12 @@ def test_rewards_are_those_that_were_named_last(tmp_path: Path) -> None:
     assert resolve_run(GRPORun, None, (), **given).recipe.rewards == {"format_reward": 1, "edge_hard_reward": 1}
 
 
+def test_tasks_are_those_that_were_named_last(tmp_path: Path) -> None:
+    assert sft_run(tmp_path).recipe.tasks == {"sgg": 1}
+    assert sft_run(tmp_path, "tasks={det: 1, cls: 0.5}").recipe.tasks == {"det": 1, "cls": 0.5}
+    assert sft_run(tmp_path, "tasks.det=1", "tasks.cls=2").recipe.tasks == {"det": 1, "cls": 2}
+
+
 def test_overrides_are_yaml_and_nest() -> None:
     assert parse_overrides(["learning_rate=3e-7", "trainer.loss_type=grpo", "rewards.edge_reward=1"]) == {
         "learning_rate": 3e-7,
@@ -85,10 +93,18 @@ def test_overrides_are_yaml_and_nest() -> None:
     [
         (["lerning_rate=1"], "no option `lerning_rate`; did you mean `learning_rate`"),
         (["learning_rate=-1"], "learning_rate: .*greater than 0.*-1"),
+        (["tasks={}"], "`tasks` names no task; there are sgg, det and cls"),
+        (["tasks={sgg: 0}"], "tasks.sgg: .*greater than 0"),
+        (["tasks={sg: 1}"], "tasks.sg: .*'sgg', 'det' or 'cls'"),
+        (["think_prompt=user"], "`think` is off; set `think=true`"),
+        (["long_answers=cut"], "long_answers: .*'shorten', 'drop' or 'keep'"),
         (["learning_rate"], "is not of the form key=value"),
         (["batch_size=6"], "`--micro-batch 4` does not divide the 6 examples of a step; `--micro-batch 3` does"),
     ],
-    ids=["misspelt", "out of range", "no value", "indivisible"],
+    ids=[
+        *["misspelt", "out of range", "no task", "no weight", "unknown task", "no thoughts", "unknown word"],
+        *["no value", "indivisible"],
+    ],
 )
 def test_a_wrong_override_is_one_line_that_says_what_to_do(overrides: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -121,6 +137,22 @@ def test_a_run_that_has_begun_is_the_same_run_or_refused(tmp_path: Path) -> None
         record_run(other, tmp_path, INPUTS)
     with pytest.raises(ConfigError, match=r"inputs.model: aa there, bb here"):
         record_run(run, tmp_path, {**INPUTS, "model": "bb"})
+
+
+def test_an_older_record_goes_on_where_the_run_does_the_same(tmp_path: Path) -> None:
+    """A record from before tasks and long answers was of a run that asked for graphs and kept every answer whole."""
+    run = sft_run(tmp_path, "long_answers=keep")
+    record_run(run, tmp_path, INPUTS)
+    record = load_yaml(tmp_path / "run.yaml")
+    for field in FORMERLY:
+        del record["recipe"][field]
+    (tmp_path / "run.yaml").write_text(dump_yaml(record), encoding="utf-8")
+    (tmp_path / "checkpoint-1").mkdir()
+    record_run(run, tmp_path, INPUTS)
+    with pytest.raises(ConfigError, match=r"another run \(recipe.long_answers: keep there, shorten here\)"):
+        record_run(sft_run(tmp_path), tmp_path, INPUTS)
+    with pytest.raises(ConfigError, match=r"recipe.tasks.det: None there, 1.0 here"):
+        record_run(sft_run(tmp_path, "long_answers=keep", "tasks={sgg: 1, det: 1}"), tmp_path, INPUTS)
 
 
 def test_a_run_without_a_checkpoint_may_still_be_corrected(tmp_path: Path) -> None:

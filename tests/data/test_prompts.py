@@ -1,11 +1,13 @@
 """Prompts: own ones win, categories are named on request; answers are compact and read back."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.prompts import Prompting, build_messages, format_answer, system_prompt, user_prompt
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
@@ -14,6 +16,7 @@ from r1sgg_cli.scene_graph.vocabulary import vocabulary_from_names
 
 VOCABULARY = vocabulary_from_names(["person", "tree-merged"], ["in front of"], "this test")
 OPEN, PREDEFINED = Prompting(think=False, predefined=False), Prompting(think=False, predefined=True)
+THINK = Prompting(think=True, predefined=False)
 GRAPH = SceneGraph(
     ("Café.1", "red circle.2"),
     ("café", "red circle"),
@@ -66,9 +69,55 @@ def test_the_example_in_the_prompt_has_the_form_that_answers_have() -> None:
 
 
 def test_only_the_thinking_system_prompt_asks_for_tags() -> None:
-    assert "<think>" in system_prompt(think=True)
-    assert "<answer>" in system_prompt(think=True)
-    assert "<" not in system_prompt(think=False)
+    assert "<think>" in system_prompt(THINK)
+    assert "<answer>" in system_prompt(THINK)
+    assert "<" not in system_prompt(OPEN)
+    assert "<" not in user_prompt({}, THINK, "")
+
+
+TASKS: tuple[Task, ...] = get_args(Task)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_user_prompt_may_ask_to_think_instead(task: Task) -> None:
+    """Then the system prompt does not say that the JSON stands alone."""
+    prompting = Prompting(think=True, predefined=False, think_prompt="user")
+    assert "<" not in system_prompt(prompting, task)
+    assert "nothing else" not in system_prompt(prompting, task)
+    asked = user_prompt({}, prompting, "", task=task).splitlines()[-1]
+    assert asked == system_prompt(THINK, task)
+    own = user_prompt({"prompt_open": "Mine."}, prompting, "")
+    assert own == f"Mine.\n{system_prompt(THINK)}"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_task_asks_for_what_its_answer_lists(task: Task) -> None:
+    prompt = user_prompt({}, OPEN, "Pixels.", task=task)
+    line = next(line for line in prompt.splitlines() if line.startswith("{"))
+    assert (
+        json.loads(line.replace("x1, y1, x2, y2", "0, 0, 1, 1")).keys()
+        == json.loads(format_answer(GRAPH, task=task)).keys()
+    )
+    assert ("scene graph" in prompt) == ("scene graph" in system_prompt(OPEN, task)) == (task == "sgg")
+
+
+def test_a_rows_own_prompt_asks_for_whole_graphs_only() -> None:
+    row = {"prompt_open": "Open.", "prompt_close": "Closed."}
+    assert "Open." not in user_prompt(row, OPEN, "", task="det")
+    assert "Closed." not in user_prompt(row, PREDEFINED, "", VOCABULARY, task="cls", given=GRAPH)
+
+
+def test_only_the_categories_that_a_task_writes_are_named() -> None:
+    det, cls = (user_prompt({}, PREDEFINED, "", VOCABULARY, task=task) for task in ("det", "cls"))
+    assert ("tree-merged" in det, "in front of." in det) == (True, False)
+    assert ("tree-merged" in cls, "these predicates: in front of." in cls) == (False, True)
+
+
+def test_given_objects_are_listed_as_answers_write_them() -> None:
+    prompt = user_prompt({}, OPEN, "Pixels.", task="cls", given=GRAPH)
+    listed = json.loads(prompt.split("The objects:\n")[1])
+    assert listed == json.loads(format_answer(GRAPH))["objects"]
+    assert "Pixels." in prompt
 
 
 def test_messages_hold_the_place_of_the_image_or_the_image() -> None:

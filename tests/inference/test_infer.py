@@ -234,6 +234,28 @@ def test_a_model_is_asked_as_it_was_trained_unless_told_otherwise(
     assert "the checkpoint was trained with another form" in capsys.readouterr().err
 
 
+def test_a_model_that_learned_to_think_from_the_user_prompt_is_asked_there(
+    request_of: InferRequest, tmp_path: Path
+) -> None:
+    trained = tmp_path / "trained"
+    trained.mkdir()
+    for file in Path(request_of.model).iterdir():
+        (trained / file.name).symlink_to(file)
+    save_asking(Asking(think=True, predefined_categories=False, max_pixels=6400, think_prompt="user"), trained)
+    infer(replace(request_of, model=str(trained), limit=1))
+    prompts = load_run(request_of.out)["prompts"]
+    assert (prompts["think_prompt"], prompts["system"]) == ("user", "You write the scene graph of an image as JSON.")
+
+
+def test_answers_from_before_the_think_prompt_could_stand_elsewhere_go_on(request_of: InferRequest) -> None:
+    infer(replace(request_of, limit=1))
+    record = json.loads((request_of.out / RUN_FILE).read_text(encoding="utf-8"))
+    del record["prompts"]["think_prompt"]
+    (request_of.out / RUN_FILE).write_text(json.dumps(record), encoding="utf-8")
+    infer(replace(request_of, limit=2))
+    assert len(load_answers(request_of.out).answers) == 2
+
+
 @pytest.mark.slow
 def test_kill_nine_loses_no_finished_answer(request_of: InferRequest) -> None:
     argv = ["infer", request_of.model, str(request_of.out), "--dataset", request_of.dataset, "--split", "test"]

@@ -14,6 +14,18 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert load_asking(str(tmp_path)) == asking
 
 
+def test_where_thinking_is_asked_for_is_remembered(tmp_path: Path) -> None:
+    asking = Asking(think=True, predefined_categories=True, max_pixels=6400, think_prompt="user")
+    save_asking(asking, tmp_path)
+    assert load_asking(str(tmp_path)) == asking
+
+
+def test_a_file_from_before_there_was_a_choice_asks_in_the_system_prompt(tmp_path: Path) -> None:
+    text = '{"think": true, "predefined_categories": false, "max_pixels": 6400}'
+    (tmp_path / ASKING_FILE).write_text(text, encoding="utf-8")
+    assert load_asking(str(tmp_path)) == Asking(True, False, 6400, think_prompt="system")
+
+
 def test_a_base_model_says_nothing(tmp_path: Path) -> None:
     assert load_asking(str(tmp_path)) is None
     assert load_asking("Qwen/Qwen2-VL-2B-Instruct") is None

@@ -1,24 +1,76 @@
 """Rows become examples: prompts, images in the model's size, targets in the family's own units."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
 from transformers import AutoProcessor
 
+from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import load_rows
 from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.models.images import ImageLimits, PixelLimits, image_limits
-from r1sgg_cli.training.examples import ExampleMaker, lazy_examples
+from r1sgg_cli.rewards import REWARDS, SCORED
+from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker, lazy_examples
+from r1sgg_cli.training.schedule import Epoch, Schedule
 
 MODEL_TYPES: tuple[ModelType, ...] = get_args(ModelType)
 
 
 def maker(model_type: ModelType, limits: ImageLimits, think: bool = True) -> ExampleMaker:
     return ExampleMaker(FAMILIES[model_type], limits, Prompting(think, predefined=False), vocabulary=None)
+
+
+@pytest.mark.parametrize("task", ["sgg", "det", "cls"])
+@pytest.mark.parametrize("model_type", [name for name in MODEL_TYPES if FAMILIES[name].trainable])
+def test_every_tasks_answer_earns_every_reward_that_applies(
+    model_type: ModelType, task: Task, synthetic_dataset: Path
+) -> None:
+    row = {**load_rows(str(synthetic_dataset), "train")[0], POSITION: 0}
+    schedule = Schedule({task: 1.0}, shuffle=True, num_rows=1, seed=1, epoch=Epoch())
+    make = replace(maker(model_type, PixelLimits(20, 400, 10_000)), schedule=schedule)
+    sft, grpo = make.sft_example(row), make.grpo_example(row)
+    assert sft["prompt"] == grpo["prompt"]
+    assert grpo["task"] == task
+    answer = sft["completion"][0]["content"][0]["text"]
+    named = ("objects", "relationships", "image_wh", "box_space_wh", "task")
+    columns: dict[str, Any] = {key: [grpo[key]] for key in named}
+    earned = {name: reward([answer], **columns)[0] for name, reward in REWARDS.items()}
+    for name, most in zip(REWARDS, (1, 2, 2, 5, 5, 5), strict=True):
+        assert earned[name] == (pytest.approx(most, abs=0.1) if task in SCORED[name] else None)
+
+
+def test_a_cls_prompt_lists_the_objects_that_its_answer_names(synthetic_dataset: Path) -> None:
+    row = {**load_rows(str(synthetic_dataset), "train")[0], POSITION: 0, "prompt_open": "A prompt for whole graphs."}
+    schedule = Schedule({"cls": 1.0}, shuffle=False, num_rows=1, seed=1, epoch=Epoch())
+    make = replace(maker("qwen2_5_vl", PixelLimits(20, 400, 10_000), think=False), schedule=schedule)
+    example = make.sft_example(row)
+    prompt = example["prompt"][1]["content"][1]["text"]
+    graph = json.loads(maker("qwen2_5_vl", PixelLimits(20, 400, 10_000), think=False).sft_example(row)["completion"][0][
+        "content"][0]["text"])  # fmt: skip
+    assert json.loads(prompt.split("The objects:\n")[1]) == graph["objects"]
+    assert json.loads(example["completion"][0]["content"][0]["text"]) == {"relationships": graph["relationships"]}
+    assert "whole graphs" not in prompt
+
+
+def test_the_ground_truth_of_grpo_is_shortened_as_the_answer_of_sft(
+    tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path
+) -> None:
+    tokenizer = AutoProcessor.from_pretrained(tiny_checkpoint("qwen2_vl")).tokenizer
+    row = load_rows(str(synthetic_dataset), "train")[0]
+    make = replace(maker("qwen2_vl", PixelLimits(20, 400, 10_000)), shortened_to=AnswerLimit(tokenizer, 30))
+    sft, grpo = make.sft_example(row), make.grpo_example(row)
+    answer = json.loads(sft["completion"][0]["content"][0]["text"].split("<answer>")[1].removesuffix("</answer>"))
+    objects, relationships = json.loads(grpo["objects"]), json.loads(grpo["relationships"])
+    assert [item["id"] for item in answer["objects"]] == [item["id"] for item in objects]
+    assert answer["relationships"] == relationships
+    assert 0 < len(objects) < len(json.loads(row["objects"]))
+    assert all(item in json.loads(row["objects"]) for item in objects)
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)

@@ -83,6 +83,42 @@ def test_fewer_images_than_a_step_needs_are_refused(
     assert not (tmp_path / "run.yaml").exists()
 
 
+def test_dropping_long_answers_leaves_enough_for_a_step_or_is_refused(
+    tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
+) -> None:
+    run = grpo_run(
+        tiny_checkpoint("qwen2_vl"),
+        ten_scenes,
+        tmp_path,
+        "long_answers=drop",
+        "max_new_tokens=40",
+        "prompts_per_step=8",
+    )
+    with pytest.raises(ConfigError, match=r"has 5 images, fewer than the 8 of one step"):
+        train_grpo(run)
+
+
+def test_tasks_reach_the_rewards(
+    tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def watching_reward(completions: Any, prompts: Any, task: list[str], **columns: Any) -> list[float | None]:
+        texts = [turns[0]["content"][0]["text"] + turns[1]["content"][1]["text"] for turns in prompts]
+        asked.extend(zip(task, texts, strict=True))
+        return [float(i) for i, _ in enumerate(completions)]
+
+    monkeypatch.setitem(REWARDS, "format_reward", watching_reward)
+    mixed = ("tasks={sgg: 1, det: 1, cls: 1}", "max_steps=5", "rewards={format_reward: 1}")
+    train_grpo(grpo_run(tiny_checkpoint("qwen2_vl"), ten_scenes, tmp_path, *mixed))
+    assert {kind for kind, _ in asked} == {"sgg", "det", "cls"}
+    for first, second in zip(asked[::2], asked[1::2], strict=True):  # both answers of a group
+        assert first == second
+    for kind, prompt in asked:
+        assert ("The objects:" in prompt) == (kind == "cls")
+        assert ("its scene graph" in prompt) == (kind == "sgg")
+
+
 @pytest.mark.parametrize("model_type", ["qwen2_vl", "internvl"])
 def test_a_policy_that_wants_to_write_image_tokens_never_does(
     model_type: ModelType,

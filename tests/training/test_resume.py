@@ -32,6 +32,22 @@ SMALL = {
 STEPS = ["--set", "max_steps=8", "--set", "checkpoint_every=3", "--set", "trainer.logging_steps=1"]
 
 
+MIXED = ["--set", "tasks={sgg: 2, det: 1, cls: 1}", "--set", "shuffle_objects=true", "--set", "long_answers=shorten"]
+THREE_EPOCHS = {  # of three steps each; the checkpoint is in the middle of the second
+    "sft": ["--set", "batch_size=4", "--micro-batch", "2", "--set", "max_answer_tokens=40"],
+    "grpo": [
+        "--set",
+        "prompts_per_step=3",
+        "--set",
+        "num_generations=2",
+        "--set",
+        "max_new_tokens=40",
+        "--micro-batch",
+        "3",
+    ],
+}
+
+
 def command(stage: str, model: Path, dataset: Path, out: Path) -> list[str]:
     return [stage, "--model", str(model), "--dataset", str(dataset), "--out", str(out), *SMALL[stage], *STEPS]
 
@@ -74,6 +90,30 @@ def test_a_killed_run_continues_as_if_it_had_not_been(
     for row, other in zip(rows, expected, strict=True):
         assert row == pytest.approx(other, abs=1e-6)
     assert all(row["grad_norm"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("stage", "num_workers"),
+    [("sft", 0), ("sft", 2), ("grpo", 0)],
+    ids=["SFT", "SFT, rows made by worker processes", "GRPO"],
+)
+def test_mixed_tasks_in_shuffled_order_go_on_in_the_middle_of_an_epoch(
+    stage: str, num_workers: int, tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    options = [*MIXED, *THREE_EPOCHS[stage], "--set", "max_steps=9", "--set", "checkpoint_every=5"]
+    options += ["--set", "lr_schedule=constant", "--set", f"trainer.dataloader_num_workers={num_workers}"]
+    model = tiny_checkpoint("qwen2_vl")
+    app(command(stage, model, ten_scenes, whole) + options, standalone_mode=False)
+    run_until_killed(command(stage, model, ten_scenes, killed) + options, killed, step=6)
+    assert [path.name for path in killed.glob("checkpoint-*")] == ["checkpoint-5"]
+    app(command(stage, model, ten_scenes, killed) + options, standalone_mode=False)
+    keys = ("step", "loss", "grad_norm", "epoch")
+    rows, expected = logged(killed, keys), logged(whole, keys)
+    assert [row["step"] for row in rows] == list(range(1, 10))
+    assert (rows[4]["epoch"], rows[8]["epoch"]) == (pytest.approx(2, abs=0.4), 3)
+    for row, other in zip(rows, expected, strict=True):
+        assert row == pytest.approx(other, abs=1e-6)
 
 
 def test_a_run_that_lacks_only_the_finished_model_takes_no_further_step(

@@ -83,5 +83,20 @@ def test_an_unknown_reward_names_those_there_are(tmp_path: Path) -> None:
         reward_functions(grpo_run(tmp_path, "rewards.edge_rewrad=1").recipe)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "task"),
+    [
+        pytest.param(["tasks={det: 1}", "rewards={edge_reward: 1}"], "det", id="objects alone have no edges"),
+        pytest.param(
+            ["tasks={sgg: 1, cls: 1}", "rewards={node_acc_reward: 1}"], "cls", id="given objects earn nothing"
+        ),
+    ],
+)
+def test_a_task_that_no_reward_applies_to_is_refused(tmp_path: Path, overrides: list[str], task: str) -> None:
+    with pytest.raises(ConfigError, match=f"no reward of the recipe applies to task `{task}`; name one of format"):
+        reward_functions(grpo_run(tmp_path, *overrides).recipe)
+    assert reward_functions(grpo_run(tmp_path, "tasks={sgg: 1, det: 1, cls: 1}").recipe)
+
+
 def test_rewards_keep_their_names_for_the_logs(tmp_path: Path) -> None:
     assert [f.__name__ for f in reward_functions(grpo_run(tmp_path).recipe)] == ["format_reward", "edge_hard_reward"]

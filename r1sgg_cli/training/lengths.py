@@ -1,0 +1,141 @@
+"""How long a data set's answers are, counted before the first step, and what is done about those over the limit.
+
+An answer is counted as the first epoch writes it, in the longest form that the run's tasks have for its row.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from datasets import Dataset, Image
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+from r1sgg_cli.config.schema import LongAnswers, Task
+from r1sgg_cli.errors import ConfigError, DataError
+from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker, Target
+
+_BATCH = 500
+_HEADER = 8192  # bytes
+_ORIENTATION = 0x0112  # EXIF; values above 4 lay an image on its side
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLengths:
+    """What was counted, one entry of each array per row."""
+
+    num_tokens: NDArray[np.int64]
+    related: NDArray[np.bool_]
+    """Whether the row has relationships."""
+    hopeless: NDArray[np.bool_]
+    """Whether not one item is left of an answer that is shortened to the limit."""
+
+
+def rows_to_train_on(
+    rows: Dataset,
+    maker: ExampleMaker,
+    tasks: Mapping[Task, float],
+    policy: LongAnswers,
+    limit: AnswerLimit,
+    console: Console,
+) -> Dataset:
+    """The rows less those whose answers are dropped; says how many are too long and what is done about them.
+
+    `rows` have their `POSITION`. Raises `ConfigError` if no row is left.
+    """
+    lengths = count_answers(rows, maker, tasks, limit, console)
+    too_long = lengths.num_tokens > limit.num_tokens
+    dropped = {"drop": too_long, "shorten": lengths.hopeless, "keep": np.zeros_like(too_long)}[policy]
+    console.print(_said(lengths, policy, limit.num_tokens, int(dropped.sum())), highlight=False)
+    if "cls" in tasks and not lengths.related.all():
+        num_bare = int((~lengths.related).sum())
+        console.print(f"{num_bare} of {len(rows)} rows have no relationship: they are asked as `sgg`, never as `cls`")
+    if dropped.all():
+        raise ConfigError(
+            f"no answer is left: all {len(rows)} are longer than {limit.num_tokens} tokens; raise that limit "
+            "(`max_answer_tokens` of `sft`, `max_new_tokens` of `grpo`), or `--set long_answers=keep`"
+        )
+    return rows.select(np.flatnonzero(~dropped)) if dropped.any() else rows
+
+
+def _said(lengths: AnswerLengths, policy: LongAnswers, limit: int, num_dropped: int) -> str:
+    num_rows, num_long = len(lengths.num_tokens), int((lengths.num_tokens > limit).sum())
+    counted = f"answers: {num_long} of {num_rows} are longer than {limit} tokens, the longest has "
+    counted += str(lengths.num_tokens.max(initial=0))
+    if not num_long:
+        return counted
+    if policy == "keep":
+        return f"{counted}; they are kept, though a model that stops at {limit} tokens cannot finish them"
+    if policy == "drop":
+        return f"{counted}; they are dropped, {num_rows - num_dropped} are left"
+    rest = f", {num_dropped} of which not one item fits are dropped" if num_dropped else ""
+    return f"{counted}; they are shortened to the items that fit{rest}"
+
+
+def count_answers(
+    rows: Dataset,
+    maker: ExampleMaker,
+    tasks: Mapping[Task, float],
+    limit: AnswerLimit,
+    console: Console,
+) -> AnswerLengths:
+    """Count every row's answer, whole. Images are not decoded. Raises `DataError` on a bad row."""
+    num_tokens: list[int] = []
+    related: list[bool] = []
+    hopeless: list[bool] = []
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("counting answers", total=len(rows))
+        for batch in rows.with_format("arrow").iter(batch_size=_BATCH):
+            targets = [_longest_forms(maker, row, image_wh, tasks) for row, image_wh in _rows_and_sizes(batch)]
+            flat = iter(limit.lengths([maker.answer(target) for forms in targets for target in forms]))
+            for forms in targets:
+                lengths = [next(flat) for _ in forms]
+                num_tokens.append(max(lengths))
+                related.append(bool(forms[0].graph.triplets))
+                long = [t for t, n in zip(forms, lengths, strict=True) if n > limit.num_tokens]
+                hopeless.append(not all(maker.can_be_shortened(target, limit) for target in long))
+            progress.advance(task, len(targets))
+    return AnswerLengths(np.array(num_tokens), np.array(related, dtype=bool), np.array(hopeless, dtype=bool))
+
+
+def _longest_forms(
+    maker: ExampleMaker, row: Mapping[str, Any], image_wh: tuple[int, int], tasks: Mapping[Task, float]
+) -> list[Target]:
+    """What a row may be asked for in some epoch, less what is a part of another."""
+    forms = [maker.target(row, image_wh, task) for task in tasks]
+    whole = [form for form in forms if form.task == "sgg"]
+    return whole[:1] or forms
+
+
+def _rows_and_sizes(batch: Any) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
+    """The rows of an arrow table without their image, and its size in pixels."""
+    rows = batch.select(["image_id", "objects", "relationships", POSITION]).to_pylist()
+    for row, image in zip(rows, batch["image"], strict=True):
+        try:
+            yield row, stored_image_wh(image)
+        except OSError as error:  # what PIL raises for bytes that are no image, and for a file that is not there
+            raise DataError(f"image {row['image_id']} cannot be read: {error}; prepare the data set again") from error
+
+
+def stored_image_wh(stored: Any) -> tuple[int, int]:
+    """The size that the image of an arrow table has once `datasets` has decoded it, without decoding it."""
+    if not stored["bytes"].is_valid:
+        decoded: PIL.Image.Image = Image().decode_example(stored.as_py())
+        return decoded.size
+    with _opened(memoryview(stored["bytes"].as_buffer())) as image:
+        width, height = image.size
+        # `getexif` of a PNG without it would decode the whole image.
+        on_its_side = "exif" in image.info and image.getexif().get(_ORIENTATION, 1) > 4
+    return (height, width) if on_its_side else (width, height)
+
+
+def _opened(content: memoryview) -> PIL.Image.Image:
+    """An image of which no more is read from the disk than its header, where that is short, as it nearly always is."""
+    try:
+        return PIL.Image.open(BytesIO(content[:_HEADER]))
+    except OSError:  # PIL needs more of it
+        return PIL.Image.open(BytesIO(content))
