@@ -25,6 +25,9 @@ MAY_IMPORT = {
     "report": DOMAIN | {"metrics", "rewards", "models", "data"},
 }
 HEAVY = (
+    "h5py",
+    "ijson",
+    "pandas",
     "torch",
     "transformers",
     "trl",
@@ -71,7 +74,15 @@ def test_every_package_is_named_in_the_rules() -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [["--help"], ["sft", "--help"], ["infer", "--help"], ["view", "--help"], ["nonsense"], ["sft"]],
+    [
+        ["--help"],
+        ["sft", "--help"],
+        ["infer", "--help"],
+        ["view", "--help"],
+        ["prepare", "--help"],
+        ["nonsense"],
+        ["sft"],
+    ],
     ids=" ".join,
 )
 def test_help_and_usage_errors_import_nothing_heavy(argv: list[str]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
+from r1sgg_cli.cli.prepared import description_table, print_met, print_published
 from r1sgg_cli.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from r1sgg_cli.data.annotations import AnnotationSource
     from r1sgg_cli.data.cleaning import CleaningRules
-    from r1sgg_cli.data.prepare import Prepared, Selection
+    from r1sgg_cli.data.cutter import Selection
 
 MAX_WORKERS = 4
 """Beyond it a disk is the limit, and each worker takes some 200 MB."""
@@ -95,36 +95,72 @@ def prepare(
 
     Example: r1sgg prepare psg.json --images coco/ --out data/psg
     """
-    from r1sgg_cli.data.prepare import Selection
-    from r1sgg_cli.data.readers.options import ReadOptions
-    from r1sgg_cli.data.readers.synthetic import open_synthetic
-    from r1sgg_cli.data.sources import hold_out, open_source
+    from r1sgg_cli.data.cutter import Selection
 
     console = Console(stderr=True, soft_wrap=True)
     if source == "synthetic":
-        opened = open_synthetic(num_images or 2000, num_test or 500, seed, drop_relationships or 0.0)
+        _refuse({"PATH": path, "--images": images, "--num-val": num_val}, "says nothing of `synthetic`")
+        opened = _open_synthetic(num_images, num_test, seed, drop_relationships)
     else:
-        if (num_images, num_test, drop_relationships) != (None, None, None):
-            raise DataError(
-                "`--num-images`, `--num-test` and `--drop-relationships` are for `synthetic`; try `--limit`"
-            )
-        opened = open_source(source, path, ReadOptions(images, num_val, keep_empty_rels, filter_non_overlap))
-        if num_val is not None and opened.layout != "vg150-h5":
-            raise DataError(f"`--num-val` is for vg150-h5, and this is {opened.layout}; try `--test-share`")
-        console.print(f"layout: {opened.layout} ({_files(opened)})")
+        own = {"--num-images": num_images, "--num-test": num_test, "--drop-relationships": drop_relationships}
+        _refuse(own, "is for `synthetic`; try `--limit`")
+        opened = _open(source, path, images, num_val, keep_empty_rels, console)
     if test_share is not None:
-        opened = hold_out(opened, test_share, seed)
-    for note in opened.notes:
-        console.print(f"[yellow]note:[/] {escape(note)}")
+        opened = _hold_out(opened, test_share, seed)
     selection = Selection(frozenset(splits) if splits else None, limit)
     num_workers = min(len(os.sched_getaffinity(0)), MAX_WORKERS) if workers is None else workers
     if check:
-        _check(opened, selection, num_workers, console)
+        chosen = {
+            "--out": out,
+            "--strict": strict,
+            "--keep-empty-rels": keep_empty_rels,
+            "--base-classes": base_classes,
+        }
+        chosen |= {"--filter-non-overlap": filter_non_overlap, "--filter-duplicate-rels": filter_duplicate_rels}
+        chosen |= {"--open-vocabulary": open_vocabulary != "closed"}
+        _refuse(chosen, "says nothing with `--check`, which counts everything and writes nothing")
+        _check(opened, _rules(opened, vocabulary, True, False, False, seed), selection, num_workers, console)
         return
     if out is None:
         raise DataError("where to? Name the data set's folder with `--out DIR`, or validate with `--check`")
     rules = _rules(opened, vocabulary, keep_empty_rels, filter_non_overlap, filter_duplicate_rels, seed)
     _write(opened, out, _in_setting(rules, open_vocabulary, base_classes), selection, strict, num_workers, console)
+
+
+def _refuse(given: Mapping[str, Any], why: str) -> None:
+    """Nothing that was asked for is ignored silently."""
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise DataError(f"`{name}` {why}")
+
+
+def _open_synthetic(
+    num_images: int | None, num_test: int | None, seed: int, drop_relationships: float | None
+) -> AnnotationSource:
+    from r1sgg_cli.data.readers.synthetic import open_synthetic
+
+    return open_synthetic(num_images or 2000, num_test or 500, seed, drop_relationships or 0.0)
+
+
+def _open(
+    source: str, path: Path | None, images: Path | None, num_val: int | None, keep_empty: bool, console: Console
+) -> AnnotationSource:
+    from r1sgg_cli.data.readers.options import ReadOptions
+    from r1sgg_cli.data.sources import open_source
+
+    opened = open_source(source, path, ReadOptions(images, num_val, keep_empty))
+    if num_val is not None and opened.layout != "vg150-h5":
+        raise DataError(f"`--num-val` is for vg150-h5, and this is {opened.layout}; try `--test-share`")
+    console.print(f"layout: {opened.layout} ({_files(opened)})")
+    for note in opened.notes:
+        console.print(f"[yellow]note:[/] {escape(note)}")
+    return opened
+
+
+def _hold_out(source: AnnotationSource, test_share: float, seed: int) -> AnnotationSource:
+    from r1sgg_cli.data.sources import hold_out
+
+    return hold_out(source, test_share, seed)
 
 
 def _files(source: AnnotationSource) -> str:
@@ -145,7 +181,7 @@ def _rules(
     from r1sgg_cli.scene_graph.vocabulary import load_vocabulary
 
     names = load_vocabulary(vocabulary) if vocabulary else source.vocabulary
-    return CleaningRules(names, keep_empty, non_overlap, duplicate_rels, seed)
+    return CleaningRules(names, keep_empty, non_overlap, duplicate_rels, seed, renamed=vocabulary is not None)
 
 
 def _in_setting(rules: CleaningRules, setting: Setting, base_classes: Path | None) -> CleaningRules:
@@ -160,9 +196,8 @@ def _progress(source: AnnotationSource, selection: Selection, console: Console) 
     """One bar for each split that is known beforehand; others get theirs when they are met."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     progress = Progress(*columns, TimeRemainingColumn(), console=console)
-    for split, total in source.num_images.items():
-        if selection.splits is None or split in selection.splits:
-            progress.add_task(split, total=total if selection.limit is None else min(total, selection.limit))
+    for split, total in selection.of(source.num_images).items():
+        progress.add_task(split, total=total)
     return progress
 
 
@@ -194,77 +229,56 @@ def _write(
         )
         progress.stop()
     if done is None:
-        typer.echo(f"already there: {out}")
+        _say_already_there(out, console)
         return
-    _print_met(done, console)
-    if selection.limit is None:
-        _print_published(done, source.published, console)
+    print_met(done.tally, console)
+    for split, expected in selection.of(source.num_images).items():
+        if expected and split not in done.statistics:
+            console.print(f"[yellow]nothing is left of split `{split}`[/]; the table says why")
+    if selection.limit is None and not rules.replaces_categories("train"):
+        print_published(done, selection.of(source.published.get(rules.non_overlap, {})), console)
     counts = ", ".join(f"{statistics.num_images} {split}" for split, statistics in done.statistics.items())
     typer.echo(f"{counts} images: {out}")
 
 
-def _print_met(done: Prepared, console: Console) -> None:
-    from r1sgg_cli.data.faults import FAULTS, FILTERS
+def _say_already_there(out: Path, console: Console) -> None:
+    from r1sgg_cli.data.chunks import CHANGEABLE
+    from r1sgg_cli.data.faults import Tally
+    from r1sgg_cli.data.prepare import load_description
 
-    if not done.tally.counts:
-        return
-    table = Table("kind", "times", "such as", "what it is, and the rule", title="what was met", title_justify="left")
-    table.columns[0].no_wrap = True
-    table.columns[1].justify = "right"
-    rules = {**{kind: f"{meaning}: {rule}" for kind, (meaning, rule) in FAULTS.items()}, **FILTERS}
-    for kind, rule in rules.items():
-        if done.tally.counts[kind]:
-            table.add_row(kind, str(done.tally.counts[kind]), escape(done.tally.examples[kind]), escape(rule))
-    console.print(table, soft_wrap=False)
-
-
-def _print_published(done: Prepared, published: Mapping[str, int], console: Console) -> None:
-    for split, expected in published.items():
-        written = done.statistics[split].num_images if split in done.statistics else 0
-        if written == expected:
-            console.print(f"{split}: {written} images, the published number")
-        else:
-            console.print(
-                f"[yellow]{split}: {written} images, {expected} are published[/]; the table says what differs"
-            )
+    met = Tally.from_json(load_description(out).get("met", {}))
+    num_lost = sum(met.counts[kind] for kind in CHANGEABLE)
+    if num_lost:
+        console.print(
+            f"[yellow]{num_lost} images were missing or broken when it was made[/]; "
+            f"remove `{escape(str(out))}` to look again"
+        )
+    typer.echo(f"already there: {out}")
 
 
-def _check(source: AnnotationSource, selection: Selection, num_workers: int, console: Console) -> None:
-    from r1sgg_cli.data.prepare import check_source
+def _check(
+    source: AnnotationSource, rules: CleaningRules, selection: Selection, num_workers: int, console: Console
+) -> None:
+    from r1sgg_cli.data.check import check_source, faults_beside
 
     with _progress(source, selection, console) as progress:
         done = check_source(
             source,
+            rules,
             selection,
             num_workers=num_workers,
             on_progress=lambda split, num_images: _advance(progress, split, num_images),
         )
         progress.stop()
-    Console().print(_description(done))
-    _print_met(done, console)
+    Console().print(description_table(done))
+    print_met(done.tally, console)
     faults = done.tally.num_faults()
+    whole = source.layout == "rows" and selection.splits is None and selection.limit is None
+    for fault in faults_beside(source.images_dir, done) if whole and rules.vocabulary == source.vocabulary else ():
+        faults += 1
+        console.print(f"[yellow]fault:[/] {escape(fault)}")
     if faults:
         raise DataError(
             f"{faults} faults; `r1sgg prepare` with `--out DIR` writes a sound data set, by the rules above"
         )
     typer.echo("sound: every image can be decoded, every box and every relationship can be used")
-
-
-def _description(done: Prepared) -> Table:
-    columns = ("split", "images", "objects", "relationships", "per image", "object names", "predicates", "triplets")
-    table = Table(*columns)
-    for split, found in done.statistics.items():
-        images = max(1, found.num_images)
-        per_image = f"{found.num_objects / images:.1f} / {found.num_relationships / images:.1f}"
-        numbers = (len(found.objects), len(found.predicates), len(found.triplets))
-        table.add_row(
-            split,
-            str(found.num_images),
-            str(found.num_objects),
-            str(found.num_relationships),
-            per_image,
-            *map(str, numbers),
-        )
-    for column in table.columns[1:]:
-        column.justify = "right"
-    return table

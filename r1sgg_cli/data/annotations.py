@@ -55,6 +55,13 @@ class AnnotatedImage:
     prompt_close: str = ""
 
 
+class StrayAnnotations(NamedTuple):
+    """Annotations of images that a file does not list."""
+
+    file: str
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class AnnotationSource:
     """Everything a reader knows about its files before it reads them through."""
@@ -65,14 +72,14 @@ class AnnotationSource:
     """What was read; their contents identify the source."""
     images_dir: Path
     """Where `AnnotatedImage.image` starts from."""
-    read: Callable[[], Iterable[AnnotatedImage]]
+    read: Callable[[], Iterable[AnnotatedImage | StrayAnnotations]]
     """All images, in the same order at each call; raises `DataError` on a file that is not in the layout."""
     num_images: Mapping[Split, int]
     """Images of each split as far as known beforehand, for progress bars; may be empty."""
     vocabulary: Vocabulary | None = None
     """The source's own closed lists of names; None where it has none and the names met make the lists."""
-    published: Mapping[Split, int] = field(default_factory=dict)
-    """How many images the field's papers state for this very file and these filters."""
+    published: Mapping[bool, Mapping[Split, int]] = field(default_factory=dict)
+    """How many images the field's papers state for this very file, without and with the non-overlap filter."""
     notes: tuple[str, ...] = ()
     """What a user should know about how the source was read."""
     details: Mapping[str, Any] = field(default_factory=dict)

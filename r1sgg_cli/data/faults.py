@@ -7,7 +7,7 @@ from typing import Any
 
 FAULTS: Mapping[str, tuple[str, str]] = {
     "missing_image": ("the image file is not there", "image dropped"),
-    "broken_image": ("the file is no image, or is cut short", "image dropped"),
+    "broken_image": ("the file cannot be read, is no image, or is cut short", "image dropped"),
     "repeated_image": ("an image id used before", "later image dropped"),
     "wrong_size": (
         "the stored size is not the file's",

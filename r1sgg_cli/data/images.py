@@ -5,8 +5,11 @@ boxes that were drawn on the unturned pixels are turned with it. The file itself
 """
 
 import io
+import os
+import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +21,11 @@ from r1sgg_cli.scene_graph.boxes import Boxes
 SIDES_SWAPPED = frozenset({5, 6, 7, 8})
 """EXIF orientations that show a picture on its side."""
 
-_BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-# What Pillow raises for files that are cut short or none of its formats.
+BROKEN_IMAGE = (
+    *(UnidentifiedImageError, OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error),
+    Image.DecompressionBombError,
+)
+"""What Pillow raises for files that are cut short or none of its formats."""
 
 
 class BrokenImageError(ValueError):
@@ -28,9 +34,8 @@ class BrokenImageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A whole image file."""
+    """What a whole image file says of its picture."""
 
-    content: bytes
     stored_wh: tuple[int, int]
     """Of the pixels as they are stored."""
     orientation: int
@@ -43,28 +48,43 @@ class ImageFile:
         return (height, width) if self.orientation in SIDES_SWAPPED else (width, height)
 
 
-def find_image(folder: Path, candidates: Sequence[str]) -> Path | None:
-    """The first of these paths, from `folder`, that is a file; None if none is."""
-    for candidate in candidates:
-        path = folder / candidate
-        if path.is_file():
-            return path
+def find_image(folder: Path, candidates: Sequence[str], split: str) -> Path | None:
+    """The first of these paths that is a file, from `folder`, from the split's own folder in it, or from `images`."""
+    own = ("val/", "validation/", "valid/") if split == "val" else (f"{split}/",)
+    for place in ("", *own, "images/", *(f"images/{name}" for name in own)):
+        for candidate in candidates:
+            if os.path.isfile(folder / place / candidate):  # noqa: PTH113  (a name too long is no file; `Path` raises)
+                return folder / place / candidate
     return None
 
 
 def check_image(content: bytes) -> ImageFile:
-    """The file with its size, every byte of its pixels read. Raises `BrokenImageError`."""
+    """The size of an encoded image, every byte of its pixels read. Raises `BrokenImageError`."""
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(content)) as image:
-            warnings.simplefilter("ignore")  # odd EXIF, huge pictures: no fault of the pixels
-            stored_wh = image.size
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-            # JPEG's own coarse decoding reads the whole stream at half the price; a cut is found all the same.
-            image.draft(image.mode, (max(1, image.width // 8), max(1, image.height // 8)))
+        with _without_warnings(), Image.open(io.BytesIO(content)) as image:
+            if image.format == "JPEG":
+                found = _size_of(image)
+                # Its own coarse decoding reads the whole stream at half the price; a cut is found all the same.
+                image.draft(image.mode, (max(1, image.width // 8), max(1, image.height // 8)))
+                image.load()
+                return found
             image.load()
-    except _BROKEN as error:
+            return _size_of(image)  # a TIFF is upright by now: Pillow turns it as it loads
+    except BROKEN_IMAGE as error:
         raise BrokenImageError(str(error)) from error
-    return ImageFile(content, stored_wh, orientation if orientation in range(1, 9) else 1)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Odd EXIF, huge pictures: no fault of the pixels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _size_of(image: Image.Image) -> ImageFile:
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return ImageFile(image.size, orientation if orientation in range(1, 9) else 1)
 
 
 def turned_boxes(boxes_xyxy: Boxes, image: ImageFile) -> Boxes:

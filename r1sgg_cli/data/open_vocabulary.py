@@ -7,14 +7,13 @@ filtered: evaluation tells base and novel apart. VG150's base classes are those 
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from r1sgg_cli.data.cleaning import CleaningRules
 from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary, vocabulary_from_names
 
 Setting = Literal["closed", "ovd", "ovr", "ovd+r"]
-SETTINGS: tuple[Setting, ...] = get_args(Setting)
 VG150_BASE = "vg150-base"
 
 
@@ -41,3 +40,15 @@ def _base_names(vocabulary: Vocabulary | None, base_file: Path | None) -> Vocabu
         if unknown:
             raise ConfigError(f"`{base_file}` names `{min(unknown)}` among its {kind}, which the vocabulary lacks")
     return base
+
+
+def base_names(vocabulary: Vocabulary, rules: CleaningRules) -> Vocabulary:
+    """The names that the training split may show, as the vocabulary writes them."""
+    objects, predicates = (
+        tuple(w for n, w in zip(normal, written, strict=True) if base is None or n in base)
+        for normal, written, base in (
+            (vocabulary.objects, vocabulary.written_objects, rules.base_objects),
+            (vocabulary.predicates, vocabulary.written_predicates, rules.base_predicates),
+        )
+    )
+    return vocabulary_from_names(objects, predicates, "the base classes")

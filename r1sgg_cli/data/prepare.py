@@ -14,8 +14,9 @@ NAME/                       the finished data set
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,28 +24,21 @@ from typing import Any
 from datasets import disable_progress_bars
 
 from r1sgg_cli.data.annotations import AnnotationSource
-from r1sgg_cli.data.chunks import CHUNK_SIZE, cut_chunks, process_chunks
+from r1sgg_cli.data.chunks import strict_error
 from r1sgg_cli.data.cleaning import CleaningRules
+from r1sgg_cli.data.cutter import CHUNK_SIZE, Cutter, Selection
 from r1sgg_cli.data.faults import Tally
+from r1sgg_cli.data.open_vocabulary import base_names
 from r1sgg_cli.data.rows import BASE_VOCABULARY_FILE, DESCRIPTION_FILE, VOCABULARY_FILE
 from r1sgg_cli.data.shards import assemble
-from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics
+from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics, vocabulary_met
+from r1sgg_cli.data.workers import process_chunks
 from r1sgg_cli.errors import DataError, OutputError
 from r1sgg_cli.files import LOCK_FILE, locked, save_text
-from r1sgg_cli.scene_graph.labels import normalise_label
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which images of a source are taken."""
-
-    splits: frozenset[str] | None = None
-    """None: all."""
-    limit: int | None = None
-    """The first so many of each split, as they are annotated; None: all."""
-
-
+FORMAT = 1
+"""Of what is written: raised when the same annotations would give other rows."""
 ALL_NAMES = CleaningRules()
 EVERYTHING = Selection()
 
@@ -74,43 +68,31 @@ def prepare_dataset(
     `on_progress` hears the split and the number of images of each finished chunk. Raises `DataError` on annotations
     that cannot be read, or with `strict` at the first fault, and `OutputError` where `out` holds something else.
     """
-    description = describe(source, rules, selection)
-    if is_prepared(out, description):
-        return None
     disable_progress_bars()  # those of `datasets`; `on_progress` is for ours
+    out = out.resolve()  # a link to a folder is that folder
+    description = describe(source, rules, selection)
+    if is_prepared(out, description, strict=strict):
+        return None
     work = out.parent / f".{out.name}.partial"
     with locked(work):
+        if is_prepared(out, description, strict=strict):  # by another process, a moment ago
+            shutil.rmtree(work, ignore_errors=True)
+            return None
         _begin(work, description)
-        done = Prepared()
-        chunks = cut_chunks(source, rules, selection.splits, selection.limit, work, strict, done.tally)
-        for split, result in process_chunks(chunks, _num_workers(source, num_workers)):
+        cutter = Cutter(source, rules, selection, work, strict)
+        done = Prepared(cutter.tally)
+        for split, result in process_chunks(cutter.chunks(), num_workers_for(source, selection, num_workers)):
             done.tally.update(result.tally)
             if result.shard and result.statistics.num_images:
                 done.statistics.setdefault(split, SplitStatistics()).update(result.statistics)
                 done.shards.setdefault(split, []).append(result.shard)
             on_progress(split, result.num_images)
         if not done.shards:
-            raise DataError(_nothing_left(source, done.tally))
-        done.statistics = {split: done.statistics[split] for split in sorted(done.statistics, key=_place)}
+            raise DataError(_nothing_left(source, selection, done.tally))
+        done.statistics = {
+            split: done.statistics[split].with_one_spelling() for split in sorted(done.statistics, key=_place)
+        }
         _finish(work, out, done, rules, description)
-    return done
-
-
-def check_source(
-    source: AnnotationSource,
-    selection: Selection = EVERYTHING,
-    *,
-    num_workers: int = 0,
-    on_progress: Callable[[str, int], None] = lambda split, num_images: None,
-) -> Prepared:
-    """What `prepare_dataset` would find, every image decoded, nothing left out by choice and nothing written."""
-    done = Prepared()
-    rules = CleaningRules(vocabulary=source.vocabulary, keep_empty=True)
-    chunks = cut_chunks(source, rules, selection.splits, selection.limit, None, False, done.tally)
-    for split, result in process_chunks(chunks, _num_workers(source, num_workers)):
-        done.tally.update(result.tally)
-        done.statistics.setdefault(split, SplitStatistics()).update(result.statistics)
-        on_progress(split, result.num_images)
     return done
 
 
@@ -120,17 +102,25 @@ def _place(split: str) -> tuple[int, str]:
     return (known.index(split) if split in known else len(known), split)
 
 
-def _num_workers(source: AnnotationSource, asked: int) -> int:
+def num_workers_for(source: AnnotationSource, selection: Selection, asked: int) -> int:
     """No process is started for what takes less time than starting it."""
-    known = sum(source.num_images.values())
+    known = sum(selection.of(source.num_images).values())
     return 0 if 0 < known <= 2 * CHUNK_SIZE else asked
 
 
-def _nothing_left(source: AnnotationSource, tally: Tally) -> str:
+def _nothing_left(source: AnnotationSource, selection: Selection, tally: Tally) -> str:
     met = ", ".join(f"{kind} {count}" for kind, count in tally.counts.most_common())
     if tally.counts["missing_image"]:
         return f"no image is left to write ({met}); is `--images {source.images_dir}` the right folder?"
-    return f"no image is left to write ({met or 'the source holds none of these splits'})"
+    if met:
+        return f"no image is left to write ({met})"
+    if selection.splits and source.num_images and not selection.splits & set(source.num_images):
+        return f"the source has no split {_listed(selection.splits)}; it has {_listed(source.num_images)}"
+    return f"the source holds no image: is it in the layout {source.layout}?"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
 
 
 def describe(source: AnnotationSource, rules: CleaningRules, selection: Selection) -> dict[str, Any]:
@@ -139,14 +129,23 @@ def describe(source: AnnotationSource, rules: CleaningRules, selection: Selectio
     kept = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in asdict(rules).items()}
     kept["vocabulary"] = vocabulary and _names(vocabulary)
     return {
+        "format": FORMAT,
         "source": source.layout,
         **source.details,
-        "files": {path.name: _sha256(path) for path in source.files},
-        "images": str(source.images_dir),
+        "files": [[name, _sha256(path)] for name, path in _named(source.files)],
+        "images": str(source.images_dir.resolve()),
         "rules": kept,
         "splits": selection.splits and sorted(selection.splits),
         "limit": selection.limit,
     }
+
+
+def _named(files: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Each file with its place below the folder that holds them all: three of a source may have one name."""
+    if not files:
+        return []
+    root = os.path.commonpath([file.resolve().parent for file in files])
+    return [(file.resolve().relative_to(root).as_posix(), file) for file in files]
 
 
 def _names(vocabulary: Vocabulary) -> dict[str, list[str]]:
@@ -164,7 +163,7 @@ def _sha256(path: Path) -> str:
 def _begin(work: Path, description: Mapping[str, Any]) -> None:
     """Keep what a run of the same description has finished; clear away everything else."""
     record = work / DESCRIPTION_FILE
-    text = json.dumps(description, indent=2) + "\n"
+    text = json.dumps({"chunk_size": CHUNK_SIZE, **description}, indent=2) + "\n"
     if record.is_file() and record.read_bytes() == text.encode():
         return
     for path in work.iterdir():
@@ -182,11 +181,11 @@ def _finish(work: Path, out: Path, done: Prepared, rules: CleaningRules, descrip
     record = {"rows": counts, "met": done.tally.to_json(), **description}
     try:
         shutil.rmtree(finished, ignore_errors=True)
-        vocabulary = rules.vocabulary or _vocabulary_met(done)
+        vocabulary = rules.vocabulary or vocabulary_met(done.statistics.values())
         if vocabulary:
             _save_json(_names(vocabulary), finished / VOCABULARY_FILE)
             if rules.base_objects is not None or rules.base_predicates is not None:
-                _save_json(_names(_base(vocabulary, rules)), finished / BASE_VOCABULARY_FILE)
+                _save_json(_names(base_names(vocabulary, rules)), finished / BASE_VOCABULARY_FILE)
         if "train" in done.statistics:
             _save_json(done.statistics["train"].to_json(), finished / STATISTICS_FILE)
         _save_json(record, finished / DESCRIPTION_FILE)
@@ -201,37 +200,11 @@ def _save_json(value: Any, path: Path) -> None:
     save_text(json.dumps(value, indent=2) + "\n", path)
 
 
-def _vocabulary_met(done: Prepared) -> Vocabulary | None:
-    """Every name that was written, in alphabetical order; None where there are none to list."""
-    objects = _distinct(name for statistics in done.statistics.values() for name in statistics.objects)
-    predicates = _distinct(name for statistics in done.statistics.values() for name in statistics.predicates)
-    return vocabulary_from_names(objects, predicates, "the source") if objects and predicates else None
+def load_description(folder: Path) -> dict[str, Any]:
+    """What `prepare.json` says of a finished data set: its rows, what was met, and how it came about.
 
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    """Of several spellings of one name, the first."""
-    return list({normalise_label(name): name for name in sorted(set(names), reverse=True)}.values())[::-1]
-
-
-def _base(vocabulary: Vocabulary, rules: CleaningRules) -> Vocabulary:
-    """The names that the training split may show."""
-    objects, predicates = (
-        tuple(w for n, w in zip(normal, written, strict=True) if base is None or n in base)
-        for normal, written, base in (
-            (vocabulary.objects, vocabulary.written_objects, rules.base_objects),
-            (vocabulary.predicates, vocabulary.written_predicates, rules.base_predicates),
-        )
-    )
-    return vocabulary_from_names(objects, predicates, "the base classes")
-
-
-def is_prepared(folder: Path, description: Mapping[str, Any]) -> bool:
-    """Whether `folder` holds the finished data set of this very description; False where there is nothing yet.
-
-    Raises `OutputError` where the folder holds anything else: it is never overwritten.
+    Raises `OutputError` where the folder holds no data set of ours.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
     path = folder / DESCRIPTION_FILE
     if not path.is_file():
         raise OutputError(f"`{folder}` exists and is no data set of ours; choose another `--out`, or remove it")
@@ -239,6 +212,27 @@ def is_prepared(folder: Path, description: Mapping[str, Any]) -> bool:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OutputError(f"`{path}` cannot be read: {error}; choose another `--out`, or remove the folder") from error
-    if not isinstance(found, dict) or any(found.get(key) != value for key, value in description.items()):
-        raise OutputError(f"`{folder}` was prepared with other options (see `{path}`); choose another `--out`")
+    if not isinstance(found, dict):
+        raise OutputError(f"`{path}` holds no description; choose another `--out`, or remove the folder")
+    return found
+
+
+def is_prepared(folder: Path, description: Mapping[str, Any], *, strict: bool = False) -> bool:
+    """Whether `folder` holds the finished data set of this very description; False where there is nothing yet.
+
+    Raises `OutputError` where the folder holds anything else: it is never overwritten. With `strict`, raises
+    `DataError` where the set was made of annotations with faults.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        if folder == Path.cwd():
+            raise OutputError(f"`{folder}` is the folder you are in; name a new one inside it with `--out`")
+        return False
+    found = load_description(folder)
+    if any(found.get(key) != value for key, value in description.items()):
+        raise OutputError(
+            f"`{folder}` was prepared with other options (see `{folder / DESCRIPTION_FILE}`); choose another `--out`"
+        )
+    met = Tally.from_json(found.get("met", {}))
+    if strict and met.num_faults():
+        raise strict_error(met)
     return True

@@ -6,7 +6,6 @@ Boxes are `xyxy` in pixels of the stored image.
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
@@ -15,6 +14,7 @@ from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset,
 
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.files import folder_fingerprint, missing_local
+from r1sgg_cli.scene_graph.boxes import is_box
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
 
 FEATURES = Features(
@@ -98,7 +98,8 @@ def _load_unchecked(source: str) -> DatasetDict:
         raise DataError(f"{said}; give a data set's folder, or a name on the hub (`OWNER/NAME`)")
     try:
         loaded = load_from_disk(source) if saved else load_dataset(source)
-    except (OSError, ValueError) as error:  # not found, no network, files that are broken or no data set
+    # Not found, no network, files that are broken; the others are what a description of another shape leads to.
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(f"`{source}` is no data set that can be read: {reason}") from error
     return loaded if isinstance(loaded, DatasetDict) else DatasetDict({"train": loaded})
@@ -170,7 +171,7 @@ def _graph_rows(
     relationship_rows = _json_list(image_id, "relationships", relationships)
     ids: set[str] = set()
     for row in object_rows:
-        if not isinstance(row.get("id"), str) or not _is_box(row.get("bbox")):
+        if not isinstance(row.get("id"), str) or not (isinstance(row.get("bbox"), list) and is_box(row["bbox"])):
             raise DataError(f"image {image_id}: {json.dumps(row)} is no object; expected {GRAPH_COLUMNS['objects']}")
         x1, y1, x2, y2 = row["bbox"]
         if x2 < x1 or y2 < y1:
@@ -199,11 +200,6 @@ def _json_list(image_id: str, column: str, text: str | None) -> list[dict[str, A
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         raise DataError(f"image {image_id}: column `{column}` is no list of rows; expected {GRAPH_COLUMNS[column]}")
     return value
-
-
-def _is_box(value: Any) -> bool:
-    is_four = isinstance(value, list) and len(value) == 4
-    return is_four and all(type(v) in (int, float) and math.isfinite(v) for v in value)  # `true` is no number here
 
 
 def dataset_fingerprint(dataset: str) -> str | None:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from r1sgg_cli.data.annotations import AnnotatedImage, AnnotationSource
+from r1sgg_cli.data.annotations import AnnotatedImage, AnnotationSource, StrayAnnotations
 from r1sgg_cli.data.readers import READERS
 from r1sgg_cli.data.readers.detect import detect_layout
 from r1sgg_cli.data.readers.options import ReadOptions
-from r1sgg_cli.data.readers.rows import PUBLISHED, open_published, open_rows
+from r1sgg_cli.data.readers.rows import open_published, open_rows
+from r1sgg_cli.data.vocabularies import PUBLISHED
 from r1sgg_cli.errors import DataError
 
 HUB = "hub:"
@@ -31,14 +32,20 @@ def open_source(name: str, path: Path | None, options: ReadOptions) -> Annotatio
             hint = f"did you mean `{close[0]}`?" if close else f"layouts are {', '.join(READERS)}"
             raise DataError(f"no layout `{name}`; {hint}")
         return READERS[layout](_existing(path), options)
-    if name.startswith(HUB):
-        return open_rows(name.removeprefix(HUB))
-    if name in PUBLISHED:
-        return open_published(name)
-    if name in READERS and not Path(name).exists():
+    is_path = Path(name).exists()
+    if name in READERS and name not in PUBLISHED and not is_path:
         raise DataError(f"`{name}` needs its files: `r1sgg prepare {name} PATH --out DIR`")
+    if name.startswith(HUB) or (name in PUBLISHED and not is_path):
+        return _with_own_images(options, name)
     layout, found = detect_layout(_existing(Path(name)))
-    return open_rows(str(found)) if layout == "rows" else READERS[layout](found, options)
+    return _with_own_images(options, str(found)) if layout == "rows" else READERS[layout](found, options)
+
+
+def _with_own_images(options: ReadOptions, name: str) -> AnnotationSource:
+    """A data set that holds its images itself."""
+    if options.images_dir is not None:
+        raise DataError(f"`{name}` holds its images itself; leave out `--images`")
+    return open_published(name) if name in PUBLISHED else open_rows(name.removeprefix(HUB))
 
 
 def _existing(path: Path) -> Path:
@@ -70,8 +77,11 @@ def hold_out(source: AnnotationSource, test_share: float, seed: int) -> Annotati
     )
 
 
-def _held_out(source: AnnotationSource, test_share: float, seed: int) -> Iterator[AnnotatedImage]:
+def _held_out(source: AnnotationSource, test_share: float, seed: int) -> Iterator[AnnotatedImage | StrayAnnotations]:
     for image in source.read():
+        if isinstance(image, StrayAnnotations):
+            yield image
+            continue
         digest = hashlib.sha256(f"{seed}\0{image.image_id}".encode()).digest()
         is_test = int.from_bytes(digest[:8], "big") < test_share * 2**64
         yield replace(image, split="test") if is_test else image

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.scene_graph.labels import normalise_label
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
 
 STATISTICS_FILE = "train_statistics.json"
 
@@ -51,6 +53,19 @@ class SplitStatistics:
         self.predicates.update(other.predicates)
         self.triplets.update(other.triplets)
 
+    def with_one_spelling(self) -> "SplitStatistics":
+        """The same counts with the most frequent spelling of each name standing for all: `ON` and `on` are one."""
+        objects, predicates = _spellings(self.objects), _spellings(self.predicates)
+        merged = SplitStatistics(self.num_images)
+        for name, count in self.objects.items():
+            merged.objects[objects[normalise_label(name)]] += count
+        for name, count in self.predicates.items():
+            merged.predicates[predicates[normalise_label(name)]] += count
+        for (subject, predicate, target), count in self.triplets.items():
+            names = (objects[normalise_label(subject)], objects[normalise_label(target)])
+            merged.triplets[names[0], predicates[normalise_label(predicate)], names[1]] += count
+        return merged
+
     def to_json(self) -> dict[str, Any]:
         """The counts as JSON values, most frequent first; a triplet is `[subject, predicate, object, count]`."""
         return {
@@ -69,5 +84,19 @@ class SplitStatistics:
         return cls(record["num_images"], Counter(record["objects"]), Counter(record["predicates"]), Counter(triplets))
 
 
+def _spellings(counts: Counter[str]) -> dict[str, str]:
+    """Normal form → its most frequent spelling."""
+    return {normalise_label(name): name for name, _ in reversed(list(_by_count(counts)))}
+
+
 def _by_count(counts: Counter[Any]) -> Iterable[tuple[Any, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def vocabulary_met(splits: Iterable[SplitStatistics]) -> Vocabulary | None:
+    """Every name of these splits in alphabetical order; None where there are none to list."""
+    whole = SplitStatistics()
+    for split in splits:
+        whole.update(split)
+    objects, predicates = (sorted(set(_spellings(names).values())) for names in (whole.objects, whole.predicates))
+    return vocabulary_from_names(objects, predicates, "the source") if objects and predicates else None

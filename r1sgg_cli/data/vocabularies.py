@@ -1,16 +1,17 @@
 """Which vocabulary belongs to a data set."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from r1sgg_cli.data.rows import BASE_VOCABULARY_FILE, VOCABULARY_FILE
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 
-PUBLISHED = {
-    "JosephZ/vg150_train_sgg_prompt": "vg150",
-    "JosephZ/vg150_val_sgg_prompt": "vg150",
-    "JosephZ/psg_train_sg": "psg",
-    "JosephZ/psg_test_sg": "psg",
+PUBLISHED: Mapping[str, Mapping[str, str]] = {
+    "vg150": {"train": "JosephZ/vg150_train_sgg_prompt", "val": "JosephZ/vg150_val_sgg_prompt"},
+    "psg": {"train": "JosephZ/psg_train_sg", "test": "JosephZ/psg_test_sg"},
 }
+"""The published R1-SGG sets by their vocabulary: split → name on the hub, each the only split of a set of its own."""
+_VOCABULARY_OF = {dataset: name for name, parts in PUBLISHED.items() for dataset in parts.values()}
 
 
 def vocabulary_of(dataset: str, named: str | None = None, *, training: bool = False) -> Vocabulary | None:
@@ -20,5 +21,5 @@ def vocabulary_of(dataset: str, named: str | None = None, *, training: bool = Fa
     """
     base, own = (Path(dataset) / name for name in (BASE_VOCABULARY_FILE, VOCABULARY_FILE))
     file = base if training and base.is_file() else own
-    name = named or PUBLISHED.get(dataset) or (str(file) if file.is_file() else None)
+    name = named or _VOCABULARY_OF.get(dataset) or (str(file) if file.is_file() else None)
     return load_vocabulary(name) if name else None

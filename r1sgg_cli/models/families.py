@@ -91,7 +91,8 @@ class ModelFamily:
         scaled = graph.rescaled(space_wh)
         exact = scaled.boxes_xyxy * scale + start
         boxes = np.rint(exact)
-        # A box thinner than one unit would collapse to a line: widen it to the unit around it.
+        # A box thinner than one unit would collapse to a line: widen it to the unit around it. (At the far edge, where
+        # no unit is left, it does: to start a unit earlier would move it by more than one.)
         thin = np.tile((boxes[:, :2] == boxes[:, 2:]) & (exact[:, :2] < exact[:, 2:]), 2)
         outward = np.concatenate([np.floor(exact[:, :2]), np.ceil(exact[:, 2:])], axis=1)
         boxes = np.where(thin, outward, boxes)

@@ -146,7 +146,8 @@ def _extent(nodes: Rectangles, routes: Routes) -> tuple[float, float]:
     for route in routes.routes:
         # a quadratic curve never leaves the triangle of its three points, and comes half as far as the control point
         middle = (route.start[1] + 2 * route.control[1] + route.end[1]) / 4
-        ys += [route.label[1], route.label[3], min(middle, route.start[1], route.end[1]), max(middle, route.end[1])]
+        ys += [route.label[1], route.label[3], min(middle, route.start[1], route.end[1])]
+        ys.append(max(middle, route.start[1], route.end[1]))
     return min(ys), max(ys) - min(ys)
 
 

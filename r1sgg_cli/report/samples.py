@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from datasets import Dataset
 
+from r1sgg_cli.data.images import BROKEN_IMAGE
 from r1sgg_cli.data.rows import ground_truth_graph
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.report.drawing import Drawing, draw_graph
@@ -63,7 +64,7 @@ def read_sample(rows: Dataset, index: int) -> Sample:
         if row["image"] is None:
             raise DataError(f"image {image_id}: column `image` is null; give every row its image")
         photo = encode_photo(row["image"], PHOTO_WH)
-    except OSError as error:  # a file that is missing, or that Pillow cannot decode
+    except BROKEN_IMAGE as error:
         raise DataError(f"image {image_id} cannot be read: {error}; mend or leave out its row") from error
     return _sample(image_id, photo, ground_truth_graph(row))
 

@@ -1,7 +1,8 @@
 """Geometry of boxes. All boxes are `xyxy`, all widths `x2 - x1` (no extra pixel), all arrays float64."""
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,16 @@ class BoxPairs(NamedTuple):
     """Generalised IoU (Rezatofighi et al. 2019). Like the IoU, 0 where the union is empty."""
     l1: NDArray[np.float64]
     """Sum of the four absolute differences."""
+
+
+def is_box(value: Sequence[Any]) -> bool:
+    """Whether these are four finite numbers; `true` and an integer beyond any float are none."""
+    if len(value) != 4 or not all(type(number) in (int, float) for number in value):
+        return False
+    try:
+        return all(math.isfinite(number) for number in value)
+    except OverflowError:
+        return False
 
 
 def box_iou(boxes_a: Boxes, boxes_b: Boxes) -> NDArray[np.float64]:

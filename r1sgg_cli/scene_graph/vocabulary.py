@@ -70,7 +70,9 @@ def _is_list_of_strings(value: object) -> TypeGuard[list[str]]:
 
 
 def _normal_forms(names: Sequence[str], what: str) -> tuple[str, ...]:
-    """Every name in normal form; a name that is empty or met twice is the writer's mistake."""
+    """Every name in normal form; a name that is empty, no text or met twice is the writer's mistake."""
+    if not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"the {what} must be texts, as in `person`; correct the list")
     normal = tuple(normalise_label(name) for name in names)
     if "" in normal or not normal:
         raise ConfigError(f"the {what} lack a name: remove empty strings and list at least one")

@@ -2,17 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from r1sgg_cli.cli import prepare as command
 from r1sgg_cli.cli.prepare import prepare
+from r1sgg_cli.data import open_vocabulary
 from r1sgg_cli.data.rows import ground_truth_graph, load_rows, load_splits
 from r1sgg_cli.errors import DataError, OutputError, R1SGGError
-from tests.data.readers.layouts import WRITERS, write_images, write_jsonl, write_psg
-from tests.data.readers.test_one_truth import random_samples
+from tests.data.readers.layouts import WRITERS, random_samples, write_images, write_jsonl, write_psg
 
 
 def run(*arguments: str | Path) -> Result:
@@ -143,7 +144,7 @@ def test_a_test_split_is_held_out_and_novel_names_leave_the_training_split(tmp_p
         pytest.param(("nowhere.json", "--out", "d"), r"no source `nowhere.json`", id="no file"),
         pytest.param(("{psg}",), r"where to\?.*--out DIR", id="no --out"),
         pytest.param(
-            ("{psg}", "--out", "d", "--num-images", "3"), "are for `synthetic`; try `--limit`", id="--num-images"
+            ("{psg}", "--out", "d", "--num-images", "3"), "is for `synthetic`; try `--limit`", id="--num-images"
         ),
         pytest.param(
             ("{psg}", "--out", "d", "--num-val", "3"), "`--num-val` is for vg150-h5, and this is psg", id="--num-val"
@@ -151,6 +152,12 @@ def test_a_test_split_is_held_out_and_novel_names_leave_the_training_split(tmp_p
         pytest.param(("{psg}", "--out", "d", "--base-classes", "b.json"), "says nothing without", id="--base-classes"),
         pytest.param(("{psg}", "--out", "d", "--open-vocabulary", "ovd"), "base classes are known for VG150", id="ovd"),
         pytest.param(("{psg}", "--out", "d", "--test-share", "0.5"), "its own splits", id="--test-share"),
+        pytest.param(("{psg}", "--check", "--strict"), "`--strict` says nothing with `--check`", id="--check --strict"),
+        pytest.param(("{psg}", "--check", "--out", "d"), "`--out` says nothing with `--check`", id="--check --out"),
+        pytest.param(("synthetic", "x", "--out", "d"), "`PATH` says nothing of `synthetic`", id="synthetic PATH"),
+        pytest.param(
+            ("{psg}", "--out", "d", "--split", "nope"), "no split `nope`; it has `test`, `train`", id="--split"
+        ),
     ],
 )
 def test_a_mistake_is_one_line(arguments: Any, expected: str, tmp_path: Path) -> None:
@@ -175,3 +182,22 @@ def test_real_photos_become_a_data_set(tmp_path: Path, shared_dir: Path) -> None
 
 def test_a_probability_above_one_is_a_usage_error(tmp_path: Path) -> None:
     assert prepare_synthetic(tmp_path / "data", "--drop-relationships", "2").exit_code == 2
+
+
+def test_a_set_that_lacks_images_says_so_when_it_is_there_already(tmp_path: Path) -> None:
+    path = dirty(tmp_path)
+    run(path, "--out", tmp_path / "data")
+    result = run(path, "--out", tmp_path / "data")
+    assert "already there" in result.stdout
+    assert "2 images were missing or broken when it was made" in result.stderr
+
+
+def test_a_split_of_which_nothing_is_left_is_said(tmp_path: Path) -> None:
+    samples = random_samples(0)
+    write_images(tmp_path, [sample for sample in samples if sample.split == "train"])
+    result = run(write_jsonl(tmp_path, samples), "--out", tmp_path / "data")
+    assert "nothing is left of split `test`" in result.stderr
+
+
+def test_the_settings_of_the_command_are_those_of_the_data() -> None:
+    assert get_args(command.Setting) == get_args(open_vocabulary.Setting)

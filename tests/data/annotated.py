@@ -5,8 +5,14 @@ from typing import Any
 
 from PIL import Image
 
-from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship
+from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
 from r1sgg_cli.data.images import ImageFile, check_image
+
+
+def images_of(source: AnnotationSource) -> list[AnnotatedImage]:
+    """All images of a source, without what it says of annotations that belong to none."""
+    return [image for image in source.read() if isinstance(image, AnnotatedImage)]
+
 
 MAN, HORSE, HAT = ("man", [10, 10, 40, 90]), ("horse", [30, 40, 90, 95]), ("hat", [15, 5, 30, 20])
 

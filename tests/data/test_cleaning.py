@@ -46,6 +46,7 @@ FAULTY_OBJECTS = [
     pytest.param(("hat", [1, 2, 3, math.nan]), "bad_box", id="NaN"),
     pytest.param(("hat", [1, 2, math.inf, 4]), "bad_box", id="infinite"),
     pytest.param(("hat", [1, 2, 3, True]), "bad_box", id="a truth value"),
+    pytest.param(("hat", [1, 2, 3, 10**400]), "bad_box", id="beyond any float"),
     pytest.param(("hat", None), "bad_box", id="null"),
     pytest.param(("hat", [30, 2, 3, 40]), "bad_box", id="ends before it begins"),
     pytest.param(("hat", [120, 2, 130, 40]), "box_outside", id="right of the image"),
@@ -75,6 +76,8 @@ def test_a_faulty_object_is_counted_and_the_rest_is_kept(extra: Any, kind: str) 
         pytest.param((0, "on", 0), "self_relationship", id="with itself"),
         pytest.param((0, " - ", 1), "unnamed_predicate", id="a predicate of blanks"),
         pytest.param((0, "riding", 1), "repeated_relationship", id="the same again"),
+        pytest.param((0, "RIDING", 1), "repeated_relationship", id="the same in another spelling"),
+        pytest.param(([0], "on", 1), "dangling_relationship", id="an end that is a list"),
         pytest.param((0, "on", 2), "lost_relationship", id="an end that was dropped"),
     ],
 )
@@ -112,6 +115,7 @@ def test_names_outside_the_vocabulary_are_dropped_and_others_written_as_it_write
 @pytest.mark.parametrize(
     ("stated_wh", "file_wh", "expected"),
     [
+        pytest.param((0, 100), (100, 50), [10, 10, 40, 50], id="no size at all: pixels stay"),
         pytest.param((200, 100), (100, 50), [5, 5, 20, 45], id="resized: boxes follow"),
         pytest.param((201, 100), (100, 50), [4.98, 5, 19.9, 45], id="resized, with rounding"),
         pytest.param((100, 90), (100, 50), [10, 10, 40, 50], id="another shape: pixels stay"),

@@ -36,12 +36,17 @@ def test_text_is_no_image() -> None:
         check_image(b"<html>404</html>")
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_turn_as_the_picture_does_when_it_is_loaded(orientation: int) -> None:
+def test_boxes_turn_as_the_picture_does_when_it_is_loaded(orientation: int, kind: str) -> None:
     """The white quarter of the stored pixels is where `datasets` shows it, whatever the orientation."""
-    file = check_image(encoded((80, 40), orientation))
-    shown = ImageColumn().decode_example({"bytes": file.content, "path": None})
+    content = encoded((80, 40), orientation, kind)
+    file = check_image(content)
+    shown = ImageColumn().decode_example({"bytes": content, "path": None})
     assert file.shown_wh == shown.size
+    if kind == "TIFF":  # Pillow has turned it by then, and nothing is left to turn
+        assert file.orientation == 1
+        return
     (x1, y1, x2, y2) = turned_boxes(np.array([[0.0, 0.0, 40.0, 20.0]]), file)[0]
     white = np.asarray(shown.convert("L")) > 128
     rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
@@ -51,5 +56,15 @@ def test_boxes_turn_as_the_picture_does_when_it_is_loaded(orientation: int) -> N
 def test_the_first_place_that_has_the_file_is_taken(tmp_path: Path) -> None:
     (tmp_path / "VG_100K_2").mkdir()
     (tmp_path / "VG_100K_2" / "1.jpg").touch()
-    assert find_image(tmp_path, ("1.jpg", "VG_100K_2/1.jpg")) == tmp_path / "VG_100K_2" / "1.jpg"
-    assert find_image(tmp_path, ("2.jpg",)) is None
+    assert find_image(tmp_path, ("1.jpg", "VG_100K_2/1.jpg"), "train") == tmp_path / "VG_100K_2" / "1.jpg"
+    assert find_image(tmp_path, ("2.jpg", "x" * 300), "train") is None
+
+
+@pytest.mark.parametrize(
+    ("split", "place"),
+    [("val", "validation"), ("val", "val"), ("test", "test"), ("train", "images"), ("train", "images/train")],
+)
+def test_photos_may_lie_in_the_folder_of_their_split_or_of_images(tmp_path: Path, split: str, place: str) -> None:
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "1.jpg").touch()
+    assert find_image(tmp_path, ("1.jpg",), split) == tmp_path / place / "1.jpg"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from r1sgg_cli.data import chunks
-from r1sgg_cli.data.annotations import AnnotatedImage, AnnotationSource
+from r1sgg_cli.data import cutter
+from r1sgg_cli.data.annotations import AnnotatedImage, AnnotationSource, StrayAnnotations
 from r1sgg_cli.data.cleaning import CleaningRules
-from r1sgg_cli.data.prepare import Selection, check_source, prepare_dataset
+from r1sgg_cli.data.cutter import Selection
+from r1sgg_cli.data.prepare import prepare_dataset
 from r1sgg_cli.data.readers.options import ReadOptions
-from r1sgg_cli.data.readers.rows import open_rows
 from r1sgg_cli.data.readers.synthetic import open_synthetic
 from r1sgg_cli.data.rows import load_rows, load_splits
 from r1sgg_cli.data.sources import open_source
@@ -28,12 +29,11 @@ from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import DataError, OutputError, R1SGGError
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from tests.data.annotated import HAT, HORSE, MAN, annotated, encoded
-from tests.data.readers.layouts import write_images, write_jsonl
-from tests.data.readers.test_one_truth import random_samples
+from tests.data.readers.layouts import random_samples, write_images, write_jsonl, write_sgg_benchmark
 
 
 def source_of(*images: AnnotatedImage, images_dir: Path = Path(), **changes: Any) -> AnnotationSource:
-    source = AnnotationSource("jsonl", (), images_dir, lambda: images, {"train": len(images)})
+    source = AnnotationSource("jsonl", (), images_dir, lambda: images, Counter(image.split for image in images))
     return replace(source, **changes)
 
 
@@ -44,7 +44,7 @@ def numbered(count: int, **changes: Any) -> list[AnnotatedImage]:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four images a chunk, so that few images make many."""
-    monkeypatch.setattr(chunks, "CHUNK_SIZE", 4)
+    monkeypatch.setattr(cutter, "CHUNK_SIZE", 4)
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -150,6 +150,119 @@ def test_a_stopped_run_leaves_no_data_set_and_goes_on_from_its_finished_chunks(t
 
 
 @pytest.mark.usefixtures("small_chunks")
+def test_strict_is_strict_on_what_a_stopped_run_has_finished(tmp_path: Path) -> None:
+    images = [annotated(image_id="bad", relationships=((0, "riding", 1), (0, "on", 0))), *numbered(11)]
+    with pytest.raises(KeyboardInterrupt):
+        prepare_dataset(source_of(read=lambda: interrupted(images, 9)), tmp_path / "data")
+    with pytest.raises(DataError, match="image `bad`: self_relationship"):
+        prepare_dataset(source_of(*images), tmp_path / "data", strict=True)
+    prepare_dataset(source_of(*images), tmp_path / "data")
+    with pytest.raises(DataError, match="image `bad`: self_relationship"):
+        prepare_dataset(source_of(*images), tmp_path / "data", strict=True)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_disk_that_is_full_at_the_very_end_costs_no_finished_chunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step fails, as when the place has become a mount point; the next run needs that step only."""
+    images = numbered(11)
+    (tmp_path / "data").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.replace", failing_for("finished", Path.replace))
+        with pytest.raises(OutputError, match="cannot write"):
+            prepare_dataset(source_of(*images), tmp_path / "data")
+    shards = {path.stat().st_ino for path in (tmp_path / ".data.partial").glob("*.arrow")}
+    assert len(shards) == 3
+    prepare_dataset(source_of(*images), tmp_path / "data")
+    assert {path.stat().st_ino for path in (tmp_path / "data" / "train").glob("*.arrow")} == shards
+
+
+def failing_for(name: str, replace_file: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+    def replaced(path: Path, target: Path) -> Path:
+        if path.name == name:
+            raise OSError(28, "No space left on device")
+        return replace_file(path, target)
+
+    return replaced
+
+
+@pytest.mark.parametrize("split", ["../../evil", "a/b", "my split", ""])
+def test_a_split_that_is_no_name_is_refused_before_it_is_a_file(tmp_path: Path, split: str) -> None:
+    with pytest.raises(DataError, match=f"image `7`: `{split}` is no name of a split"):
+        prepare_dataset(source_of(annotated(split=split)), tmp_path / "in" / "data")
+    assert [path.name for path in tmp_path.rglob("*") if path.suffix == ".arrow"] == []
+
+
+def test_a_change_in_any_file_of_a_source_is_another_source(tmp_path: Path) -> None:
+    """SGG-Benchmark's files share one name."""
+    samples = random_samples(0)
+    write_images(tmp_path / "images", samples)
+    folder = write_sgg_benchmark(tmp_path / "files", samples)
+    options = ReadOptions(tmp_path / "images")
+    prepare_dataset(open_source(str(folder), None, options), tmp_path / "data")
+    test_file = folder / "test" / "_annotations.coco.json"
+    test_file.write_text(test_file.read_text().replace('"iscrowd": 0', '"iscrowd": 1'))
+    with pytest.raises(OutputError, match="other options"):
+        prepare_dataset(open_source(str(folder), None, options), tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [
+        pytest.param(CleaningRules(), ["closed", "closed"], id="as they are"),
+        pytest.param(CleaningRules(Vocabulary(("man", "horse"), ("riding",)), renamed=True), ["", ""], id="renamed"),
+        pytest.param(CleaningRules(base_objects=frozenset({"man", "horse"})), ["", "closed"], id="base names"),
+    ],
+)
+def test_prompts_that_list_other_categories_are_left_out(tmp_path: Path, rules: CleaningRules, kept: list[str]) -> None:
+    """Else an open-vocabulary training would be shown the novel names by the rows' own prompts."""
+    images = [
+        annotated(image_id=split, split=split, prompt_open="open", prompt_close="closed") for split in ("train", "test")
+    ]
+    prepare_dataset(source_of(*images), tmp_path / "data", rules)
+    splits = load_splits(str(tmp_path / "data"))
+    assert [splits[split][0]["prompt_close"] for split in ("train", "test")] == kept
+    assert splits["train"][0]["prompt_open"] == "open"
+
+
+def test_two_spellings_of_a_name_are_one_name(tmp_path: Path) -> None:
+    images = [annotated(image_id=str(i), relationships=((0, word, 1),)) for i, word in enumerate(("on", "ON", "on"))]
+    done = prepare_dataset(source_of(*images), tmp_path / "data")
+    assert done is not None
+    assert done.statistics["train"].predicates == {"on": 3}
+    assert done.statistics["train"].triplets == {("man", "on", "horse"): 3}
+    assert json.loads((tmp_path / "data" / "vocabulary.json").read_text())["predicates"] == ["on"]
+
+
+def test_strays_and_faults_of_lost_images_are_counted(tmp_path: Path) -> None:
+    lost = annotated(image_id="gone", image=("gone.jpg",), faults={"added_end": 2})
+    source = source_of(read=lambda: [StrayAnnotations("train/x.json", 3), lost, *numbered(1)])
+    done = prepare_dataset(source, tmp_path / "data")
+    assert done is not None
+    assert done.tally.counts == {"stray_annotation": 3, "added_end": 2, "missing_image": 1}
+    assert done.tally.examples["stray_annotation"] == "train/x.json"
+
+
+def test_a_trial_reads_no_more_of_a_source_than_it_needs(tmp_path: Path) -> None:
+    read = []
+
+    def images() -> Iterable[AnnotatedImage]:
+        for image in numbered(50):
+            read.append(image.image_id)
+            yield image
+
+    prepare_dataset(source_of(read=images, num_images={"train": 50}), tmp_path / "data", selection=Selection(limit=3))
+    assert len(read) == 4
+
+
+def test_the_folder_that_one_is_in_is_no_place_for_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="the folder you are in"):
+        prepare_dataset(source_of(*numbered(1)), Path())
+
+
+@pytest.mark.usefixtures("small_chunks")
 def test_other_options_start_anew(tmp_path: Path) -> None:
     images = numbered(11)
     with pytest.raises(KeyboardInterrupt):
@@ -208,19 +321,6 @@ def test_a_full_disk_ends_without_a_data_set_and_the_run_can_go_on(tmp_path: Pat
     assert prepare_dataset(source, tmp_path / "data") is not None
 
 
-def test_a_check_counts_everything_and_writes_nothing(tmp_path: Path) -> None:
-    prepare_dataset(
-        source_of(*numbered(3), annotated(image_id="e", relationships=())),
-        tmp_path / "data",
-        CleaningRules(keep_empty=True),
-    )
-    before = sorted(path for path in tmp_path.rglob("*"))
-    done = check_source(open_rows(str(tmp_path / "data")))
-    assert sorted(path for path in tmp_path.rglob("*")) == before
-    assert done.tally.counts == {}
-    assert done.statistics["train"].num_images == 4
-
-
 def test_a_prepared_set_can_be_prepared_again_with_other_rules(tmp_path: Path) -> None:
     prepare_dataset(source_of(*numbered(3, objects=(MAN, HORSE, HAT))), tmp_path / "first")
     source = open_source(str(tmp_path / "first"), None, ReadOptions())
@@ -231,8 +331,8 @@ def test_a_prepared_set_can_be_prepared_again_with_other_rules(tmp_path: Path) -
 PROCESS = """
 import sys
 from pathlib import Path
-from r1sgg_cli.data import chunks
-chunks.CHUNK_SIZE = 8
+from r1sgg_cli.data import cutter
+cutter.CHUNK_SIZE = 8
 from r1sgg_cli.data.prepare import prepare_dataset
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.data.sources import open_source
@@ -283,10 +383,11 @@ def test_kill_9_loses_no_finished_chunk_and_takes_the_workers_along(
     kept = {path.stat().st_ino for path in (out / "train").glob("*.arrow")}
     assert finished <= kept
     assert killable(tmp_path / "whole").wait() == 0
-    for split in ("train", "test"):
-        one, other = (load_rows(str(folder), split) for folder in (out, tmp_path / "whole"))
-        assert one["image_id"][:] == other["image_id"][:]
-        assert one["objects"][:] == other["objects"][:]
+    files = sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    assert files == sorted(
+        path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*") if path.is_file()
+    )
+    assert all((out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes() for file in files)
 
 
 @pytest.mark.slow

@@ -13,13 +13,16 @@ from r1sgg_cli.data.synthetic import SyntheticOptions, generate_rows
 
 def test_shards_become_a_data_set_in_their_order(tmp_path: Path) -> None:
     rows = list(generate_rows(SyntheticOptions(7), "train"))
-    assert [write_shard(part, tmp_path / f"{n}.arrow") for n, part in enumerate((rows[:4], rows[4:]))] == [4, 3]
+    write_shard(rows[:4], tmp_path / "0.arrow")
+    write_shard(rows[4:], tmp_path / "1.arrow")
     assemble({"train": [tmp_path / "0.arrow", tmp_path / "1.arrow"]}, tmp_path / "set", identity="a")
     loaded = load_rows(str(tmp_path / "set"))
     assert loaded["image_id"][:] == [row["image_id"] for row in rows]
     assert loaded.features == FEATURES
     assert loaded[6]["image"].size == (100, 100)
     assert isinstance(load_from_disk(str(tmp_path / "set")), DatasetDict)
+    links = [path.stat().st_ino for path in sorted((tmp_path / "set" / "train").glob("*.arrow"))]
+    assert links == [(tmp_path / f"{number}.arrow").stat().st_ino for number in range(2)], "no image is copied"
 
 
 def test_sets_of_other_content_have_other_fingerprints(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from r1sgg_cli.data.readers.synthetic import open_synthetic
 from r1sgg_cli.data.rows import load_rows
 from r1sgg_cli.data.sources import hold_out, open_source
 from r1sgg_cli.errors import DataError
-from tests.data.readers.layouts import write_jsonl, write_psg, write_vg150
-from tests.data.readers.test_one_truth import random_samples
+from tests.data.annotated import images_of
+from tests.data.readers.layouts import random_samples, write_jsonl, write_psg, write_vg150
 
 
 def test_a_layout_may_be_named(tmp_path: Path) -> None:
@@ -38,6 +38,20 @@ def test_a_parquet_folder_is_detected(tmp_path: Path, synthetic_dataset: Path) -
     rows.to_parquet(tmp_path / "set" / "train.parquet")
     source = open_source(str(tmp_path / "set"), None, ReadOptions())
     assert len(list(source.read())) == 12
+
+
+def test_a_set_that_holds_its_images_takes_no_folder_of_them(tmp_path: Path, synthetic_dataset: Path) -> None:
+    with pytest.raises(DataError, match="holds its images itself; leave out `--images`"):
+        open_source(str(synthetic_dataset), None, ReadOptions(images_dir=tmp_path))
+
+
+def test_a_folder_that_is_called_as_a_published_set_is_that_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "psg").mkdir()
+    write_psg(tmp_path / "psg", random_samples(0))
+    monkeypatch.chdir(tmp_path)
+    assert open_source("psg", None, ReadOptions()).files == (Path("psg/psg.json"),)
 
 
 def test_the_published_sets_are_asked_of_the_hub() -> None:
@@ -73,7 +87,7 @@ def test_images_are_held_out_by_their_ids_and_the_seed(tmp_path: Path) -> None:
     source = open_source(str(tmp_path / "own.jsonl"), None, ReadOptions())
 
     def test_ids(seed: int) -> set[str]:
-        return {image.image_id for image in hold_out(source, 0.3, seed).read() if image.split == "test"}
+        return {image.image_id for image in images_of(hold_out(source, 0.3, seed)) if image.split == "test"}
 
     assert 4 <= len(test_ids(0)) <= 20
     assert test_ids(0) == test_ids(0)

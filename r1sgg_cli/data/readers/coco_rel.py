@@ -7,107 +7,121 @@ RelTR: `train.json`, `val.json`, `test.json` in COCO's layout beside `rel.json`;
 their place among those of its image, and predicates by their place in `rel_categories`.
 
 The lists of a COCO file are flat and in any order, so the annotations of one file are held in memory at a time, about
-400 bytes each. Annotations of images that the file does not list are counted with its last image.
+400 bytes each.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
+from r1sgg_cli.data.annotations import (
+    AnnotatedImage,
+    AnnotatedObject,
+    AnnotatedRelationship,
+    AnnotationSource,
+    StrayAnnotations,
+)
 from r1sgg_cli.data.readers.json_files import (
     load_json,
     name_at,
     num_occurrences,
     split_of,
     stream_items,
+    summed,
     translating,
     xyxy_from_xywh,
 )
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
+from r1sgg_cli.scene_graph.labels import normalise_label
+from r1sgg_cli.scene_graph.vocabulary import vocabulary_from_names
 
 SGG_BENCHMARK_FILE = "_annotations.coco.json"
 BACKGROUND = "__background__"
+SPLITS = ("train", "val", "test")
 
 
 def open_coco_rel(path: Path, options: ReadOptions) -> AnnotationSource:
     """A folder of either flavour, or one of its annotation files. Raises `DataError`."""
     folder = path if path.is_dir() else path.parent
-    if (folder / "rel.json").is_file():
-        files = [path] if path.is_file() and path.name != "rel.json" else _reltr_files(folder)
-        return _open_reltr(files, folder / "rel.json", options)
-    files = [path] if path.is_file() else sorted(path.glob(f"*/{SGG_BENCHMARK_FILE}")) or sorted(path.glob("*.json"))
+    rel_file = folder / "rel.json"
+    is_reltr = rel_file.is_file()
+    if path.is_file() and path != rel_file:
+        files = [path]
+    elif is_reltr:
+        files = [file for file in (folder / f"{split}.json" for split in SPLITS) if file.is_file()]
+    else:
+        files = sorted(path.glob(f"*/{SGG_BENCHMARK_FILE}")) or sorted(path.glob("*.json"))
     if not files:
-        raise DataError(f"`{path}` holds no `<split>/{SGG_BENCHMARK_FILE}`, nor `rel.json` beside `train.json`")
-    return _open_sgg_benchmark(files, options, folder)
+        needed = (
+            "`train.json`, `val.json` or `test.json` beside `rel.json`" if is_reltr else f"`*/{SGG_BENCHMARK_FILE}`"
+        )
+        raise DataError(f"`{folder}` holds no {needed}")
+    files.sort(key=lambda file: SPLITS.index(split) if (split := _split_of_file(file)) in SPLITS else len(SPLITS))
+    if is_reltr:
+        predicates, relationships_of = _open_rel_file(rel_file)
+    else:
+        predicates = [name for file in files for name in _names(file, "rel_categories").values()]
+        relationships_of = _relationships_by_id
+    objects = [name for file in files for name in _names(file, "categories").values()]
+    anew = _ids_start_anew(files)
+    return AnnotationSource(
+        layout="coco-rel",
+        files=(*files, *([rel_file] if is_reltr else [])),
+        images_dir=options.images_dir or folder,
+        read=partial(_read, files, relationships_of, anew),
+        num_images=summed((_split_of_file(file), num_occurrences(file, b'"file_name"')) for file in files),
+        vocabulary=vocabulary_from_names(_distinct(objects), _distinct(predicates), f"`{folder}`"),
+        details={"splits_of_files": [_split_of_file(file) for file in files]},
+        notes=("image ids start anew in each file: they are written with their split, as in `train-1`",)
+        if anew
+        else (),
+    )
 
 
-def _reltr_files(folder: Path) -> list[Path]:
-    files = [folder / f"{split}.json" for split in ("train", "val", "test")]
-    found = [file for file in files if file.is_file()]
-    if not found:
-        raise DataError(f"`{folder}` has `rel.json` but neither `train.json`, `val.json` nor `test.json`")
-    return found
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The first spelling of each name, without the background class."""
+    spellings = {normalise_label(name): name for name in reversed(names) if name != BACKGROUND}
+    return [name for name in dict.fromkeys(names) if spellings.get(normalise_label(name)) == name]
 
 
-def _names(path: Path, prefix: str) -> dict[Any, str]:
-    """Id → name of a COCO list of categories."""
-    names: dict[Any, str] = {}
+def _names(path: Path, prefix: str) -> dict[str, str]:
+    """Id → name of a COCO list of categories. Ids are compared as text: files write `5` and `"5"`."""
+    names: dict[str, str] = {}
     for number, entry in enumerate(stream_items(path, f"{prefix}.item")):
         with translating(path, f"entry {number} of", f"`{prefix}`"):
-            names[entry["id"]] = str(entry["name"])
+            names[str(entry["id"])] = str(entry["name"])
     if not names:
         raise DataError(f"`{path}` has no list `{prefix}`, which this layout needs")
     return names
 
 
-def _vocabulary(objects: Sequence[str], predicates: Sequence[str], path: Path) -> Vocabulary:
-    """Names as the file lists them, without the background class."""
-    objects, predicates = ([name for name in names if name != BACKGROUND] for names in (objects, predicates))
-    return vocabulary_from_names(objects, predicates, f"`{path}`")
-
-
 def _split_of_file(file: Path) -> str:
-    """Of `train.json` by its name, of `train/_annotations.coco.json` by its folder's."""
-    return split_of(file.parent.name if file.name == SGG_BENCHMARK_FILE else file.stem)
+    """Of `train.json` by its name, of `train/_annotations.coco.json` by its folder's, whatever that is."""
+    if file.name != SGG_BENCHMARK_FILE:
+        return split_of(file.stem)
+    return split_of(file.parent.name, default=re.sub(r"\W", "_", file.parent.name) or "train")
 
 
-def _open_sgg_benchmark(files: Sequence[Path], options: ReadOptions, folder: Path) -> AnnotationSource:
-    objects, predicates = _names(files[0], "categories"), _names(files[0], "rel_categories")
-    return AnnotationSource(
-        layout="coco-rel",
-        files=tuple(files),
-        images_dir=options.images_dir or folder,
-        read=partial(_read, files, _relationships_by_id),
-        num_images=_num_images(files),
-        vocabulary=_vocabulary(list(objects.values()), list(predicates.values()), files[0]),
-        details={"splits_of_files": [_split_of_file(file) for file in files]},
-    )
-
-
-def _num_images(files: Sequence[Path]) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _ids_start_anew(files: Sequence[Path]) -> bool:
+    """Whether two files use one image id, which then are two images."""
+    seen: set[str] = set()
     for file in files:
-        split = _split_of_file(file)
-        found[split] = found.get(split, 0) + num_occurrences(file, b'"file_name"')
-    return found
+        own = {image_id for image_id, _, _ in _images(file)}
+        if seen & own:
+            return True
+        seen |= own
+    return False
 
 
-def _open_reltr(files: Sequence[Path], rel_file: Path, options: ReadOptions) -> AnnotationSource:
-    content = load_json(rel_file)
-    with translating(rel_file, "the list", "`rel_categories`"):
+def _open_rel_file(path: Path) -> tuple[list[str], "RelationshipsOf"]:
+    """RelTR's predicates, and what finds the relationships of one of its files."""
+    content = load_json(path)
+    with translating(path, "the list", "`rel_categories`"):
         predicates = [str(name) for name in content["rel_categories"]]
-    return AnnotationSource(
-        layout="coco-rel",
-        files=(*files, rel_file),
-        images_dir=options.images_dir or rel_file.parent,
-        read=partial(_read, files, partial(_relationships_by_place, content, predicates)),
-        num_images=_num_images(files),
-        vocabulary=_vocabulary(list(_names(files[0], "categories").values()), predicates, rel_file),
-    )
+    return predicates, partial(_relationships_by_place, content, predicates)
 
 
 Objects = Mapping[str, list[AnnotatedObject]]
@@ -115,24 +129,28 @@ Objects = Mapping[str, list[AnnotatedObject]]
 Relationships = Mapping[str, list[AnnotatedRelationship]]
 
 
+RelationshipsOf = Callable[[Path, Objects], tuple[Relationships, int]]
+"""From a file and its objects to their relationships, and the number of those that belong to no image."""
+
+
 def _read(
-    files: Sequence[Path], relationships_of: Callable[[Path, Objects], tuple[Relationships, int]]
-) -> Iterator[AnnotatedImage]:
+    files: Sequence[Path], relationships_of: RelationshipsOf, ids_start_anew: bool
+) -> Iterator[AnnotatedImage | StrayAnnotations]:
     for file in files:
+        split = _split_of_file(file)
         images = list(_images(file))
         objects, num_stray = _annotations(file, [image_id for image_id, _, _ in images])
         relationships, num_stray_too = relationships_of(file, objects)
-        split = _split_of_file(file)
-        for number, (image_id, image_wh, name) in enumerate(images, start=1):
-            stray = num_stray + num_stray_too if number == len(images) else 0
+        if num_stray + num_stray_too:
+            yield StrayAnnotations(f"{file.parent.name}/{file.name}", num_stray + num_stray_too)
+        for image_id, image_wh, name in images:
             yield AnnotatedImage(
-                image_id=image_id,
+                image_id=f"{split}-{image_id}" if ids_start_anew else image_id,
                 split=split,
-                image=tuple(dict.fromkeys((name, f"{file.parent.name}/{name}", f"images/{name}", Path(name).name))),
+                image=tuple(dict.fromkeys((f"{file.parent.name}/{name}", name, Path(name).name))),
                 image_wh=image_wh,
                 objects=tuple(objects[image_id]),
                 relationships=tuple(relationships.get(image_id, ())),
-                faults={"stray_annotation": stray} if stray else {},
             )
 
 
@@ -150,8 +168,8 @@ def _annotations(file: Path, image_ids: Sequence[str]) -> tuple[Objects, int]:
     num_stray = 0
     for number, entry in enumerate(stream_items(file, "annotations.item")):
         with translating(file, f"entry {number} of", "`annotations`"):
-            category = entry["category_id"]
-            row = AnnotatedObject(entry["id"], names.get(category, f"#{category}"), xyxy_from_xywh(entry["bbox"]))
+            category = str(entry["category_id"])
+            row = AnnotatedObject(str(entry["id"]), names.get(category, f"#{category}"), xyxy_from_xywh(entry["bbox"]))
             of_image = found.get(str(entry["image_id"]))
         if of_image is None:
             num_stray += 1
@@ -168,8 +186,8 @@ def _relationships_by_id(file: Path, objects: Objects) -> tuple[Relationships, i
     num_stray = 0
     for number, entry in enumerate(stream_items(file, "rel_annotations.item")):
         with translating(file, f"entry {number} of", "`rel_annotations`"):
-            subject, target = entry["subject_id"], entry["object_id"]
-            predicate = names.get(entry["predicate_id"], f"#{entry['predicate_id']}")
+            subject, target = str(entry["subject_id"]), str(entry["object_id"])
+            predicate = names.get(str(entry["predicate_id"]), f"#{entry['predicate_id']}")
             of_image = found.get(str(entry["image_id"] if "image_id" in entry else image_of.get(subject)))
         if of_image is None:
             num_stray += 1

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from r1sgg_cli.data.readers.json_files import first_events
+from r1sgg_cli.data.readers.json_files import first_events, num_occurrences, reading
 from r1sgg_cli.errors import DataError
 
 FILE_PATTERNS = (
@@ -16,11 +16,7 @@ FILE_PATTERNS = (
 )
 """Layout → the files that tell it, in the order in which they are looked for."""
 
-KEYS = (
-    ("psg", {"data", "thing_classes", "stuff_classes", "predicate_classes"}),
-    ("coco-rel", {"rel_annotations", "rel_categories"}),
-    ("coco-rel", {"images", "annotations", "categories"}),
-)
+KEYS = (("psg", {"data", "thing_classes", "stuff_classes", "predicate_classes"}),)
 """Layout → keys of a JSON object, any two of which tell it."""
 
 
@@ -37,7 +33,7 @@ def detect_layout(path: Path) -> tuple[str, Path]:
         for layout, patterns in FILE_PATTERNS[1:]:
             if any(path.match(pattern) for pattern in patterns):
                 return layout, path
-        if path.suffix == ".csv" and b"LabelName1" in path.open("rb").readline():
+        if path.suffix == ".csv" and "LabelName1" in _first_line(path):
             return "open-images", path
         if path.suffix == ".json" and (told := _layout_of_json(path)):
             return told, path
@@ -46,12 +42,19 @@ def detect_layout(path: Path) -> tuple[str, Path]:
     )
 
 
+def _first_line(path: Path) -> str:
+    with reading(path), path.open(encoding="utf-8") as file:
+        return file.readline()
+
+
 def _layout_of_json(path: Path) -> str | None:
     events = first_events(path)
     top = {prefix for prefix, event in events if event != "map_key" and "." not in prefix and prefix}
     for layout, keys in KEYS:
         if len(top & keys) >= 2:
             return layout
+    if {"images", "annotations", "categories"} & top and num_occurrences(path, b'"rel_categories"'):
+        return "coco-rel"
     prefixes = {prefix for prefix, _ in events}
     if "item.img_fn" in prefixes:
         return "open-images"

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
-from r1sgg_cli.data.readers.json_files import num_occurrences, split_of, stream_pairs, translating, xyxy_from_xywh
+from r1sgg_cli.data.readers.json_files import (
+    label_of,
+    num_occurrences,
+    split_of,
+    stream_pairs,
+    summed,
+    translating,
+    xyxy_from_xywh,
+)
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.errors import DataError
 
@@ -20,16 +28,12 @@ def open_gqa(path: Path, options: ReadOptions) -> AnnotationSource:
     files = sorted(path.glob("*sceneGraphs*.json")) if path.is_dir() else [path]
     if not files:
         raise DataError(f"`{path}` holds no `*sceneGraphs*.json`; give GQA's folder or one of those files")
-    num_images: dict[str, int] = {}
-    for file in files:
-        split = split_of(file.name)
-        num_images[split] = num_images.get(split, 0) + num_occurrences(file, b'"objects":')
     return AnnotationSource(
         layout="gqa",
         files=tuple(files),
         images_dir=options.images_dir or files[0].parent,
         read=partial(_read, files),
-        num_images=num_images,
+        num_images=summed((split_of(file.name), num_occurrences(file, b'"objects"')) for file in files),
     )
 
 
@@ -47,14 +51,14 @@ def _image(image_id: str, entry: Mapping[str, Any], split: str) -> AnnotatedImag
     return AnnotatedImage(
         image_id=image_id,
         split=split,
-        image=(f"{image_id}.jpg", f"images/{image_id}.jpg"),
+        image=(f"{image_id}.jpg",),
         image_wh=(int(entry["width"]), int(entry["height"])),
         objects=tuple(
-            AnnotatedObject(key, item["name"], xyxy_from_xywh([item["x"], item["y"], item["w"], item["h"]]))
+            AnnotatedObject(key, label_of(item["name"]), xyxy_from_xywh([item["x"], item["y"], item["w"], item["h"]]))
             for key, item in objects.items()
         ),
         relationships=tuple(
-            AnnotatedRelationship(key, relation["name"], str(relation["object"]))
+            AnnotatedRelationship(key, label_of(relation["name"]), str(relation["object"]))
             for key, item in objects.items()
             for relation in item.get("relations", ())
         ),

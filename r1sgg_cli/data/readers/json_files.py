@@ -1,7 +1,7 @@
 """Annotation files read item by item, so that gigabytes of JSON take no gigabytes of memory."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,11 @@ import ijson
 from r1sgg_cli.errors import DataError
 
 _BLOCK = 1 << 20
+SPELLINGS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev", "minival"),
+    "test": ("test", "testdev", "eval"),
+}
 
 
 @contextmanager
@@ -70,19 +75,34 @@ def translating(path: Path, what: str, number: int | str) -> Iterator[None]:
     """Name the entry that lacks a key or has a value of another type. Raises `DataError`."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except KeyError as error:
+        raise DataError(f"`{path}`: {what} {number} is not in the layout: it has no {error}") from error
+    except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise DataError(f"`{path}`: {what} {number} is not in the layout: {error!r}") from error
 
 
-def name_at(names: Sequence[str], index: int) -> str:
-    """The name that an index from 0 stands for; one that stands for none becomes a name that no vocabulary knows."""
+def name_at(names: Sequence[str], index: int, first: int = 0) -> str:
+    """The name that an index stands for; one that stands for none becomes a name that no vocabulary knows."""
     if type(index) is not int:
         raise TypeError(f"{index!r} is no index")
-    return names[index] if 0 <= index < len(names) else f"#{index}"
+    return names[index - first] if first <= index < first + len(names) else f"#{index}"
+
+
+def label_of(value: Any) -> str:
+    """A label; what is no text says nothing, and is counted as a label that says nothing."""
+    return value if isinstance(value, str) else ""
+
+
+def summed(numbers: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """The sum of each split's numbers."""
+    total: dict[str, int] = {}
+    for split, number in numbers:
+        total[split] = total.get(split, 0) + number
+    return total
 
 
 def xyxy_from_xywh(box: Any) -> Any:
-    """Corners of a box of corner and size; what is no such box stays as it is, and is counted as bad."""
+    """Corners of a box of corner and size; None, which is counted as a bad box, where it is none."""
     if isinstance(box, list | tuple) and len(box) == 4 and all(type(value) in (int, float) for value in box):
         x, y, width, height = box
         return [x, y, x + width, y + height]
@@ -92,11 +112,7 @@ def xyxy_from_xywh(box: Any) -> Any:
 def split_of(name: str, default: str = "train") -> str:
     """The split that a file or folder name speaks of: `oidv6-validation-….csv` is `val`."""
     words = "".join(character if character.isalpha() else " " for character in name.lower()).split()
-    for split, spellings in (
-        ("train", ("train", "training")),
-        ("val", ("val", "valid", "validation")),
-        ("test", ("test",)),
-    ):
+    for split, spellings in SPELLINGS.items():
         if any(spelling in words for spelling in spellings):
             return split
     return default

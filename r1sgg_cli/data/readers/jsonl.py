@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
-from r1sgg_cli.data.readers.json_files import reading, split_of, translating
+from r1sgg_cli.data.readers.json_files import reading, split_of, summed, translating
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.errors import DataError
 
@@ -24,15 +24,12 @@ def open_jsonl(path: Path, options: ReadOptions) -> AnnotationSource:
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
     if not files:
         raise DataError(f"`{path}` holds no `.jsonl` file")
-    num_images: dict[str, int] = {}
-    for split, _ in _lines(files):
-        num_images[split] = num_images.get(split, 0) + 1
     return AnnotationSource(
         layout="jsonl",
         files=tuple(files),
         images_dir=options.images_dir or files[0].parent,
         read=partial(_read, files),
-        num_images=num_images,
+        num_images=summed((split, 1) for split, _ in _lines(files)),
     )
 
 
@@ -43,7 +40,7 @@ def _read(files: Sequence[Path]) -> Iterator[AnnotatedImage]:
 
 def _lines(files: Sequence[Path]) -> Iterator[tuple[str, AnnotatedImage]]:
     for path in files:
-        with reading(path), path.open(encoding="utf-8") as file:
+        with reading(path), path.open(encoding="utf-8-sig") as file:  # some editors write a mark first
             for number, line in enumerate(file, start=1):
                 if not line.strip():
                     continue
@@ -55,9 +52,9 @@ def _lines(files: Sequence[Path]) -> Iterator[tuple[str, AnnotatedImage]]:
 def _image(entry: Mapping[str, Any], split: str) -> AnnotatedImage:
     size = (entry.get("width"), entry.get("height"))
     return AnnotatedImage(
-        image_id=str(entry.get("image_id", entry["image"])),
-        split=str(entry.get("split", split)),
-        image=(str(entry["image"]),),
+        image_id=_text(str(entry["image"] if entry.get("image_id") is None else entry["image_id"])),
+        split=_text(entry.get("split") or split).lower(),
+        image=(_text(entry["image"]),),
         image_wh=None if None in size else (int(entry["width"]), int(entry["height"])),
         objects=tuple(_object(item) for item in entry["objects"]),
         relationships=tuple(
@@ -83,4 +80,5 @@ def written_name(object_id: str) -> str:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
+    value.encode()  # half a surrogate pair cannot be written
     return value

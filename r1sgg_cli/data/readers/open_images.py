@@ -3,7 +3,8 @@
 Tables (`oidv6-*-annotations-vrd.csv` beside `class-descriptions*.csv`): coordinates are fractions, in the order XMin,
 XMax, YMin, YMax. A row `is` states a property, not a relationship, and is left out. The tables name no objects: boxes
 with the same label and the same coordinates are one object, and those of `*-annotations-bbox.csv`, where it lies
-beside, come first; that table also brings the objects that no relationship names.
+beside, come first; that table also brings the objects that no relationship names. A label without a description has
+no name.
 
 JSON (`vrd-*-anno.json` beside `categories_dict.json`): pixels, indices from 0.
 """
@@ -11,13 +12,22 @@ JSON (`vrd-*-anno.json` beside `categories_dict.json`): pixels, indices from 0.
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
-from r1sgg_cli.data.readers.json_files import load_json, name_at, num_occurrences, split_of, stream_items, translating
+from r1sgg_cli.data.readers.json_files import (
+    load_json,
+    name_at,
+    num_occurrences,
+    split_of,
+    stream_items,
+    summed,
+    translating,
+)
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.vocabulary import vocabulary_from_names
@@ -36,7 +46,8 @@ def open_open_images(path: Path, options: ReadOptions) -> AnnotationSource:
     folder = path if path.is_dir() else path.parent
     if (folder / "categories_dict.json").is_file() and path.suffix != ".csv":
         return _open_processed(path, folder, options)
-    tables = sorted(folder.glob("*vrd*.csv")) if path.is_dir() else [path]
+    tables = [table for table in sorted(folder.glob("*vrd*.csv")) if "bbox" not in table.name]
+    tables = tables if path.is_dir() else [path]
     descriptions = sorted(folder.glob("*class-descriptions*.csv"))
     if not tables or not descriptions:
         lacking = "`*-annotations-vrd.csv`" if not tables else "`class-descriptions*.csv`"
@@ -44,35 +55,38 @@ def open_open_images(path: Path, options: ReadOptions) -> AnnotationSource:
     names: dict[str, str] = {}
     for table in descriptions:
         names |= _class_names(table)
-    boxes = {split_of(table.name): table for table in sorted(folder.glob("*annotations-bbox*.csv"))}
+    boxes: dict[str, list[Path]] = {}
+    for table in sorted(folder.glob("*annotations-bbox*.csv")):
+        boxes.setdefault(split_of(table.name), []).append(table)
     return AnnotationSource(
         layout="open-images",
-        files=(*tables, *descriptions, *boxes.values()),
+        files=(*tables, *descriptions, *(table for of_split in boxes.values() for table in of_split)),
         images_dir=options.images_dir or folder,
-        read=partial(_read_tables, tables, boxes, names),
+        read=partial(_read_tables, tables, boxes, names, options.keep_empty),
         num_images=_num_images(tables),
     )
 
 
 def _load_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, usecols=list(columns), dtype=_kinds(columns))
+        table = pd.read_csv(path, **_as_written(columns))
     except (OSError, ValueError) as error:  # a column is missing, a coordinate is no number
         reason = str(error).strip().splitlines()[0]
         raise DataError(f"`{path}` is not a table of Open Images: {reason}; expected {', '.join(columns)}") from error
+    texts = [name for name in columns if not name.startswith(("X", "Y"))]
+    return table.fillna(dict.fromkeys(texts, ""))  # a line that ends early says nothing in its last columns
 
 
-def _kinds(columns: Sequence[str]) -> Mapping[str, str]:
-    """Ids stay text, whatever they look like (`0012` is no 12), in Arrow's compact form."""
-    return {name: "float32" if name.startswith(("X", "Y")) else "string[pyarrow]" for name in columns}
+def _as_written(columns: Sequence[str]) -> dict[str, Any]:
+    """pandas' options: texts stay as they are (`0012` is no 12, `NA` a label), in Arrow's compact form."""
+    numbers = [name for name in columns if name.startswith(("X", "Y"))]
+    kinds = {name: "float32" if name in numbers else "string[pyarrow]" for name in columns}
+    empty = {name: [""] for name in numbers}
+    return {"usecols": list(columns), "dtype": kinds, "keep_default_na": False, "na_values": empty}
 
 
 def _num_images(tables: Sequence[Path]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for table in tables:
-        split = split_of(table.name)
-        found[split] = found.get(split, 0) + int(_load_table(table, ("ImageID",))["ImageID"].nunique())
-    return found
+    return summed((split_of(table.name), _load_table(table, ("ImageID",))["ImageID"].nunique()) for table in tables)
 
 
 def _class_names(path: Path) -> dict[str, str]:
@@ -85,60 +99,87 @@ def _class_names(path: Path) -> dict[str, str]:
 
 
 def _read_tables(
-    tables: Sequence[Path], boxes: Mapping[str, Path], names: Mapping[str, str]
+    tables: Sequence[Path], boxes: Mapping[str, Sequence[Path]], names: Mapping[str, str], keep_empty: bool
 ) -> Iterator[AnnotatedImage]:
     for path in tables:
         split = split_of(path.name)
         table = _load_table(path, VRD_COLUMNS)
-        own = _boxes_by_image(boxes[split], table["ImageID"]) if split in boxes else {}
-        order = table["ImageID"].drop_duplicates()
-        rows = table.groupby("ImageID", sort=False, observed=True).indices
-        for image_id in order:
-            yield _image(str(image_id), split, table.iloc[rows[image_id]], own.get(str(image_id), []), names)
+        is_attribute = (table["RelationshipLabel"] == ATTRIBUTE).to_numpy(bool)
+        own = _boxes_by_image(boxes.get(split, ()), None if keep_empty else table["ImageID"])
+        ids, first_rows = np.unique(table["ImageID"].to_numpy(str), return_index=True)
+        rows_of = table.groupby("ImageID", sort=False, observed=True).indices
+        columns = _Columns(
+            *(table[name].tolist() for name in ("LabelName1", "LabelName2", "RelationshipLabel")),
+            *(table[list(side)].to_numpy(np.float64) for side in SIDES),
+        )
+        for image_id in ids[np.argsort(first_rows)].tolist():
+            rows = rows_of[image_id]
+            related = rows[~is_attribute[rows]].tolist()
+            yield _image(image_id, split, columns, related, len(rows) - len(related), own.pop(image_id, []), names)
+        if keep_empty:
+            for image_id, placed in own.items():
+                yield _image(image_id, split, columns, (), 0, placed, names)
+
+
+class _Columns(NamedTuple):
+    """A table of relationships, column by column."""
+
+    labels_1: list[str]
+    labels_2: list[str]
+    predicates: list[str]
+    boxes_1: NDArray[np.float64]
+    boxes_2: NDArray[np.float64]
 
 
 Placed = tuple[str, list[float]]
 """Machine id and box."""
 
 
-def _boxes_by_image(path: Path, wanted: "pd.Series[Any]") -> dict[str, list[Placed]]:
-    """The boxes of the images that have relationships, read in pieces: the whole table is many times as large."""
-    ids = set(wanted.unique())
+def _boxes_by_image(tables: Sequence[Path], wanted: "pd.Series[Any] | None") -> dict[str, list[Placed]]:
+    """The boxes of the images that are wanted (None: all), read in pieces: the whole table is many times as large."""
+    ids = None if wanted is None else set(wanted.unique())
     found: dict[str, list[Placed]] = {}
-    try:
-        for piece in pd.read_csv(path, usecols=list(BOX_COLUMNS), dtype=_kinds(BOX_COLUMNS), chunksize=500_000):
-            piece = piece[piece["ImageID"].isin(ids)]
-            corners = piece[list(CORNERS)].to_numpy(np.float64).tolist()
-            for image_id, label, box in zip(piece["ImageID"], piece["LabelName"], corners, strict=True):
-                found.setdefault(image_id, []).append((label, box))
-    except (OSError, ValueError) as error:
-        raise DataError(f"`{path}` is not a table of Open Images' boxes: {error}") from error
+    for path in tables:
+        try:
+            pieces = pd.read_csv(path, chunksize=500_000, **_as_written(BOX_COLUMNS))
+            for piece in pieces:
+                kept = (piece if ids is None else piece[piece["ImageID"].isin(ids)]).fillna({"LabelName": ""})
+                corners = kept[list(CORNERS)].to_numpy(np.float64).tolist()
+                for image_id, label, box in zip(kept["ImageID"], kept["LabelName"], corners, strict=True):
+                    found.setdefault(image_id, []).append((label, box))
+        except (OSError, ValueError) as error:
+            raise DataError(f"`{path}` is not a table of Open Images' boxes: {error}") from error
     return found
 
 
 def _image(
-    image_id: str, split: str, table: pd.DataFrame, boxes: list[Placed], names: Mapping[str, str]
+    image_id: str,
+    split: str,
+    columns: _Columns,
+    rows: Sequence[int],
+    num_attributes: int,
+    boxes: list[Placed],
+    names: Mapping[str, str],
 ) -> AnnotatedImage:
     placed = list(boxes)
-    is_attribute = (table["RelationshipLabel"] == ATTRIBUTE).to_numpy(bool)
-    rows = table[~is_attribute]
-    first, second = (rows[list(side)].to_numpy(np.float64).tolist() for side in SIDES)
     relationships = [
-        AnnotatedRelationship(_place(placed, label_1, box_1), predicate, _place(placed, label_2, box_2))
-        for label_1, box_1, label_2, box_2, predicate in zip(
-            rows["LabelName1"], first, rows["LabelName2"], second, rows["RelationshipLabel"], strict=True
+        AnnotatedRelationship(
+            _place(placed, columns.labels_1[row], columns.boxes_1[row].tolist()),
+            columns.predicates[row],
+            _place(placed, columns.labels_2[row], columns.boxes_2[row].tolist()),
         )
+        for row in rows
     ]
-    objects = (AnnotatedObject(key, names.get(label, label), box) for key, (label, box) in enumerate(placed))
+    faults = {"attribute": num_attributes, "added_end": len(placed) - len(boxes) if boxes else 0}
     return AnnotatedImage(
         image_id=image_id,
         split=split,
-        image=(f"{image_id}.jpg", f"images/{image_id}.jpg", f"{split}/{image_id}.jpg"),
+        image=(f"{image_id}.jpg",),
         image_wh=None,
-        objects=tuple(objects),
+        objects=tuple(AnnotatedObject(key, names.get(label, ""), box) for key, (label, box) in enumerate(placed)),
         relationships=tuple(relationships),
         unit="fractions",
-        faults={"attribute": int(is_attribute.sum())} if is_attribute.any() else {},
+        faults={kind: count for kind, count in faults.items() if count},
     )
 
 
@@ -180,7 +221,7 @@ def _read_processed(files: Sequence[Path], objects: list[str], predicates: list[
                 image = AnnotatedImage(
                     image_id=name,
                     split=split,
-                    image=(f"{name}.jpg", f"images/{name}.jpg", name),
+                    image=(f"{name}.jpg", name),
                     image_wh=(int(width), int(height)),
                     objects=tuple(
                         AnnotatedObject(key, name_at(objects, label), box)

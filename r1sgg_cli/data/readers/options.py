@@ -14,5 +14,3 @@ class ReadOptions:
     """VG150: so many of the first training images are the validation split; None: 5,000 of the published file."""
     keep_empty: bool = False
     """VG150 counts its validation images after those without a relationship are out, unless they are kept."""
-    non_overlap: bool = False
-    """Known to the reader only to tell which published count to compare with."""

@@ -2,7 +2,7 @@
 
 Boxes are `xyxy` in pixels (one public converter reads them as `xywh`; that is its mistake). Category and predicate
 indices count from 0; an image is for testing if `test_image_ids` names it, as a number or as a string. The lists of
-classes stand behind the images in the file, which is therefore read twice.
+classes may stand behind the images in the file, which is streamed once for each of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
-from r1sgg_cli.data.readers.json_files import name_at, stream_items, translating, xyxy_from_xywh
+from r1sgg_cli.data.readers.json_files import name_at, num_occurrences, stream_items, translating, xyxy_from_xywh
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
@@ -22,7 +22,13 @@ XYWH_ABSOLUTE = 1
 
 
 def open_psg(path: Path, options: ReadOptions) -> AnnotationSource:
-    """A PSG file. Raises `DataError`."""
+    """A PSG file, or the folder that holds one and no other. Raises `DataError`."""
+    if path.is_dir():
+        found = [file for file in sorted(path.glob("*.json")) if num_occurrences(file, b'"thing_classes"')]
+        if len(found) != 1:
+            listed = ", ".join(f"`{file.name}`" for file in found) or "none"
+            raise DataError(f"`{path}` must hold one file in PSG's layout; it has {listed}: name the file itself")
+        path = found[0]
     classes = {key: list(stream_items(path, f"{key}.item")) for key in CLASSES}
     for key, names in classes.items():
         if not names:

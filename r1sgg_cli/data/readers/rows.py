@@ -6,34 +6,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from datasets import Dataset, DatasetDict, Image
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
 from r1sgg_cli.data.readers.jsonl import written_name
 from r1sgg_cli.data.rows import dataset_fingerprint, load_splits
-from r1sgg_cli.data.vocabularies import vocabulary_of
-
-PUBLISHED: Mapping[str, Mapping[str, str]] = {
-    "vg150": {"train": "JosephZ/vg150_train_sgg_prompt", "val": "JosephZ/vg150_val_sgg_prompt"},
-    "psg": {"train": "JosephZ/psg_train_sg", "test": "JosephZ/psg_test_sg"},
-}
-"""The published R1-SGG sets: split → name on the hub, where each is the only split of a set of its own."""
+from r1sgg_cli.data.vocabularies import PUBLISHED, vocabulary_of
+from r1sgg_cli.errors import DataError
 
 
 def open_published(name: str) -> AnnotationSource:
     """A published set by its short name. Raises `DataError` where the hub cannot be reached."""
     parts = PUBLISHED[name]
     splits = {split: next(iter(load_splits(dataset).values())) for split, dataset in parts.items()}
-    return _source(DatasetDict(splits), name, next(iter(parts.values())), {"datasets": dict(parts)})
+    return _source(DatasetDict(splits), next(iter(parts.values())), {"datasets": dict(parts)})
 
 
 def open_rows(dataset: str) -> AnnotationSource:
     """A data set's folder, or its name on the hub. Raises `DataError`."""
-    identity = {"dataset": dataset, "fingerprint": dataset_fingerprint(dataset)}
-    return _source(load_splits(dataset), dataset, dataset, identity)
+    return _source(load_splits(dataset), dataset, {"dataset": dataset})
 
 
-def _source(splits: DatasetDict, name: str, dataset: str, identity: Mapping[str, Any]) -> AnnotationSource:
+def _source(splits: DatasetDict, dataset: str, named: Mapping[str, Any]) -> AnnotationSource:
     # Encoded files as they are: a worker decodes them, and what cannot be decoded is counted, not raised.
     rows = {split: part.cast_column("image", Image(decode=False)) for split, part in splits.items()}
     return AnnotationSource(
@@ -43,14 +38,22 @@ def _source(splits: DatasetDict, name: str, dataset: str, identity: Mapping[str,
         read=partial(_read, rows),
         num_images={split: len(part) for split, part in rows.items()},
         vocabulary=vocabulary_of(dataset),
-        details=dict(identity),
+        details={
+            **named,
+            "content": dataset_fingerprint(dataset) or {split: part._fingerprint for split, part in splits.items()},
+        },
     )
 
 
 def _read(splits: Mapping[str, Dataset]) -> Iterator[AnnotatedImage]:
     for split, rows in splits.items():
-        for row in rows:
-            yield annotated_row(row, split)
+        number = 0
+        try:
+            for number, row in enumerate(rows, start=1):  # noqa: B007  (the error says how far it came)
+                yield annotated_row(row, split)
+        except (pa.ArrowException, UnicodeDecodeError, OSError) as error:  # bytes that were damaged on the disk
+            reason = str(error).strip().splitlines()[0]
+            raise DataError(f"split `{split}` cannot be read after row {number}: {reason}; copy it anew") from error
 
 
 def annotated_row(row: Mapping[str, Any], split: str) -> AnnotatedImage:
@@ -68,11 +71,12 @@ def annotated_row(row: Mapping[str, Any], split: str) -> AnnotatedImage:
             relationships.append(AnnotatedRelationship(subject, predicate, target))
         else:
             faults["bad_relationship"] += 1
-    stored = row["image"]
+    if row["image_id"] is None:
+        raise DataError(f"a row of split `{split}` has no `image_id`; give every row its own")
     return AnnotatedImage(
         image_id=row["image_id"],
         split=split,
-        image=stored["bytes"] if stored["bytes"] is not None else (str(stored["path"]),),
+        image=_image(row["image"]),
         image_wh=None,
         objects=tuple(objects),
         relationships=tuple(relationships),
@@ -82,11 +86,18 @@ def annotated_row(row: Mapping[str, Any], split: str) -> AnnotatedImage:
     )
 
 
+def _image(stored: Mapping[str, Any] | None) -> bytes | tuple[str, ...]:
+    """The encoded file, or where it lies; nowhere where the cell is null."""
+    if stored is None:
+        return ()
+    return stored["bytes"] if stored["bytes"] is not None else (str(stored["path"]),)
+
+
 def _items(text: str | None, faults: dict[str, int], kind: str) -> list[dict[str, Any]]:
     """The rows in one of the two JSON columns."""
     try:
         value = json.loads(text) if text is not None else None
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, list):
         faults[kind] += 1

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
-from r1sgg_cli.data.readers.json_files import load_json, translating
+from r1sgg_cli.data.readers.json_files import load_json, name_at, translating
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.data.readers.visual_genome import FOLDERS
 from r1sgg_cli.errors import DataError
@@ -29,10 +29,12 @@ from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
 CORRUPTED = frozenset({"1592", "1722", "4616", "4617"})
 PUBLISHED_ROWS = 108_073
 PUBLISHED_VAL = 5_000
-PUBLISHED_IMAGES = {"train": 57_723, "val": 5_000, "test": 26_446}
-"""With `filter_empty_rels`, as Scene-Graph-Benchmark and its successors report."""
-PUBLISHED_TRAIN_OVERLAPPING = 56_224
-"""Training images that `filter_non_overlap` leaves; the number of R1-SGG's published training rows."""
+PUBLISHED_IMAGES = {
+    False: {"train": 57_723, "val": 5_000, "test": 26_446},
+    True: {"train": 56_224, "val": 5_000, "test": 26_446},
+}
+"""With `filter_empty_rels`, as Scene-Graph-Benchmark and its successors report, without and with `filter_non_overlap`;
+56,224 are the rows of R1-SGG's published training set."""
 SPLITS = {0: "train", 1: "val", 2: "test"}
 
 Integers = NDArray[np.int64]
@@ -76,16 +78,10 @@ def open_vg150(path: Path, options: ReadOptions) -> AnnotationSource:
         read=partial(_read, arrays, vocabulary, images, splits, image_data),
         num_images={name: int((splits == name).sum()) for name in SPLITS.values() if (splits == name).any()},
         vocabulary=vocabulary,
-        published=_published(options) if is_published and num_val == PUBLISHED_VAL else {},
+        published=PUBLISHED_IMAGES if is_published and num_val == PUBLISHED_VAL and not options.keep_empty else {},
         notes=(f"validation: the first {num_val} training images that have a relationship",) if num_val else (),
         details={"num_val": num_val},
     )
-
-
-def _published(options: ReadOptions) -> Mapping[str, int]:
-    if options.keep_empty:
-        return {}
-    return PUBLISHED_IMAGES | ({"train": PUBLISHED_TRAIN_OVERLAPPING} if options.non_overlap else {})
 
 
 def _one_of(folder: Path, pattern: str) -> Path:
@@ -109,11 +105,15 @@ def _load_arrays(path: Path) -> _Arrays:
             }
             boxes = np.asarray(file[key], dtype=np.float64).reshape(-1, 4) * scale
             pairs = np.asarray(file["relationships"], dtype=np.int64).reshape(-1, 2)
+        ranges = [np.stack([flat[name] for name in _ranges(kind)], axis=1) for kind in ("box", "rel")]
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"`{path}` is no h5 file in VG150's layout: {error}") from error
-    ranges = [np.stack([flat[name] for name in _ranges(kind)], axis=1) for kind in ("box", "rel")]
-    if len(boxes) != len(flat["labels"]) or len(pairs) != len(flat["predicates"]):
-        raise DataError(f"`{path}`: boxes and labels, or relationships and predicates, differ in number")
+    numbers = [(len(boxes), len(flat["labels"])), (len(pairs), len(flat["predicates"]))]
+    numbers += [(len(flat["split"]), len(rows)) for rows in ranges]
+    if any(a != b for a, b in numbers):
+        raise DataError(
+            f"`{path}`: boxes and labels, relationships and predicates, or ranges and split differ in length"
+        )
     return _Arrays(boxes, flat["labels"], pairs, flat["predicates"], ranges[0], ranges[1], flat["split"])
 
 
@@ -178,11 +178,13 @@ def _read(
             image=tuple(f"{folder}{image_id}.jpg" for folder in FOLDERS),
             image_wh=image_wh,
             objects=tuple(
-                AnnotatedObject(boxes.start + number, _name(vocabulary.written_objects, label), corners[number])
+                AnnotatedObject(
+                    boxes.start + number, name_at(vocabulary.written_objects, label, first=1), corners[number]
+                )
                 for number, label in enumerate(arrays.labels[boxes].tolist())
             ),
             relationships=tuple(
-                AnnotatedRelationship(subject, _name(vocabulary.written_predicates, predicate), target)
+                AnnotatedRelationship(subject, name_at(vocabulary.written_predicates, predicate, first=1), target)
                 for (subject, target), predicate in zip(
                     arrays.pairs[triplets].tolist(), arrays.predicates[triplets].tolist(), strict=True
                 )
@@ -194,8 +196,3 @@ def _read(
 def _slice(first_and_last: Integers) -> slice:
     first, last = first_and_last.tolist()
     return slice(first, last + 1) if first >= 0 else slice(0, 0)
-
-
-def _name(names: tuple[str, ...], index: int) -> str:
-    """Names count from 1 here; an index that names nothing becomes a name that no vocabulary knows."""
-    return names[index - 1] if 1 <= index <= len(names) else f"#{index}"

@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
-from r1sgg_cli.data.readers.json_files import num_occurrences, stream_items, translating, xyxy_from_xywh
+from r1sgg_cli.data.readers.json_files import label_of, num_occurrences, stream_items, translating, xyxy_from_xywh
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.errors import DataError
 
-FOLDERS = ("", "VG_100K/", "VG_100K_2/", "images/")
+FOLDERS = ("", "VG_100K/", "VG_100K_2/")
 """Where Visual Genome's photos lie below the folder of images, by habit."""
 
 ImageFacts = tuple[tuple[int, int] | None, str]
@@ -34,7 +34,7 @@ def open_visual_genome(path: Path, options: ReadOptions) -> AnnotationSource:
         raise DataError(f"`{folder}` lacks `objects.json` and `relationships.json`, or `scene_graphs.json`")
     facts_file = folder / "image_data.json"
     facts = _image_facts(facts_file) if facts_file.is_file() else {}
-    total = len(facts) or num_occurrences(files[0], b'"objects":')
+    total = len(facts) or num_occurrences(files[0], b'"objects"')
     return AnnotationSource(
         layout="visual-genome",
         files=(*files, *([facts_file] if facts else [])),
@@ -49,17 +49,21 @@ def _image_facts(path: Path) -> dict[str, ImageFacts]:
     facts: dict[str, ImageFacts] = {}
     for number, entry in enumerate(stream_items(path, "item")):
         with translating(path, "entry", number):
-            image_id = str(entry["image_id"] if "image_id" in entry else entry["id"])
+            image_id = _image_id(entry)
             name = PurePosixPath(str(entry.get("url") or f"{image_id}.jpg")).name
             facts[image_id] = ((int(entry["width"]), int(entry["height"])), name)
     return facts
 
 
 def _read(files: tuple[Path, ...], facts: Mapping[str, ImageFacts]) -> Iterator[AnnotatedImage]:
+    left = dict.fromkeys(facts)
     for image_id, objects, relationships in _joined(files):
-        with translating(files[0], "image", f"`{image_id}`"):
+        left.pop(image_id, None)
+        with translating(files[-1], "image", f"`{image_id}`"):
             image = _image(image_id, objects, relationships, facts)
         yield image
+    for image_id in left:  # without an annotation
+        yield _image(image_id, [], [], facts)
 
 
 def _joined(files: tuple[Path, ...]) -> Iterator[tuple[str, list[Any], list[Any]]]:
@@ -140,9 +144,10 @@ def _key(item: Mapping[str, Any]) -> Any:
 
 
 def _object(item: Mapping[str, Any]) -> AnnotatedObject:
-    names = item.get("names") or [item.get("name") or ""]
-    return AnnotatedObject(_key(item), _lower(names[0]), xyxy_from_xywh([item["x"], item["y"], item["w"], item["h"]]))
+    names = item.get("names") or item.get("name")
+    name = names[0] if isinstance(names, list) else names
+    return AnnotatedObject(_key(item), _lower(name), xyxy_from_xywh([item["x"], item["y"], item["w"], item["h"]]))
 
 
-def _lower(name: str) -> str:
-    return " ".join(name.lower().split())
+def _lower(name: Any) -> str:
+    return " ".join(label_of(name).lower().split())

@@ -1,5 +1,6 @@
 """What the readers' tests share."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from r1sgg_cli.data.faults import Tally
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.data.sources import open_source
 from r1sgg_cli.scene_graph.graph import SceneGraph
-from tests.data.annotated import image_file
+from tests.data.annotated import image_file, images_of
 
 Cleaned = Callable[[AnnotatedImage], tuple[SceneGraph, dict[str, int]]]
 
@@ -22,7 +23,7 @@ def read_all() -> Callable[..., list[AnnotatedImage]]:
     """A function from a path (and reader options) to all its annotated images."""
 
     def read(path: Path, **options: Any) -> list[AnnotatedImage]:
-        return list(open_source(str(path), None, ReadOptions(**options)).read())
+        return images_of(open_source(str(path), None, ReadOptions(**options)))
 
     return read
 
@@ -32,7 +33,7 @@ def cleaned() -> Cleaned:
     """A function from an annotated image to its graph, on a file of the stated size, and what was counted."""
 
     def clean(image: AnnotatedImage) -> tuple[SceneGraph, dict[str, int]]:
-        tally = Tally()
+        tally = Tally(Counter(image.faults))
         graph = clean_image(image, image_file(image.image_wh or (100, 100)), CleaningRules(keep_empty=True), tally)
         assert graph is not None
         return graph, dict(tally.counts)

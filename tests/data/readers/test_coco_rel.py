@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from r1sgg_cli.data.annotations import AnnotatedImage
+from r1sgg_cli.data.annotations import AnnotatedImage, StrayAnnotations
 from r1sgg_cli.data.readers.coco_rel import open_coco_rel
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.errors import DataError
+from tests.data.annotated import images_of
 from tests.data.readers.conftest import Cleaned
-from tests.data.readers.layouts import write_json, write_reltr, write_sgg_benchmark
-from tests.data.readers.test_one_truth import random_samples
+from tests.data.readers.layouts import random_samples, write_json, write_reltr, write_sgg_benchmark
 
 ReadAll = Callable[..., list[AnnotatedImage]]
 
@@ -44,12 +44,41 @@ def test_ids_may_start_at_0_and_be_numbers_or_text(tmp_path: Path, read_all: Rea
     assert met == {}
 
 
-def test_annotations_of_images_that_are_not_listed_are_counted(
-    tmp_path: Path, read_all: ReadAll, cleaned: Cleaned
-) -> None:
+def test_annotations_of_images_that_are_not_listed_are_counted(tmp_path: Path) -> None:
     stray = {"id": 7, "image_id": 9, "category_id": 0, "bbox": [1, 1, 2, 2]}
-    (image,) = read_all(write(tmp_path, annotations=[*CONTENT["annotations"], stray]))
-    assert cleaned(image)[1] == {"stray_annotation": 1}
+    source = open_coco_rel(write(tmp_path, annotations=[*CONTENT["annotations"], stray]), ReadOptions())
+    assert StrayAnnotations("train/_annotations.coco.json", 1) in list(source.read())
+    assert [len(image.objects) for image in images_of(source)] == [2]
+
+
+def test_ids_as_text_and_as_numbers_are_the_same(tmp_path: Path, read_all: ReadAll, cleaned: Cleaned) -> None:
+    texts = [{**row, "id": str(row["id"]), "category_id": str(row["category_id"])} for row in CONTENT["annotations"]]
+    graph, met = cleaned(read_all(write(tmp_path, annotations=texts))[0])
+    assert graph.ids == ("man.1", "hat.2")
+    assert len(graph.triplets) == 1
+    assert met == {}
+
+
+def test_image_ids_that_start_anew_in_each_file_are_told_apart(tmp_path: Path) -> None:
+    write(tmp_path)
+    write_json(CONTENT, tmp_path / "valid" / "_annotations.coco.json")
+    source = open_coco_rel(tmp_path, ReadOptions())
+    assert [image.image_id for image in images_of(source)] == ["train-0", "val-0"]
+    assert "start anew" in source.notes[0]
+
+
+def test_names_of_any_file_are_in_the_vocabulary_and_two_spellings_are_one(tmp_path: Path) -> None:
+    write(tmp_path)
+    more = [*CONTENT["categories"], {"id": 2, "name": "Hat"}, {"id": 3, "name": "t-shirt"}]
+    write_json({**CONTENT, "categories": more}, tmp_path / "test" / "_annotations.coco.json")
+    vocabulary = open_coco_rel(tmp_path, ReadOptions()).vocabulary
+    assert vocabulary is not None
+    assert vocabulary.written_objects == ("man", "hat", "t-shirt")
+
+
+def test_a_folder_of_another_name_is_a_split_of_its_own(tmp_path: Path) -> None:
+    write_json(CONTENT, tmp_path / "holiday pictures" / "_annotations.coco.json")
+    assert open_coco_rel(tmp_path, ReadOptions()).num_images == {"holiday_pictures": 1}
 
 
 @pytest.mark.parametrize(
@@ -84,11 +113,12 @@ def test_reltr_counts_places_in_the_images_own_list(tmp_path: Path, read_all: Re
     write_json(rel, tmp_path / "rel.json")
     images = {image.image_id: image for image in read_all(tmp_path)}
     assert cleaned(images[first])[1] == {"dangling_relationship": 1}
-    assert sum(image.faults.get("stray_annotation", 0) for image in images.values()) == 1
+    strays = [row for row in open_coco_rel(tmp_path, ReadOptions()).read() if isinstance(row, StrayAnnotations)]
+    assert [row.number for row in strays] == [1]
 
 
 def test_one_annotation_file_is_one_split(tmp_path: Path) -> None:
     folder = write_sgg_benchmark(tmp_path, random_samples(0))
     source = open_coco_rel(folder / "test" / "_annotations.coco.json", ReadOptions())
-    assert {image.split for image in source.read()} == {"test"}
+    assert {image.split for image in images_of(source)} == {"test"}
     assert source.num_images == {"test": 2}

@@ -7,8 +7,7 @@ import pytest
 
 from r1sgg_cli.data.readers.detect import detect_layout
 from r1sgg_cli.errors import DataError
-from tests.data.readers.layouts import WRITERS
-from tests.data.readers.test_one_truth import random_samples
+from tests.data.readers.layouts import WRITERS, random_samples
 
 
 @pytest.mark.parametrize(
@@ -27,6 +26,12 @@ def test_a_renamed_file_is_known_by_its_content(layout: str, file: str, expected
     (tmp_path / file).rename(renamed)
     assert detect_layout(renamed) == (expected, renamed)
     assert detect_layout(renamed.parent)[0] == expected
+
+
+def test_plain_coco_annotations_beside_it_mislead_nobody(tmp_path: Path) -> None:
+    path = WRITERS["psg"](tmp_path, random_samples(0))
+    (tmp_path / "images_info.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    assert detect_layout(tmp_path) == ("psg", path)
 
 
 @pytest.mark.parametrize("text", [json.dumps({"a": 1}), "[]", "[1, 2]"], ids=["an object", "an empty list", "numbers"])

@@ -1,5 +1,6 @@
 """GQA: edges hang on their subject, boxes may leave the image."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -34,9 +35,19 @@ def test_the_split_is_the_files(tmp_path: Path, read_all: Callable[..., list[Ann
     assert [(image.image_id, image.split) for image in read_all(tmp_path)] == [("7", "val")]
 
 
+def test_names_that_are_no_text_say_nothing(
+    tmp_path: Path, read_all: Callable[..., list[AnnotatedImage]], cleaned: Cleaned
+) -> None:
+    box = {"x": 1, "y": 1, "w": 5, "h": 5}
+    objects = {"1": {"name": None, **box}, "2": {"name": "cat", **box, "relations": [{"name": 3, "object": "2"}]}}
+    graph = {"7": {"width": 9, "height": 9, "objects": objects}}
+    (tmp_path / "train_sceneGraphs.json").write_text(json.dumps(graph))
+    assert cleaned(read_all(tmp_path)[0])[1] == {"unnamed_object": 1, "self_relationship": 1}
+
+
 def test_an_entry_of_another_layout_is_named(tmp_path: Path) -> None:
     (tmp_path / "train_sceneGraphs.json").write_text('{"7": {"width": 9, "objects": {}}}')
-    with pytest.raises(DataError, match="image `7` is not in the layout: KeyError"):
+    with pytest.raises(DataError, match="image `7` is not in the layout: it has no 'height'"):
         list(open_gqa(tmp_path, ReadOptions()).read())
 
 

@@ -60,6 +60,8 @@ def test_occurrences_are_counted_across_blocks(
         ("vrd-test-anno", "test"),
         ("valid", "val"),
         ("own", "train"),
+        ("dev", "val"),
+        ("testdev", "test"),
         ("contest", "train"),
     ],
 )

@@ -39,6 +39,12 @@ def test_the_split_is_the_lines_or_the_files(tmp_path: Path, read_all: ReadAll) 
     assert [(image.image_id, image.split) for image in read_all(tmp_path)] == [("2", "test"), ("photos/1.jpg", "val")]
 
 
+def test_a_mark_at_the_files_start_and_nulls_are_no_trouble(tmp_path: Path, read_all: ReadAll) -> None:
+    path = write(tmp_path, {**LINE, "image_id": None, "split": None})
+    path.write_text("\ufeff" + path.read_text(), encoding="utf-8")
+    assert [(image.image_id, image.split) for image in read_all(path)] == [("photos/1.jpg", "train")]
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -47,6 +53,7 @@ def test_the_split_is_the_lines_or_the_files(tmp_path: Path, read_all: ReadAll) 
         pytest.param({**LINE, "objects": [{"id": 3, "bbox": []}]}, id="an id that is no text"),
         pytest.param({**LINE, "relationships": [{"subject": "x7"}]}, id="half a relationship"),
         pytest.param([], id="a list"),
+        pytest.param('{"image": "a.jpg", "image_id": "\\ud800", "objects": []}', id="half a surrogate pair"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: Any, read_all: ReadAll) -> None:

@@ -12,38 +12,10 @@ from r1sgg_cli.data.prepare import prepare_dataset
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.data.rows import load_splits
 from r1sgg_cli.data.sources import open_source
-from tests.data.readers.layouts import WRITERS, Sample, write_images
+from tests.data.readers.layouts import WRITERS, Sample, random_samples, write_images
 
-NAMES = ("person", "tree-merged", "traffic light", "st.bernard", "bike")
-PREDICATES = ("riding", "in front of", "on", "looking at")
 H5_PIXELS = 2.0
 """The h5 layout rounds twice at a longer side of 1024."""
-
-
-def random_samples(seed: int, num_images: int = 8) -> list[Sample]:
-    """Images of every shape; the last two are for testing; relationships grouped by subject, as GQA keeps them."""
-    random = np.random.default_rng(seed)
-    samples = []
-    for number in range(num_images):
-        width, height = (int(side) for side in random.integers(60, 900, 2))
-        num_objects = int(random.integers(2, 8))
-        starts = [
-            (int(random.integers(0, width - 20)), int(random.integers(0, height - 20))) for _ in range(num_objects)
-        ]
-        objects = tuple(
-            (
-                NAMES[int(random.integers(len(NAMES)))],
-                (x, y, int(random.integers(x + 5, width + 1)), int(random.integers(y + 5, height + 1))),
-            )
-            for x, y in starts
-        )
-        pairs = {(int(random.integers(num_objects)), int(random.integers(num_objects))) for _ in range(6)}
-        relationships = tuple(
-            (s, PREDICATES[int(random.integers(len(PREDICATES)))], o) for s, o in sorted(pairs) if s != o
-        ) or ((0, "on", 1),)
-        split = "test" if number >= num_images - 2 else "train"
-        samples.append(Sample(101 + 7 * number, (width, height), objects, relationships, split))
-    return samples
 
 
 def expected_rows(samples: Sequence[Sample]) -> dict[str, Any]:

@@ -95,3 +95,39 @@ def test_names_are_needed(tmp_path: Path) -> None:
     (tmp_path / "class-descriptions-boxable.csv").unlink()
     with pytest.raises(DataError, match="has no `class-descriptions"):
         open_open_images(tmp_path, ReadOptions())
+
+
+def test_an_end_that_the_table_of_boxes_lacks_is_added_and_counted(
+    tmp_path: Path, read_all: ReadAll, cleaned: Cleaned
+) -> None:
+    tables(tmp_path, *ROWS[:1])
+    (tmp_path / "train-annotations-bbox.csv").write_text(
+        "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\n0012,x,/m/man,1,0.1,0.5,0.2,0.9\n"
+    )
+    graph, met = cleaned(read_all(tmp_path)[0])
+    assert graph.ids == ("Man.1", "Hat.2")
+    assert met == {"added_end": 1}
+
+
+def test_images_with_boxes_alone_are_read_where_empty_ones_are_kept(tmp_path: Path, read_all: ReadAll) -> None:
+    tables(tmp_path, *ROWS)
+    (tmp_path / "train-annotations-bbox.csv").write_text(
+        "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\nff,x,/m/man,1,0.1,0.5,0.2,0.9\n"
+    )
+    assert [image.image_id for image in read_all(tmp_path)] == ["0012"]
+    assert [image.image_id for image in read_all(tmp_path, keep_empty=True)] == ["0012", "ff"]
+
+
+def test_empty_cells_and_cut_lines_are_dirt(tmp_path: Path, read_all: ReadAll, cleaned: Cleaned) -> None:
+    nameless = "0012,/m/man,,0.1,0.5,0.2,0.9,0.2,0.3,0.1,0.2,wears"
+    wordless = "0012,/m/man,/m/hat,0.1,0.5,0.2,0.9,0.2,0.3,0.1,0.2,"
+    image = read_all(tables(tmp_path, *ROWS[:1], nameless, wordless, "0012,/m/man,/m/hat,0.1,0.5"))[0]
+    graph, met = cleaned(image)
+    assert [tuple(triplet) for triplet in graph.triplets] == [(0, "wears", 1)]
+    assert met == {"unnamed_object": 1, "lost_relationship": 2, "unnamed_predicate": 1, "bad_box": 1 + 1}
+
+
+def test_a_label_without_a_description_has_no_name(tmp_path: Path, read_all: ReadAll, cleaned: Cleaned) -> None:
+    unknown = "0012,/m/man,/m/zzz,0.1,0.5,0.2,0.9,0.2,0.3,0.1,0.2,wears"
+    _, met = cleaned(read_all(tables(tmp_path, *ROWS[:1], unknown))[0])
+    assert met == {"unnamed_object": 1, "lost_relationship": 1}

@@ -11,6 +11,7 @@ from r1sgg_cli.data.annotations import AnnotatedImage
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.data.readers.psg import open_psg
 from r1sgg_cli.errors import DataError
+from tests.data.annotated import images_of
 from tests.data.readers.conftest import Cleaned
 
 ReadAll = Callable[..., list[AnnotatedImage]]
@@ -97,7 +98,7 @@ def test_an_index_that_names_nothing_is_a_name_that_no_vocabulary_knows(
     tmp_path: Path, changes: dict[str, Any], expected: str, read_all: ReadAll
 ) -> None:
     source = open_psg(psg_file(tmp_path, entry(**changes)), ReadOptions())
-    assert [row.predicate for image in source.read() for row in image.relationships] == [expected]
+    assert [row.predicate for image in images_of(source) for row in image.relationships] == [expected]
     assert source.vocabulary is not None
     assert expected not in source.vocabulary.predicates
 
@@ -129,6 +130,16 @@ def test_a_malformed_entry_is_named_by_its_number(
 def test_lists_of_another_layout_are_named(tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
     with pytest.raises(DataError, match=expected):
         open_psg(psg_file(tmp_path, entry(), **changes), ReadOptions())
+
+
+def test_a_folder_with_one_such_file_is_that_file(tmp_path: Path) -> None:
+    psg_file(tmp_path, entry())
+    (tmp_path / "instances.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    assert open_psg(tmp_path, ReadOptions()).files == (tmp_path / "psg.json",)
+    (tmp_path / "psg.json").rename(tmp_path / "a.json")
+    psg_file(tmp_path, entry())
+    with pytest.raises(DataError, match=r"it has `a\.json`, `psg\.json`: name the file itself"):
+        open_psg(tmp_path, ReadOptions())
 
 
 def test_a_broken_file_is_one_line(tmp_path: Path) -> None:

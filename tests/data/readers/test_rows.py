@@ -1,6 +1,7 @@
 """The published columns as a source: items that are no objects or relationships are counted, not raised."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from datasets import Dataset, DatasetDict, Image
 
 from r1sgg_cli.data.readers.rows import annotated_row, open_rows
-from tests.data.annotated import encoded
+from r1sgg_cli.errors import DataError
+from tests.data.annotated import encoded, images_of
 
 ROW = {
     "image_id": "7",
@@ -42,11 +44,26 @@ def test_items_of_another_schema_are_counted(changes: dict[str, Any], faults: di
     assert annotated_row({**ROW, **changes}, "train").faults == faults
 
 
+def test_a_null_image_is_a_missing_one() -> None:
+    assert annotated_row({**ROW, "image": None}, "train").image == ()
+
+
+def test_damaged_bytes_are_one_line(tmp_path: Path, synthetic_dataset: Path) -> None:
+    shutil.copytree(synthetic_dataset, tmp_path / "set")
+    file = next((tmp_path / "set" / "test").glob("*.arrow"))
+    content = bytearray(file.read_bytes())
+    at = content.index(b"test-000005")
+    content[at : at + 4] = b"\xff\xff\xff\xff"
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"split `test` cannot be read after row \d+.*copy it anew"):
+        list(open_rows(str(tmp_path / "set")).read())
+
+
 def test_a_saved_set_is_read_with_its_images_encoded(tmp_path: Path) -> None:
     columns = {key: [value] for key, value in ROW.items() if key != "image"}
     rows = Dataset.from_dict({**columns, "image": [ROW["image"]]}).cast_column("image", Image())
     DatasetDict({"train": rows}).save_to_disk(tmp_path / "set")
     source = open_rows(str(tmp_path / "set"))
-    (image,) = source.read()
+    (image,) = images_of(source)
     assert isinstance(image.image, bytes)
     assert source.num_images == {"train": 1}

@@ -16,9 +16,10 @@ from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.data.readers.vg150_h5 import open_vg150
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.vocabulary import load_vocabulary
-from tests.data.readers.layouts import Sample, write_json, write_vg150
-from tests.data.readers.test_one_truth import random_samples
+from tests.data.annotated import images_of
+from tests.data.readers.layouts import Sample, random_samples, write_json, write_vg150
 
+PUBLISHED = vg150_h5.PUBLISHED_IMAGES[False]
 ReadAll = Callable[..., list[AnnotatedImage]]
 
 
@@ -121,6 +122,15 @@ def test_two_files_of_each_kind_belong_together_by_name(tmp_path: Path) -> None:
         open_vg150(tmp_path, ReadOptions())
 
 
+def test_ranges_of_another_length_are_one_line(tmp_path: Path) -> None:
+    write_vg150(tmp_path, random_samples(0))
+    with pytest.raises(DataError, match="no h5 file in VG150's layout"):
+        open_vg150(change(tmp_path, img_to_first_box=np.zeros(3)), ReadOptions())
+    write_vg150(tmp_path, random_samples(0))
+    with pytest.raises(DataError, match="differ in length"):
+        open_vg150(change(tmp_path, split=np.zeros(3)), ReadOptions())
+
+
 def test_a_missing_array_and_a_missing_file_are_one_line(tmp_path: Path) -> None:
     write_vg150(tmp_path, random_samples(0))
     with pytest.raises(DataError, match=r"is no h5 file in VG150's layout.*labels"):
@@ -132,8 +142,8 @@ def test_a_missing_array_and_a_missing_file_are_one_line(tmp_path: Path) -> None
 
 def published_size(folder: Path) -> Path:
     """Arrays of the published file's size: so many images with a relationship in each split, and others without."""
-    num_train = vg150_h5.PUBLISHED_IMAGES["train"] + vg150_h5.PUBLISHED_IMAGES["val"]
-    num_test = vg150_h5.PUBLISHED_IMAGES["test"]
+    num_train = PUBLISHED["train"] + PUBLISHED["val"]
+    num_test = PUBLISHED["test"]
     with_rel = np.zeros(vg150_h5.PUBLISHED_ROWS, dtype=bool)
     with_rel[:num_train] = with_rel[-num_test:] = True
     first = np.where(with_rel, 2 * (np.cumsum(with_rel) - 1), -1)
@@ -163,10 +173,11 @@ def published_size(folder: Path) -> Path:
 
 def test_the_published_file_has_the_published_counts(tmp_path: Path) -> None:
     source = open_vg150(published_size(tmp_path), ReadOptions())
-    assert source.published == {"train": 57_723, "val": 5_000, "test": 26_446}
+    assert source.published[False] == {"train": 57_723, "val": 5_000, "test": 26_446}
+    assert source.published[True]["train"] == 56_224
     split_counts = {"train": 0, "val": 0, "test": 0}
-    for image in source.read():
+    for image in images_of(source):
         split_counts[image.split] += bool(image.relationships)
-    assert split_counts == source.published
-    assert open_vg150(tmp_path, ReadOptions(non_overlap=True)).published["train"] == 56_224
+    assert split_counts == source.published[False]
     assert open_vg150(tmp_path, ReadOptions(keep_empty=True)).published == {}
+    assert open_vg150(tmp_path, ReadOptions(num_val=100)).published == {}

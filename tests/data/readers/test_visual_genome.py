@@ -45,7 +45,7 @@ def test_names_are_written_in_lower_case_and_photos_looked_for_where_they_lie(
     assert graph.ids == ("man.1", "dog.2")
     assert graph.boxes_xyxy.tolist() == [[1, 2, 31, 42], [40, 2, 70, 42]]
     assert [tuple(triplet) for triplet in graph.triplets] == [(0, "on", 1)]
-    assert image.image == ("1.jpg", "VG_100K/1.jpg", "VG_100K_2/1.jpg", "images/1.jpg")
+    assert image.image == ("1.jpg", "VG_100K/1.jpg", "VG_100K_2/1.jpg")
     assert met == {}
 
 
@@ -70,6 +70,21 @@ def test_files_in_another_order_are_joined_by_image(tmp_path: Path, read_all: Re
     images = read_all(write(tmp_path, [MAN, DOG], [relationship(end(MAN), end(DOG))], image_ids=(1, 2, 3)))
     assert sorted(image.image_id for image in images) == ["1", "2", "3"]
     assert all(len(image.relationships) == 1 for image in images)
+
+
+def test_a_name_alone_is_as_good_as_a_list_of_one(tmp_path: Path, read_all: ReadAll, cleaned: Cleaned) -> None:
+    man = {**MAN, "names": "person"}
+    image = read_all(write(tmp_path, [man, DOG, {**DOG, "object_id": 9, "names": [None], "x": 1}], []))[0]
+    graph, met = cleaned(image)
+    assert graph.ids == ("person.1", "dog.2")
+    assert met == {"unnamed_object": 1}
+
+
+def test_images_without_an_annotation_are_read_too(tmp_path: Path, read_all: ReadAll) -> None:
+    write(tmp_path, [MAN, DOG], [relationship(end(MAN), end(DOG))])
+    facts = json.loads((tmp_path / "image_data.json").read_text())
+    (tmp_path / "image_data.json").write_text(json.dumps([{**facts[0], "image_id": 99}, *facts]))
+    assert [(image.image_id, len(image.objects)) for image in read_all(tmp_path)] == [("1", 2), ("99", 0)]
 
 
 def test_scene_graphs_name_their_ends_by_id(tmp_path: Path, read_all: ReadAll, cleaned: Cleaned) -> None:
