@@ -65,11 +65,11 @@ def watched(argv: list[str]) -> tuple[float, float]:
         nonlocal peak
         while process.poll() is None:
             total = 0
-            for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
-                try:
+            try:
+                for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
                     total += one.memory_full_info().pss
-                except psutil.Error:  # it has just ended
-                    continue
+            except psutil.Error:  # one of them has just ended
+                continue
             peak = max(peak, total)
             time.sleep(0.1)
 
