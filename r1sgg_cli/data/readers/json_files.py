@@ -26,7 +26,7 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"cannot read `{path}`: {error.strerror}") from error
     except (ijson.JSONError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])  # what, and where
         raise DataError(f"`{path}` is not JSON: {reason}") from error
 
 

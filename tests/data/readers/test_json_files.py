@@ -36,6 +36,13 @@ def test_a_broken_file_is_one_line(tmp_path: Path, text: str) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_the_place_that_is_no_json_is_shown(tmp_path: Path) -> None:
+    """Python's own `json` writes NaN, which JSON does not have."""
+    (tmp_path / "a.json").write_text('{"data": [{"bbox": [NaN, 1]}]}')
+    with pytest.raises(DataError, match=r'invalid char in json text\. \{"data": \[\{"bbox": \[NaN, 1\]'):
+        list(stream_items(tmp_path / "a.json", "data.item"))
+
+
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read .*gone\.json`: No such file"):
         list(stream_items(tmp_path / "gone.json", "item"))
