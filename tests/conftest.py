@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may wait for a network; before transformers is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors gain nothing from threads, and lose much on busy cores
 
 
 @pytest.fixture(scope="session")

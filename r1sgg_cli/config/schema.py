@@ -49,6 +49,7 @@ class _Recipe(_Strict):
     long_answers: LongAnswers
     """What is done about answers that are longer than the limit: `shorten` keeps whole items, `drop` the other rows."""
     freeze_vision: bool = False
+    """Keep the image encoder as it is; Qwen's contains the projector to the language model, InternVL's does not."""
     checkpoint_every: PositiveInt = 100
     """Optimizer steps between checkpoints; a killed run loses at most this many."""
     keep_checkpoints: PositiveInt = 2

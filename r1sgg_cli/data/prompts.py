@@ -41,7 +41,7 @@ _RELATIONSHIPS_RULE = """\
 - relationships: what the subject does to the object or where it is, as in "riding" or "in front of". Subject and \
 object are ids from the list of objects."""
 
-TASKS: dict[Task, str] = {
+QUESTIONS: dict[Task, str] = {
     "sgg": f"Write the scene graph of this image as JSON:\n{{{_OBJECTS_FORM}, {_RELATIONSHIPS_FORM}}}\n"
     f"{_OBJECTS_RULE}\n{_BOX_RULE}\n{_RELATIONSHIPS_RULE}",
     "det": f"Write the objects of this image as JSON:\n{{{_OBJECTS_FORM}}}\n{_OBJECTS_RULE}\n{_BOX_RULE}",
@@ -101,7 +101,7 @@ def user_prompt(
         lines = [own]
     else:
         categories = _category_lines(vocabulary, task) if prompting.predefined else []
-        lines = [TASKS[task], f"- {box_sentence}", *categories]
+        lines = [QUESTIONS[task], f"- {box_sentence}", *categories]
     if given is not None:
         lines.append(f"The objects:\n{_compact(_written_objects(given, decimals))}")
     if prompting.think and prompting.think_prompt == "user":

@@ -129,6 +129,7 @@ def resolve_asking(request: InferRequest, console: Console) -> Asking:
         else request.predefined_categories,
         max_pixels=request.max_pixels or remembered.max_pixels,
         think_prompt=remembered.think_prompt,
+        tasks=remembered.tasks,
     )
     form = "think and answer" if asking.think else "JSON alone"
     categories = "predefined" if asking.predefined_categories else "open"
@@ -136,6 +137,10 @@ def resolve_asking(request: InferRequest, console: Console) -> Asking:
     if trained and asking != trained:
         changed = "; ".join(differences(asdict(trained), asdict(asking), ("in training", "here")))
         console.print(f"[yellow]note:[/] the checkpoint was trained with another form ({changed})")
+    if "sgg" not in asking.tasks:
+        console.print(
+            f"[yellow]note:[/] the checkpoint was trained on {', '.join(asking.tasks)} alone, not on whole graphs"
+        )
     return asking
 
 
@@ -150,7 +155,7 @@ def _record(request: InferRequest, asker: Asker) -> RunRecord:
         "dataset_fingerprint": dataset_fingerprint(request.dataset),
         "split": request.split,
         "prompts": {
-            **asdict(asking),
+            **{key: value for key, value in asdict(asking).items() if key != "tasks"},  # how it was trained, not asked
             "system": system_prompt(asker.prompting),
             "vocabulary_named": asking.predefined_categories and asker.vocabulary_named,
         },

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
 from r1sgg_cli.config.schema import ThinkPrompt
 from r1sgg_cli.errors import ModelError
@@ -21,6 +22,14 @@ class Asking:
     max_pixels: int
     think_prompt: ThinkPrompt = "system"
     """Which prompt asks to think; files from before this field had it in the system prompt."""
+    tasks: tuple[str, ...] = ("sgg",)
+    """What was asked for; files from before this field knew whole graphs only."""
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.think, bool) and isinstance(self.predefined_categories, bool)):
+            raise TypeError("`think` and `predefined_categories` are true or false")
+        if type(self.max_pixels) is not int or self.think_prompt not in get_args(ThinkPrompt):
+            raise ValueError("`max_pixels` is a whole number, `think_prompt` system or user")
 
 
 def save_asking(asking: Asking, folder: Path) -> None:
@@ -34,6 +43,7 @@ def load_asking(model: str) -> Asking | None:
     if not path.is_file():
         return None
     try:
-        return Asking(**json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Asking(**{**values, "tasks": tuple(values.get("tasks", ("sgg",)))})
+    except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"`{path}` is broken: {error}; delete it to ask with the command's own options") from error

@@ -26,6 +26,7 @@ IMAGE_TOKEN_NAMES = (
     "image_token_id",
     "image_token_index",
     "video_token_id",
+    "vision_token_id",
     "vision_start_token_id",
     "vision_end_token_id",
     "context_image_token_id",

@@ -20,7 +20,7 @@ from r1sgg_cli.report.overlay import (
     object_labels,
 )
 from r1sgg_cli.report.stages import Stage
-from r1sgg_cli.scene_graph import parse
+from r1sgg_cli.scene_graph import listing
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 Verdict = Literal["truth", "matched", "wrong", "missed"]
@@ -32,7 +32,7 @@ MAX_TRIPLETS = 30
 MAX_ANSWER_LENGTH = 4000
 """Characters of a raw answer."""
 
-FAILURES: Mapping[str, str] = {**parse.FAILURES, "missing": "there is no answer for this image"}
+FAILURES: Mapping[str, str] = {**listing.FAILURES, "missing": "there is no answer for this image"}
 
 
 @dataclass(frozen=True, slots=True)

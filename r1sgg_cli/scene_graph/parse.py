@@ -1,30 +1,26 @@
 """A model's answer, read as a scene graph. Rewards, gathering and reports all read answers here.
 
-`answer.py` says where in the text the answer stands. In it, the graph is the first JSON object that lists
-`"objects"`, wherever it stands. Code fences around it are no defect; other text is one (`prose`). JSON that does not
-decode is read item by item, and whole items are kept. Where the objects are given, an answer need list
-`"relationships"` only, and objects that it lists all the same are not read.
+`answer.py` says where in the text the answer stands, `listing.py` what it lists. Where the objects are given, an answer
+need list `"relationships"` only, and objects that it lists all the same are not read.
 
 Every repair and every oddity is counted by kind, see `DEFECTS`.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from r1sgg_cli.scene_graph.answer import AnswerPassage, find_answer
+from r1sgg_cli.scene_graph.answer import find_answer
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, Triplet
 from r1sgg_cli.scene_graph.labels import normalise_label, object_name
-from r1sgg_cli.scene_graph.salvage import LENIENT_JSON, is_cut_off, salvage_list
+from r1sgg_cli.scene_graph.listing import ParseError, read_lists, read_relationship_list
 
-Failure = Literal["no_json", "truncated", "not_a_graph"]
 DEFECTS = {
     "prose": "text other than a code fence around the JSON",
     "truncated": "the text ends inside the JSON; whole items are kept",
@@ -42,29 +38,12 @@ DEFECTS = {
 }
 """What `ParsedAnswer.defects` counts, each kind with its meaning."""
 
+__all__ = ["DEFECTS", "ParseError", "ParsedAnswer", "parse_answer"]
+
 _Box = tuple[float, float, float, float]
 _NUMBERS = frozenset({int, float})
-_OBJECTS = re.compile(r'"objects"\s*:\s*\[')
-_RELATIONSHIPS = re.compile(r'"relationships"\s*:\s*\[')
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, lone surrogates
-_FENCES = frozenset({"", "```", "```json", "```JSON"})
-_JSON = json.JSONDecoder(strict=False)
 _new_triplet: Callable[[tuple[int, str, int]], Triplet] = partial(tuple.__new__, Triplet)  # half the price of Triplet()
-
-FAILURES: Mapping[str, str] = {
-    "no_json": "the answer holds no JSON object",
-    "truncated": "the answer ends before its first whole object",
-    "not_a_graph": "the answer holds a JSON object, but no list of objects",
-}
-"""Why no graph can be read, each kind in a phrase."""
-
-
-class ParseError(ValueError):
-    """No graph can be read from an answer; `kind` says why in one word."""
-
-    def __init__(self, kind: Failure) -> None:
-        super().__init__(FAILURES[kind])
-        self.kind: Failure = kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +71,7 @@ def parse_answer(
         return _parse_relationships(text, given)
     passage = find_answer(text)
     defects: Counter[str] = Counter()
-    object_items, relationship_items = _read_json(passage, defects)
+    object_items, relationship_items = read_lists(passage, defects)
     index, names, boxes = _read_objects(object_items, _edges(space_wh, origin), defects)
     triplets = _read_relationships(relationship_items, index, defects)
     boxes_xyxy = np.array(boxes, dtype=np.float64).reshape(-1, 4)
@@ -113,104 +92,10 @@ def _edges(space_wh: SpaceWH, origin: tuple[float, float]) -> _Box:
 def _parse_relationships(text: str, given: SceneGraph) -> ParsedAnswer:
     passage = find_answer(text)
     defects: Counter[str] = Counter()
-    items = _read_relationship_items(passage, defects)
+    items = read_relationship_list(passage, defects)
     triplets = _read_relationships(items, {object_id: i for i, object_id in enumerate(given.ids)}, defects)
     graph = SceneGraph(given.ids, given.names, given.boxes_xyxy, triplets, given.space_wh)
     return ParsedAnswer(graph, defects, passage.tagged, given=True)
-
-
-def _read_json(passage: AnswerPassage, defects: Counter[str]) -> tuple[list[Any], list[Any]]:
-    """The items listed under `objects` and under `relationships`, of any type."""
-    body = passage.text
-    start = body.find("{")
-    if start < 0:
-        raise ParseError("truncated" if passage.unfinished else "no_json")
-    try:
-        value, end = _decode(body, start)
-    except (json.JSONDecodeError, RecursionError):
-        return _salvage(body, start, defects)
-    objects = value.get("objects")
-    if not isinstance(objects, list):
-        return _salvage(body, start, defects)
-    if body[:start].strip() not in _FENCES or body[end:].strip() not in _FENCES:
-        defects["prose"] += 1
-    relationships = value.get("relationships")
-    if not isinstance(relationships, list):
-        defects["missing_relationships"] += 1
-        relationships = []
-    return objects, relationships
-
-
-def _read_relationship_items(passage: AnswerPassage, defects: Counter[str]) -> list[Any]:
-    """The items listed under `relationships`, of any type."""
-    body = passage.text
-    start = body.find("{")
-    if start < 0:
-        raise ParseError("truncated" if passage.unfinished else "no_json")
-    try:
-        value, end = _decode(body, start)
-    except (json.JSONDecodeError, RecursionError):
-        return _salvage_relationships(body, start, defects)
-    relationships = value.get("relationships")
-    if not isinstance(relationships, list):
-        return _salvage_relationships(body, start, defects)
-    if body[:start].strip() not in _FENCES or body[end:].strip() not in _FENCES:
-        defects["prose"] += 1
-    return relationships
-
-
-def _decode(body: str, start: int) -> tuple[Any, int]:
-    try:
-        return _JSON.raw_decode(body, start)
-    except json.JSONDecodeError:
-        raise
-    except ValueError:  # an integer of more digits than Python converts
-        return LENIENT_JSON.raw_decode(body, start)
-
-
-def _salvage(body: str, start: int, defects: Counter[str]) -> tuple[list[Any], list[Any]]:
-    """The same from JSON that is cut off, broken, or not the first in the text."""
-    opening = _OBJECTS.search(body, start)
-    if opening is None:
-        raise ParseError("truncated" if is_cut_off(body, start) else "not_a_graph")
-    second = _RELATIONSHIPS.search(body, opening.end()) or _RELATIONSHIPS.search(body, 0, opening.start())
-    after = second is not None and second.start() > opening.start()
-    objects = salvage_list(body, opening.end(), second.start() if second and after else len(body))
-    found = Counter(broken_json=objects.num_broken)
-    last = objects
-    relationships: list[Any] = []
-    if second is not None:
-        other = salvage_list(body, second.end(), len(body) if after else opening.start())
-        relationships = other.items
-        last, first = (other, objects) if after else (objects, other)
-        found["broken_json"] += other.num_broken + (not first.closed)
-    elif objects.closed:
-        found["missing_relationships"] += 1
-    if not last.closed:
-        found["truncated"] += 1
-        if not objects.items:
-            raise ParseError("truncated")
-    if not found.total():
-        if not body[last.end :].lstrip().startswith("}"):
-            found["truncated"] += 1
-        else:  # a comma is missing, or the graph is not the first JSON in the text
-            found["broken_json" if body.rfind("{", 0, opening.start()) == start else "prose"] += 1
-    defects.update(+found)
-    return objects.items, relationships
-
-
-def _salvage_relationships(body: str, start: int, defects: Counter[str]) -> list[Any]:
-    """The same from JSON that is cut off, broken, or not the first in the text."""
-    opening = _RELATIONSHIPS.search(body, start)
-    if opening is None:
-        raise ParseError("truncated" if is_cut_off(body, start) else "not_a_graph")
-    others = _OBJECTS.search(body, opening.end())
-    listed = salvage_list(body, opening.end(), others.start() if others else len(body))
-    found = Counter(broken_json=listed.num_broken, truncated=int(not listed.closed))
-    if not found.total():
-        found["broken_json" if body.rfind("{", 0, opening.start()) == start else "prose"] += 1
-    defects.update(+found)
-    return listed.items
 
 
 @lru_cache(maxsize=65_536)

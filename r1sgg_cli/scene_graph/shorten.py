@@ -9,6 +9,7 @@ What is left keeps its order and its ids.
 
 from bisect import bisect_left
 from collections.abc import Callable
+from dataclasses import replace
 
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
 
@@ -37,12 +38,18 @@ def shorten(graph: SceneGraph, fits: Callable[[SceneGraph], bool], objects_are_g
     return without(bisect_left(range(num_removable), True, lo=1, key=lambda num_removed: fits(without(num_removed))))
 
 
-def least_part(graph: SceneGraph, objects_are_given: bool = False) -> SceneGraph:
-    """The last part that `shorten` comes to before not one item is left."""
-    triplets = graph.triplets[:1]
-    if objects_are_given:
-        return _part(graph, list(range(len(graph.ids))), triplets)
-    return _part(graph, sorted(_named(triplets)) or list(range(len(graph.ids)))[:1], triplets)
+def least_parts(graph: SceneGraph, objects_are_given: bool = False, in_any_order: bool = False) -> list[SceneGraph]:
+    """What `shorten` may come to before not one item is left: one relationship, or one object where there is none.
+
+    In the graph's own order that is one part; `in_any_order` it is any item, with the longest running numbers.
+    """
+    whole = list(range(len(graph.ids)))
+    if in_any_order and not objects_are_given:
+        graph = replace(graph, ids=tuple(f"{i.rpartition('.')[0] or i}.{len(graph.ids)}" for i in graph.ids))
+    if not graph.triplets:
+        return [_part(graph, [i], ()) for i in (whole if in_any_order else whole[:1])] or [graph]
+    triplets = graph.triplets if in_any_order else graph.triplets[:1]
+    return [_part(graph, whole if objects_are_given else sorted(_named((t,))), (t,)) for t in triplets]
 
 
 def _named(triplets: tuple[Triplet, ...]) -> set[int]:

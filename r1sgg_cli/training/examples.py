@@ -1,11 +1,11 @@
 """From data set rows to what TRL's trainers take. Rows are turned lazily, one batch at a time: memory stays flat."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, Image
 
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.prompts import Prompting, build_messages, format_answer, system_prompt, user_prompt
@@ -13,13 +13,14 @@ from r1sgg_cli.data.rows import load_rows, parse_ground_truth
 from r1sgg_cli.models.families import FAMILIES, ModelFamily, ModelType
 from r1sgg_cli.models.images import ImageLimits, fit_image, resized_wh
 from r1sgg_cli.scene_graph.graph import SceneGraph
-from r1sgg_cli.scene_graph.shorten import least_part, shorten
+from r1sgg_cli.scene_graph.shorten import least_parts, shorten
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.schedule import Schedule
 
 Row = Mapping[str, Any]
 
 
+_IMAGE = Image()
 POSITION = "position"
 """The column that says which row of the whole split a row is: what `Schedule` goes by."""
 
@@ -85,19 +86,29 @@ class ExampleMaker:
             "task": target.task,
         }
 
+    def key(self, row: Row) -> Hashable:
+        """What tells a row's example from any other of the run."""
+        return (self.schedule.epoch.number if self.schedule else 0, row[POSITION])
+
     def target(self, row: Row, image_wh: tuple[int, int], task: Task | None = None) -> Target:
         """A row's task, or the one that is named, and the graph to answer with. Raises `DataError` on a bad row.
 
-        An image without relationships has nothing to answer as `cls` and is asked as `sgg`.
+        An image without relationships has nothing to answer as `cls` and is asked for another task of the run.
         """
         graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image_wh)
         if self.schedule is not None:
             graph = self.schedule.ordered(graph, row[POSITION])
             task = task or self.schedule.task(row[POSITION])
-        if task is None or (task == "cls" and not graph.triplets):
-            task = "sgg"
+        if task == "cls" and not graph.triplets:
+            task = self._instead_of_cls()
+        task = task or "sgg"
         target = Target(task, graph, resized_wh(image_wh, self.limits))
         return target if self.shortened_to is None else self.shortened(target, self.shortened_to)
+
+    def _instead_of_cls(self) -> Task:
+        """`cls` itself where the run has nothing else: such rows are dropped before it starts."""
+        tasks = self.schedule.tasks if self.schedule else {"sgg": 1.0}
+        return next((task for task in ("sgg", "det") if task in tasks), "cls")
 
     def shortened(self, target: Target, limit: AnswerLimit) -> Target:
         """The target with the longest answer that is no longer than `limit`; see `scene_graph.shorten`."""
@@ -109,8 +120,9 @@ class ExampleMaker:
 
     def can_be_shortened(self, target: Target, limit: AnswerLimit) -> bool:
         """Whether an item is left of the target's answer once it is no longer than `limit`."""
-        least = least_part(target.graph, objects_are_given=target.task == "cls")
-        return bool(least.ids) and self._fits(replace(target, graph=least), limit)
+        shuffled = self.schedule is not None and self.schedule.shuffle
+        parts = least_parts(target.graph, objects_are_given=target.task == "cls", in_any_order=shuffled)
+        return all(part.ids and self._fits(replace(target, graph=part), limit) for part in parts)
 
     def _fits(self, target: Target, limit: AnswerLimit) -> bool:
         return limit.lengths([self.answer(target)])[0] <= limit.num_tokens
@@ -138,14 +150,29 @@ class ExampleMaker:
         return self.family.encode(target.graph, target.resized_wh)
 
 
-def lazy_examples(rows: Dataset, make: Callable[[Row], dict[str, Any]]) -> Dataset:
-    """`rows` whose items are `make(row)`, computed when they are read."""
+def lazy_examples(
+    rows: Dataset, make: Callable[[Row], dict[str, Any]], key: Callable[[Row], Hashable] | None = None
+) -> Dataset:
+    """`rows` whose items are `make(row)`, computed when they are read.
+
+    Rows of one `key` are made once in a batch, and not again in the next one: TRL asks for each image as often as it
+    generates, and for each batch as often as it takes micro-steps. Then not even their images are decoded again.
+    """
+    remembered: dict[Hashable, dict[str, Any]] = {}
 
     def transform(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        examples = [make(dict(zip(batch, values, strict=True))) for values in zip(*batch.values(), strict=True)]
-        return {key: [example[key] for example in examples] for key in examples[0]}
+        nonlocal remembered
+        asked = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        keys = [number if key is None else key(row) for number, row in enumerate(asked)]
+        made: dict[Hashable, dict[str, Any]] = {}
+        for row_key, row in zip(keys, asked, strict=True):
+            if row_key not in made:
+                known = remembered.get(row_key) if key is not None else None
+                made[row_key] = known or make({**row, "image": _IMAGE.decode_example(row["image"])})
+        remembered = made if key is not None else {}
+        return {name: [made[row_key][name] for row_key in keys] for name in made[keys[0]]}
 
-    return rows.with_transform(transform)
+    return rows.cast_column("image", Image(decode=False)).with_transform(transform)
 
 
 def tokenizer_texts(dataset: str, model_type: ModelType) -> Iterator[str]:

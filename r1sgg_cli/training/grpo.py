@@ -34,6 +34,9 @@ from r1sgg_cli.training.examples import lazy_examples
 from r1sgg_cli.training.schedule import Epoch
 from r1sgg_cli.training.worker import begun, examples_of, load_model, train, trainer_config
 
+FORM = "format_reward"
+"""The reward that any answer in form earns: alone, it would teach a model to say next to nothing in form."""
+
 
 class EpochSampler(Sampler[int]):
     """TRL's sampler, whose order follows from the seed and the epoch.
@@ -71,9 +74,9 @@ def reward_functions(recipe: GRPORecipe) -> list[Any]:
     if unknown:
         raise ConfigError(f"no reward `{unknown[0]}`; there are {', '.join(REWARDS)}")
     for task in recipe.tasks:
-        if not any(task in SCORED.get(name, TASKS) for name in recipe.rewards):
-            named = ", ".join(name for name, tasks in SCORED.items() if task in tasks)
-            raise ConfigError(f"no reward of the recipe applies to task `{task}`; name one of {named}")
+        if not any(task in SCORED.get(name, TASKS) for name in recipe.rewards if name != FORM):
+            named = ", ".join(name for name, tasks in SCORED.items() if task in tasks and name != FORM)
+            raise ConfigError(f"no reward of the recipe looks at what task `{task}` answers; name one of {named}")
     similarity = load_similarity(recipe.similarity)
     return [update_wrapper(partial(REWARDS[name], similarity=similarity), REWARDS[name]) for name in recipe.rewards]
 
@@ -151,6 +154,6 @@ def _train(
         processing_class=processor,
         reward_funcs=rewards,
         epoch=epoch,
-        train_dataset=lazy_examples(rows, maker.grpo_example),
+        train_dataset=lazy_examples(rows, maker.grpo_example, maker.key),
     )
     train(trainer, run, epoch, console)

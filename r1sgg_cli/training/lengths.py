@@ -21,6 +21,7 @@ from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker, Tar
 
 _BATCH = 500
 _HEADER = 8192  # bytes
+_ORIENTED = {"exif", "xmp", "XML:com.adobe.xmp"}  # what Pillow finds an orientation in
 _ORIENTATION = 0x0112  # EXIF; values above 4 lay an image on its side
 
 
@@ -42,8 +43,8 @@ def rows_to_train_on(
     policy: LongAnswers,
     limit: AnswerLimit,
     console: Console,
-) -> Dataset:
-    """The rows less those whose answers are dropped; says how many are too long and what is done about them.
+) -> tuple[Dataset, bool]:
+    """The rows less those that are dropped, and whether one of them is too long; says how many are, and their fate.
 
     `rows` have their `POSITION`. Raises `ConfigError` if no row is left.
     """
@@ -53,13 +54,17 @@ def rows_to_train_on(
     console.print(_said(lengths, policy, limit.num_tokens, int(dropped.sum())), highlight=False)
     if "cls" in tasks and not lengths.related.all():
         num_bare = int((~lengths.related).sum())
-        console.print(f"{num_bare} of {len(rows)} rows have no relationship: they are asked as `sgg`, never as `cls`")
+        others = [f"`{task}`" for task in tasks if task != "cls"]
+        if not others:
+            dropped |= ~lengths.related
+        fate = f"they are asked as {' or '.join(others)}" if others else "they are dropped"
+        console.print(f"{num_bare} of {len(rows)} rows have no relationship: {fate}, never as `cls`")
     if dropped.all():
         raise ConfigError(
             f"no answer is left: all {len(rows)} are longer than {limit.num_tokens} tokens; raise that limit "
             "(`max_answer_tokens` of `sft`, `max_new_tokens` of `grpo`), or `--set long_answers=keep`"
         )
-    return rows.select(np.flatnonzero(~dropped)) if dropped.any() else rows
+    return (rows.select(np.flatnonzero(~dropped)) if dropped.any() else rows), bool(too_long[~dropped].any())
 
 
 def _said(lengths: AnswerLengths, policy: LongAnswers, limit: int, num_dropped: int) -> str:
@@ -129,7 +134,7 @@ def stored_image_wh(stored: Any) -> tuple[int, int]:
     with _opened(memoryview(stored["bytes"].as_buffer())) as image:
         width, height = image.size
         # `getexif` of a PNG without it would decode the whole image.
-        on_its_side = "exif" in image.info and image.getexif().get(_ORIENTATION, 1) > 4
+        on_its_side = bool(_ORIENTED & image.info.keys()) and image.getexif().get(_ORIENTATION, 1) > 4
     return (height, width) if on_its_side else (width, height)
 
 

@@ -84,7 +84,7 @@ def _train(run: SFTRun, arguments: SFTConfig, rows: Dataset, vocabulary: Vocabul
         args=arguments,
         processing_class=processor,
         data_collator=AnswerCollator(processor=processor, completion_only_loss=True, end_token_ids=end_ids),
-        train_dataset=lazy_examples(rows, maker.sft_example),
+        train_dataset=lazy_examples(rows, maker.sft_example, maker.key),
         optimizer_cls_and_kwargs=optimizer_class_and_options(recipe),
     )
     train(trainer, run, epoch, console)

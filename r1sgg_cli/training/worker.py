@@ -19,7 +19,7 @@ from r1sgg_cli.config.recipes import RUN_FILE, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import dataset_fingerprint
-from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.files import insist_on_own_folder, locked
 from r1sgg_cli.models.asking import Asking, load_asking, save_asking
 from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
@@ -71,14 +71,7 @@ def trainer_config(
         "disable_tqdm": True,
         **own,
     }
-    fields = {field.name for field in dataclasses.fields(kind) if field.init}
-    for name in recipe.trainer:
-        if name not in fields:
-            close = difflib.get_close_matches(name, fields, n=1)
-            hint = f"; did you mean `{close[0]}`?" if close else ""
-            raise ConfigError(f"TRL's `{kind.__name__}` has no option `{name}`{hint}")
-        if name in stated:
-            raise ConfigError(f"`trainer.{name}` is computed from the recipe and the command line; set it there")
+    _check_trainer_options(kind, recipe.trainer, stated)
     try:
         config = kind(**{"logging_steps": 1, "save_strategy": "steps", **defaults, **stated, **recipe.trainer})
     except (TypeError, ValueError) as error:  # what TRL's and transformers' own checks raise
@@ -86,6 +79,17 @@ def trainer_config(
     if config.n_gpu > 1:
         raise ConfigError(f"{config.n_gpu} GPUs are visible and this version trains on one; set CUDA_VISIBLE_DEVICES=0")
     return config
+
+
+def _check_trainer_options(kind: type[Any], options: Mapping[str, Any], stated: Mapping[str, Any]) -> None:
+    fields = {field.name for field in dataclasses.fields(kind) if field.init}
+    for name in options:
+        if name not in fields:
+            close = difflib.get_close_matches(name, fields, n=1)
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+            raise ConfigError(f"TRL's `{kind.__name__}` has no option `{name}`{hint}")
+        if name in stated:
+            raise ConfigError(f"`trainer.{name}` is computed from the recipe and the command line; set it there")
 
 
 @contextmanager
@@ -105,11 +109,23 @@ def begun(run: SFTRun | GRPORun, console: Console) -> Iterator[bool]:
         yield not finished
 
 
+def check_no_thought_is_opened(processor: Any, model: str) -> None:
+    """Make sure that an answer begins with its own first token. Raises `ModelError`.
+
+    A "Thinking" checkpoint's template opens `<think>` itself; every answer would then lack its tag.
+    """
+    turn = {"role": "user", "content": [{"type": "text", "text": "QUESTION"}]}
+    prompt = processor.apply_chat_template([turn], tokenize=False, add_generation_prompt=True)
+    if "<think>" in prompt.partition("QUESTION")[2]:
+        raise ModelError(f"`{model}` opens `<think>` in its own chat template; use its Instruct version")
+
+
 def load_model(run: SFTRun | GRPORun) -> tuple[ModelFamily, Any, Any]:
     """Family, processor and model. Weights are float32 also under bf16, which then is autocast: an update of 6e-7 is
     below bf16's resolution and would be lost."""
     family = trainable_family_of(run.model)
     processor, model = load_checkpoint(run.model, torch.float32)
+    check_no_thought_is_opened(processor, run.model)
     # Where the Trainer looks for them; it would set them itself, with a warning that tells a user nothing.
     model.config.eos_token_id = processor.tokenizer.eos_token_id
     model.config.pad_token_id = processor.tokenizer.pad_token_id
@@ -144,9 +160,10 @@ def examples_of(
         schedule=Schedule(recipe.tasks, recipe.shuffle_objects, len(rows), run.seed, epoch),
     )
     limit = AnswerLimit(processor.tokenizer, max_answer_tokens)
-    rows = rows_to_train_on(rows, maker, recipe.tasks, recipe.long_answers, limit, console)
+    rows, some_too_long = rows_to_train_on(rows, maker, recipe.tasks, recipe.long_answers, limit, console)
     # In another order an answer may take some tokens more, so that one that was not dropped is too long now and then.
-    shortened_to = None if recipe.long_answers == "keep" else limit
+    may_be_too_long = some_too_long or recipe.shuffle_objects
+    shortened_to = limit if may_be_too_long and recipe.long_answers != "keep" else None
     return replace(maker, shortened_to=shortened_to), rows, epoch
 
 
@@ -156,7 +173,9 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Consol
     `epoch` is that of the examples.
     """
     recipe = run.recipe
-    asking = Asking(recipe.think, recipe.predefined_categories, recipe.max_pixels, recipe.think_prompt)
+    asking = Asking(
+        recipe.think, recipe.predefined_categories, recipe.max_pixels, recipe.think_prompt, tuple(recipe.tasks)
+    )
     checkpoint, passed_over = last_complete_checkpoint(run.out)
     for path in passed_over:
         console.print(f"[yellow]passed over[/] `{escape(str(path))}`: it is half-written")

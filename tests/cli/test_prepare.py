@@ -160,7 +160,8 @@ def test_a_test_split_is_held_out_and_novel_names_leave_the_training_split(tmp_p
         ),
     ],
 )
-def test_a_mistake_is_one_line(arguments: Any, expected: str, tmp_path: Path) -> None:
+def test_a_mistake_is_one_line(arguments: Any, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     path = write_psg(tmp_path, random_samples(0))
     with pytest.raises(R1SGGError, match=expected) as caught:
         run(*[str(argument).format(psg=path) for argument in arguments])

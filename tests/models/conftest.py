@@ -20,4 +20,5 @@ def published_limits(model_type: ModelType) -> ImageLimits:
         "internvl": TileLimits(side=448, min_tiles=1, max_tiles=12, processor_max_tiles=12),
         "llava": SquareLimits(side=336, colour=(122, 116, 104)),
     }
-    return limits.get(model_type, PixelLimits(factor=28, min_pixels=56 * 56, max_pixels=512 * 28 * 28))
+    factor = 32 if model_type == "qwen3_vl" else 28
+    return limits.get(model_type, PixelLimits(factor, min_pixels=56 * 56, max_pixels=512 * 28 * 28))

@@ -31,7 +31,18 @@ def test_a_base_model_says_nothing(tmp_path: Path) -> None:
     assert load_asking("Qwen/Qwen2-VL-2B-Instruct") is None
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"think": true}', '{"unknown": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"think": true}',
+        '{"unknown": 1}',
+        '{"think": "no", "predefined_categories": false, "max_pixels": 6400}',
+        '{"think": true, "predefined_categories": false, "max_pixels": "x"}',
+        '{"think": true, "predefined_categories": false, "max_pixels": 6400, "think_prompt": "usr"}',
+    ],
+)
 def test_a_broken_file_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / ASKING_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(ModelError, match=r"r1sgg\.json` is broken"):

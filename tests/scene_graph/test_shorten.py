@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.prompts import format_answer
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet, graph_from_rows
-from r1sgg_cli.scene_graph.shorten import least_part, shorten
+from r1sgg_cli.scene_graph.order import shuffled
+from r1sgg_cli.scene_graph.shorten import least_parts, shorten
 
 
 @st.composite
@@ -44,7 +45,7 @@ def test_the_result_fits_is_valid_json_and_a_part_in_the_same_order(graph: Scene
     short = shorten(graph, fits, objects_are_given=task == "cls")
     (objects, links), (all_objects, all_links) = items(short), items(graph)
     assert (short is graph) or not fits(graph)
-    least = least_part(graph, objects_are_given=task == "cls")
+    (least,) = least_parts(graph, objects_are_given=task == "cls")
     says = least.triplets if task == "cls" else least.ids
     assert bool(links if task == "cls" else objects) == bool(says and (fits(least) or short is graph))
     assert fits(short) or not (links or (objects and task != "cls"))  # nothing is left where nothing fits
@@ -96,3 +97,18 @@ def test_one_step_less_would_not_have_fitted() -> None:
 
     assert len(shorten(graph, fits).triplets) == 1
     assert len(asked) <= 4
+
+
+@settings(max_examples=100, deadline=None)
+@given(graph=graphs(), seed=st.integers(0, 99), limit=st.integers(0, 300))
+def test_what_fits_in_any_order_is_never_shortened_to_nothing(graph: SceneGraph, seed: int, limit: int) -> None:
+    """Else a shuffled row would be taught as an empty graph in some epoch."""
+
+    def fits(part: SceneGraph) -> bool:
+        return len(format_answer(part)) <= limit
+
+    if not all(part.ids and fits(part) for part in least_parts(graph, in_any_order=True)):
+        return
+    short = shorten(shuffled(graph, np.random.default_rng(seed)), fits)
+    assert fits(short)
+    assert bool(short.triplets) or (bool(short.ids) and not graph.triplets)

@@ -1,7 +1,7 @@
 """Rows become examples: prompts, images in the model's size, targets in the family's own units."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -100,14 +100,33 @@ def test_a_think_prompt_asks_for_tags_and_its_answer_has_them(synthetic_dataset:
         assert answer.startswith("<think></think><answer>{") is think
 
 
-def test_examples_are_made_when_they_are_read(synthetic_dataset: Path) -> None:
+def test_examples_are_made_when_they_are_read_and_once_however_often_they_are_asked_for(
+    synthetic_dataset: Path,
+) -> None:
+    """TRL asks for each image of a step as often as it generates, and for the whole batch at every micro-step."""
     made: list[str] = []
 
-    def make(row: object) -> dict[str, object]:
-        made.append(row["image_id"])  # type: ignore[index]
+    def make(row: Mapping[str, Any]) -> dict[str, object]:
+        made.append(row["image_id"])
+        return {"prompt": row["image_id"], "size": row["image"].size}
+
+    rows = load_rows(str(synthetic_dataset), "train")
+    examples = lazy_examples(rows, make, key=lambda row: row["image_id"])
+    assert made == []
+    assert examples[3] == {"prompt": "train-000003", "size": (100, 100)}
+    batch = [3, 3, 4, 4]
+    assert examples.__getitems__(batch) == examples.__getitems__(batch)
+    assert made == ["train-000003", "train-000004"]
+    assert [row["prompt"] for row in examples.__getitems__(batch)] == [rows[i]["image_id"] for i in batch]
+
+
+def test_without_a_key_every_row_is_its_own(synthetic_dataset: Path) -> None:
+    made: list[str] = []
+
+    def make(row: Mapping[str, Any]) -> dict[str, object]:
+        made.append(row["image_id"])
         return {"prompt": "x"}
 
     examples = lazy_examples(load_rows(str(synthetic_dataset), "train"), make)
-    assert made == []
-    assert examples[3] == {"prompt": "x"}
-    assert made == ["train-000003"]
+    assert len(examples.__getitems__([3, 3])) == 2
+    assert len(made) == 2

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from r1sgg_cli.models.families import FAMILIES
 from r1sgg_cli.models.images import PixelLimits
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
 from r1sgg_cli.training.lengths import count_answers, rows_to_train_on, stored_image_wh
+from r1sgg_cli.training.schedule import Epoch, Schedule
 
 SGG: dict[Task, float] = {"sgg": 1.0}
 QUIET = Console(quiet=True)
@@ -51,7 +53,7 @@ def kept(
 ) -> tuple[Dataset, str]:
     """The rows that are left and what was said, on one line."""
     said = io.StringIO()
-    left = rows_to_train_on(rows, maker, tasks, policy, limit, Console(file=said, width=300))
+    left, _ = rows_to_train_on(rows, maker, tasks, policy, limit, Console(file=said, width=300))
     return left, said.getvalue().strip()
 
 
@@ -121,15 +123,42 @@ def test_a_row_counts_by_its_longest_task(rows: Dataset, maker: ExampleMaker, to
     assert (counted["det", "cls"] >= counted["det",]).all()
 
 
-def test_rows_without_relationships_are_counted_and_stay_sgg(
-    rows: Dataset, maker: ExampleMaker, tokenizer: Any
+@pytest.mark.parametrize(
+    ("tasks", "instead", "fate"),
+    [
+        pytest.param({"cls": 1.0, "sgg": 1.0}, "sgg", "they are asked as `sgg`", id="whole graphs are in the mix"),
+        pytest.param({"cls": 1.0, "det": 1.0}, "det", "they are asked as `det`", id="objects are in the mix"),
+        pytest.param({"cls": 1.0}, None, "they are dropped", id="nothing else is"),
+    ],
+)
+def test_rows_without_relationships_are_asked_for_something_else_or_dropped(
+    rows: Dataset, maker: ExampleMaker, tokenizer: Any, tasks: dict[Task, float], instead: Task | None, fate: str
 ) -> None:
     bare = [number % 4 == 0 for number in range(40)]
     links = ["[]" if is_bare else text for is_bare, text in zip(bare, rows["relationships"], strict=True)]
     rows = rows.remove_columns("relationships").add_column("relationships", links)
-    _, said = kept(rows, maker, "keep", AnswerLimit(tokenizer, 2048), {"cls": 1.0})
-    assert f"{sum(bare)} of 40 rows have no relationship: they are asked as `sgg`, never as `cls`" in said
-    assert [maker.target(row, (100, 100), "cls").task == "sgg" for row in rows] == bare
+    maker = replace(maker, schedule=Schedule(tasks, shuffle=False, num_rows=40, seed=0, epoch=Epoch()))
+    left, said = kept(rows, maker, "keep", AnswerLimit(tokenizer, 2048), tasks)
+    assert f"{sum(bare)} of 40 rows have no relationship: {fate}, never as `cls`" in said
+    assert len(left) == (40 if instead else 40 - sum(bare))
+    if instead:
+        asked = [maker.target(row, (100, 100), "cls").task for row in left]
+        assert asked == [instead if is_bare else "cls" for is_bare in bare]
+
+
+XMP = (
+    b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>"
+    b"<rdf:Description xmlns:tiff='http://ns.adobe.com/tiff/1.0/' tiff:Orientation=\"6\"/></rdf:RDF></x:xmpmeta>"
+)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_picture_that_xmp_turns_has_the_size_that_is_loaded(kind: str) -> None:
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (60, 40)).save(file, kind, xmp=XMP)
+    rows = one_row(file.getvalue())
+    assert rows[0]["image"].size == (40, 60)
+    assert stored_image_wh(rows.with_format("arrow")[:]["image"][0]) == (40, 60)
 
 
 def encoded_image(kind: str, wh: tuple[int, int], orientation: int | None = None) -> bytes:

@@ -90,12 +90,14 @@ def test_an_unknown_reward_names_those_there_are(tmp_path: Path) -> None:
         pytest.param(
             ["tasks={sgg: 1, cls: 1}", "rewards={node_acc_reward: 1}"], "cls", id="given objects earn nothing"
         ),
+        pytest.param(["tasks={sgg: 1, det: 1}"], "det", id="form alone teaches nothing"),
     ],
 )
 def test_a_task_that_no_reward_applies_to_is_refused(tmp_path: Path, overrides: list[str], task: str) -> None:
-    with pytest.raises(ConfigError, match=f"no reward of the recipe applies to task `{task}`; name one of format"):
+    with pytest.raises(ConfigError, match=f"looks at what task `{task}` answers; name one of (node_acc|edge)_reward"):
         reward_functions(grpo_run(tmp_path, *overrides).recipe)
-    assert reward_functions(grpo_run(tmp_path, "tasks={sgg: 1, det: 1, cls: 1}").recipe)
+    rewards = "rewards={format_reward: 1, node_box_reward: 1, edge_reward: 1}"
+    assert reward_functions(grpo_run(tmp_path, "tasks={sgg: 1, det: 1, cls: 1}", rewards).recipe)
 
 
 def test_rewards_keep_their_names_for_the_logs(tmp_path: Path) -> None:
