@@ -108,8 +108,8 @@ def test_tasks_reach_the_rewards(
         asked.extend(zip(task, texts, strict=True))
         return [float(i) for i, _ in enumerate(completions)]
 
-    monkeypatch.setitem(REWARDS, "format_reward", watching_reward)
-    mixed = ("tasks={sgg: 1, det: 1, cls: 1}", "max_steps=5", "rewards={format_reward: 1}")
+    monkeypatch.setitem(REWARDS, "watching_reward", watching_reward)
+    mixed = ("tasks={sgg: 1, det: 1, cls: 1}", "max_steps=5", "rewards={watching_reward: 1}")
     train_grpo(grpo_run(tiny_checkpoint("qwen2_vl"), ten_scenes, tmp_path, *mixed))
     assert {kind for kind, _ in asked} == {"sgg", "det", "cls"}
     for first, second in zip(asked[::2], asked[1::2], strict=True):  # both answers of a group
@@ -147,7 +147,7 @@ def test_a_policy_that_wants_to_write_image_tokens_never_does(
         written.extend(token for ids in completion_ids for token in ids)
         return [float(len(ids)) for ids in completion_ids]
 
-    monkeypatch.setitem(REWARDS, "format_reward", watching_reward)
+    monkeypatch.setitem(REWARDS, "watching_reward", watching_reward)
     train_grpo(grpo_run(eager, synthetic_dataset, tmp_path / "run"))
     assert len(written) > 10
     assert not set(written) & set(forbidden)
