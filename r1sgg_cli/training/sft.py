@@ -50,7 +50,16 @@ def check_answers_end(processor: Any, end_ids: Sequence[int], model: str) -> Non
 
 
 class SceneGraphSFTTrainer(ResumesRight, SFTTrainer):
-    """TRL's trainer that resumes from the weights it saved."""
+    """TRL's trainer that resumes from the weights it saved, and whose loss is a mean over the answer tokens of a step.
+
+    transformers 5.17 marks Qwen2.5-VL and Qwen3-VL as not taking the step's number of tokens (`accepts_loss_kwargs`),
+    though they hand it to their loss as every other family does; the Trainer then averages the micro-batches' means,
+    and a GPU's memory would change what is learned.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.model_accepts_loss_kwargs = True
 
 
 def train_sft(run: SFTRun) -> None:
