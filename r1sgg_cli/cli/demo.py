@@ -34,6 +34,8 @@ class Scale:
     grpo: tuple[str, ...] = ()
 
 
+RECORD = "demo.txt"
+"""By which a folder is known as a demo's own."""
 FULL = Scale(num_images=14_400, num_test=500)  # no image is seen twice in fine-tuning
 QUICK = Scale(1200, 64, sft=("--set", "max_steps=100"), grpo=("--set", "max_steps=6", "--set", "checkpoint_every=3"))
 
@@ -63,6 +65,7 @@ def demo(
         console.print(f"[bold cyan]$ {escape(typed[-1])}[/]", soft_wrap=True, highlight=False)
         _run_command(line)
 
+    _begin(out)
     stages, gain = _run_story(out, QUICK if quick else FULL, str(seed), run)
     page = out / "index.html"
     _write_page(page, stages, gain, _curves(out), out / "data", typed)
@@ -70,6 +73,14 @@ def demo(
     if quick:
         Console().print("`--quick` trains far too little to learn; the numbers mean something without it")
     Console().print(f"pictures and curves: [bold]{escape(str(page))}[/]", soft_wrap=True)
+
+
+def _begin(out: Path) -> None:
+    """Make the folder ours, or insist that it is."""
+    from r1sgg_cli.files import insist_on_own_folder, save_text
+
+    insist_on_own_folder(out, RECORD)
+    save_text("The folder of a demo: `r1sgg demo` goes on in it.\n", out / RECORD)
 
 
 def _run_command(argv: list[str]) -> None:

@@ -30,10 +30,11 @@ def gather(
     """
     from r1sgg_cli.data.predictions import FORMAT, save_predictions
     from r1sgg_cli.files import insist_on_own
-    from r1sgg_cli.inference.gather import gather_answers
+    from r1sgg_cli.inference.gather import gather_answers, insist_on_same_run
 
     insist_on_own(predictions, FORMAT)
     gathered = gather_answers(answers, allow_missing=allow_missing)
+    insist_on_same_run(predictions, gathered)
     save_predictions(gathered, predictions)
     _print_passed_over(gathered, Console(stderr=True, soft_wrap=True))
     console = Console()

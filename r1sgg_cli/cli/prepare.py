@@ -99,7 +99,9 @@ def prepare(
 
     console = Console(stderr=True, soft_wrap=True)
     if source == "synthetic":
-        _refuse({"PATH": path, "--images": images, "--num-val": num_val}, "says nothing of `synthetic`")
+        _refuse(
+            {str(path): path, "--images": images, "--num-val": num_val}, "means nothing to `synthetic`; leave it out"
+        )
         opened = _open_synthetic(num_images, num_test, seed, drop_relationships)
     else:
         own = {"--num-images": num_images, "--num-test": num_test, "--drop-relationships": drop_relationships}
@@ -215,18 +217,23 @@ def _write(
     num_workers: int,
     console: Console,
 ) -> None:
-    from r1sgg_cli.data.prepare import prepare_dataset
+    from r1sgg_cli.data.prepare import NothingLeftError, prepare_dataset
 
     with _progress(source, selection, console) as progress:
-        done = prepare_dataset(
-            source,
-            out,
-            rules,
-            selection,
-            strict=strict,
-            num_workers=num_workers,
-            on_progress=lambda split, num_images: _advance(progress, split, num_images),
-        )
+        try:
+            done = prepare_dataset(
+                source,
+                out,
+                rules,
+                selection,
+                strict=strict,
+                num_workers=num_workers,
+                on_progress=lambda split, num_images: _advance(progress, split, num_images),
+            )
+        except NothingLeftError as error:
+            progress.stop()
+            print_met(error.tally, console)
+            raise
         progress.stop()
     if done is None:
         _say_already_there(out, console)
@@ -235,10 +242,23 @@ def _write(
     for split, expected in selection.of(source.num_images).items():
         if expected and split not in done.statistics:
             console.print(f"[yellow]nothing is left of split `{split}`[/]; the table says why")
+    for name in _names_nowhere(rules, out):
+        console.print(f"[yellow]base name `{escape(name)}` occurs nowhere in the source[/]; is it spelt right?")
     if selection.limit is None and not rules.replaces_categories("train"):
         print_published(done, selection.of(source.published.get(rules.non_overlap, {})), console)
     counts = ", ".join(f"{statistics.num_images} {split}" for split, statistics in done.statistics.items())
     typer.echo(f"{counts} images: {out}")
+
+
+def _names_nowhere(rules: CleaningRules, out: Path) -> list[str]:
+    """Base names that no object and no predicate of the data set has."""
+    from r1sgg_cli.data.vocabularies import vocabulary_of
+
+    vocabulary = vocabulary_of(str(out))
+    if vocabulary is None:
+        return []
+    unknown = (rules.base_objects or frozenset()) - set(vocabulary.objects)
+    return sorted(unknown | ((rules.base_predicates or frozenset()) - set(vocabulary.predicates)))
 
 
 def _say_already_there(out: Path, console: Console) -> None:
@@ -250,7 +270,7 @@ def _say_already_there(out: Path, console: Console) -> None:
     num_lost = sum(met.counts[kind] for kind in CHANGEABLE)
     if num_lost:
         console.print(
-            f"[yellow]{num_lost} images were missing or broken when it was made[/]; "
+            f"[yellow]missing or broken images when it was made: {num_lost}[/]; "
             f"remove `{escape(str(out))}` to look again"
         )
     typer.echo(f"already there: {out}")

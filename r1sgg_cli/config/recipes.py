@@ -95,6 +95,13 @@ def resolve_run(kind: type[Run], recipe: str | None, overrides: Sequence[str], *
     return validated(kind, values)
 
 
+FORMS = {
+    "tasks": "; write `tasks={sgg: 2, det: 1}`, and leave out what should not be asked",
+    "rewards": "; write `rewards={format_reward: 1, edge_reward: 2}`, and leave out what should not count",
+}
+"""How a mapping is written, for those who wrote something else."""
+
+
 def validated(kind: type[Run], values: Mapping[str, Any]) -> Run:
     """`values` checked against the schema; the first thing that is wrong is said with the closest right name."""
     try:
@@ -105,8 +112,9 @@ def validated(kind: type[Run], values: Mapping[str, Any]) -> Run:
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"no option `{key}`{_closest(kind, first['loc'])}") from error
         message = first["msg"].removeprefix("Value error, ")
+        hint = next((hint for field, hint in FORMS.items() if key == field or key.startswith(f"{field}.")), "")
         value = "" if isinstance(first["input"], Mapping) else f" (got `{first['input']}`)"
-        raise ConfigError(f"{key}: {message}{value}" if key else message) from error
+        raise ConfigError(f"{key}: {message}{value}{hint}" if key else message) from error
 
 
 def _closest(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:

@@ -32,7 +32,9 @@ def for_setting(rules: CleaningRules, setting: Setting, base_file: Path | None) 
 def _base_names(vocabulary: Vocabulary | None, base_file: Path | None) -> Vocabulary:
     if base_file is None:
         if vocabulary is None or set(vocabulary.objects) != set(load_vocabulary("vg150").objects):
-            raise ConfigError("base classes are known for VG150 alone; name yours with `--base-classes FILE`")
+            raise ConfigError(
+                "base classes are known for VG150 alone (`--vocabulary vg150`); name yours with `--base-classes FILE`"
+            )
         return load_vocabulary(VG150_BASE)
     base = load_vocabulary(str(base_file))
     for kind in ("objects", "predicates"):

@@ -85,6 +85,10 @@ def load_predictions(path: Path) -> Predictions:
 
 
 def _load_content(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise AnswersError(
+            f"`{path}` is a folder; `r1sgg gather {path} preds.json` makes a predictions file of answers"
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -23,6 +23,7 @@ from typing import Any
 
 from datasets import disable_progress_bars
 
+from r1sgg_cli.config.recipes import differences
 from r1sgg_cli.data.annotations import AnnotationSource
 from r1sgg_cli.data.chunks import strict_error
 from r1sgg_cli.data.cleaning import CleaningRules
@@ -51,6 +52,14 @@ class Prepared:
     statistics: dict[str, SplitStatistics] = field(default_factory=dict)
     """Of each split that was written."""
     shards: dict[str, list[Path]] = field(default_factory=dict)
+
+
+class NothingLeftError(DataError):
+    """No image of a source can be written; `tally` says what became of them."""
+
+    def __init__(self, message: str, tally: Tally) -> None:
+        super().__init__(message)
+        self.tally = tally
 
 
 def prepare_dataset(
@@ -88,7 +97,7 @@ def prepare_dataset(
                 done.shards.setdefault(split, []).append(result.shard)
             on_progress(split, result.num_images)
         if not done.shards:
-            raise DataError(_nothing_left(source, selection, done.tally))
+            raise NothingLeftError(_nothing_left(source, selection, done.tally), done.tally)
         done.statistics = {
             split: done.statistics[split].with_one_spelling() for split in sorted(done.statistics, key=_place)
         }
@@ -112,8 +121,10 @@ def _nothing_left(source: AnnotationSource, selection: Selection, tally: Tally) 
     met = ", ".join(f"{kind} {count}" for kind, count in tally.counts.most_common())
     if tally.counts["missing_image"]:
         return f"no image is left to write ({met}); is `--images {source.images_dir}` the right folder?"
+    if tally.counts["empty_image"]:
+        return f"no image is left to write ({met}); `--keep-empty-rels` keeps those without a relationship"
     if met:
-        return f"no image is left to write ({met})"
+        return f"no image is left to write ({met}); mend what the table names"
     if selection.splits and source.num_images and not selection.splits & set(source.num_images):
         return f"the source has no split {_listed(selection.splits)}; it has {_listed(source.num_images)}"
     return f"the source holds no image: is it in the layout {source.layout}?"
@@ -217,6 +228,12 @@ def load_description(folder: Path) -> dict[str, Any]:
     return found
 
 
+def _shortened(changes: Sequence[str]) -> str:
+    """The first changes, none longer than a line of a terminal."""
+    shown = "; ".join(change if len(change) <= 90 else f"{change[:90]}…" for change in changes[:3])
+    return shown + (f"; and {len(changes) - 3} more" if len(changes) > 3 else "")
+
+
 def is_prepared(folder: Path, description: Mapping[str, Any], *, strict: bool = False) -> bool:
     """Whether `folder` holds the finished data set of this very description; False where there is nothing yet.
 
@@ -228,10 +245,9 @@ def is_prepared(folder: Path, description: Mapping[str, Any], *, strict: bool = 
             raise OutputError(f"`{folder}` is the folder you are in; name a new one inside it with `--out`")
         return False
     found = load_description(folder)
-    if any(found.get(key) != value for key, value in description.items()):
-        raise OutputError(
-            f"`{folder}` was prepared with other options (see `{folder / DESCRIPTION_FILE}`); choose another `--out`"
-        )
+    changed = differences({key: found.get(key) for key in description}, description)
+    if changed:
+        raise OutputError(f"`{folder}` was prepared with other options ({_shortened(changed)}); choose another `--out`")
     met = Tally.from_json(found.get("met", {}))
     if strict and met.num_faults():
         raise strict_error(met)

@@ -35,6 +35,8 @@ def open_source(name: str, path: Path | None, options: ReadOptions) -> Annotatio
     is_path = Path(name).exists()
     if name in READERS and name not in PUBLISHED and not is_path:
         raise DataError(f"`{name}` needs its files: `r1sgg prepare {name} PATH --out DIR`")
+    if name == HUB:
+        raise DataError("`hub:` needs a name, as in `hub:OWNER/NAME`")
     if name.startswith(HUB) or (name in PUBLISHED and not is_path):
         return _with_own_images(options, name)
     layout, found = detect_layout(_existing(Path(name)))
@@ -61,27 +63,28 @@ def _existing(path: Path) -> Path:
 
 
 def hold_out(source: AnnotationSource, test_share: float, seed: int) -> AnnotationSource:
-    """The source with a share of its images in a `test` split, chosen by their ids and the seed alone.
+    """The source with a share of its annotated images in a `test` split, drawn by their ids and the seed.
 
     Raises `DataError` where the source has splits of its own.
     """
     if set(source.num_images) - {"train"}:
         raise DataError(f"the source has its own splits ({', '.join(source.num_images)}); leave out `--test-share`")
-    total = source.num_images.get("train", 0)
-    num_test = round(total * test_share)
+    ids = {image.image_id for image in source.read() if isinstance(image, AnnotatedImage)}
+    held_out = frozenset(sorted(ids, key=lambda image_id: _drawn(image_id, seed))[: round(len(ids) * test_share)])
     return replace(
         source,
-        read=partial(_held_out, source, test_share, seed),
-        num_images={"train": total - num_test, "test": num_test},
+        read=partial(_held_out, source, held_out),
+        num_images={"train": len(ids) - len(held_out), "test": len(held_out)},
         details={**source.details, "test_share": test_share, "test_seed": seed},
     )
 
 
-def _held_out(source: AnnotationSource, test_share: float, seed: int) -> Iterator[AnnotatedImage | StrayAnnotations]:
+def _drawn(image_id: str, seed: int) -> bytes:
+    """A place in an order that depends on the seed and the id alone, not on the other images."""
+    return hashlib.sha256(f"{seed}\0{image_id}".encode()).digest()
+
+
+def _held_out(source: AnnotationSource, held_out: frozenset[str]) -> Iterator[AnnotatedImage | StrayAnnotations]:
     for image in source.read():
-        if isinstance(image, StrayAnnotations):
-            yield image
-            continue
-        digest = hashlib.sha256(f"{seed}\0{image.image_id}".encode()).digest()
-        is_test = int.from_bytes(digest[:8], "big") < test_share * 2**64
-        yield replace(image, split="test") if is_test else image
+        is_test = isinstance(image, AnnotatedImage) and image.image_id in held_out
+        yield replace(image, split="test") if is_test and isinstance(image, AnnotatedImage) else image

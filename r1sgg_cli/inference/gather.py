@@ -6,8 +6,9 @@ Names outside the run's vocabulary stay as the model wrote them: they are wrong 
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.data.predictions import ImagePrediction, Predictions
-from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.config.recipes import differences
+from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_predictions
+from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.inference.answers import (
     ANSWERS_FILE,
     RUN_FILE,
@@ -24,6 +25,8 @@ from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
 
 MISSING = "missing"
+SAME_RUN = ("model", "model_fingerprint", "dataset", "dataset_fingerprint", "split", "prompts", "generation")
+"""What two runs have in common whose answers may be told apart by nothing."""
 NUM_NAMED = 5
 """How many of the images without an answer are named."""
 
@@ -52,6 +55,19 @@ def gather_answers(out_dir: Path, *, allow_missing: bool = False) -> Predictions
         vocabulary=vocabulary,
         images=tuple(sorted(images, key=lambda image: image.image_id)),
     )
+
+
+def insist_on_same_run(path: Path, predictions: Predictions) -> None:
+    """Refuse to replace the predictions of another model, data set or way of asking. Raises `OutputError`."""
+    try:
+        old = load_predictions(path).provenance if path.exists() else {}
+    except AnswersError:  # it is broken, and nothing is lost with it
+        return
+    new = predictions.provenance
+    there, here = ({key: side.get(key) for key in SAME_RUN} for side in (old, new))
+    changed = differences(there, here) if old else []
+    if changed:
+        raise OutputError(f"`{path}` holds the predictions of another run ({'; '.join(changed)}); name another file")
 
 
 def _vocabulary(run: RunRecord, out_dir: Path) -> Vocabulary:

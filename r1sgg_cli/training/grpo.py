@@ -24,7 +24,7 @@ from r1sgg_cli.config.schema import GRPORecipe, GRPORun
 from r1sgg_cli.data.rows import check_graphs, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.models.families import unsampled_token_ids
+from r1sgg_cli.models.families import trainable_family_of, unsampled_token_ids
 from r1sgg_cli.rewards import REWARDS, SCORED
 from r1sgg_cli.rewards.batch import TASKS
 from r1sgg_cli.scene_graph.similarity import load_similarity
@@ -114,6 +114,7 @@ def grpo_config(run: GRPORun, **own: Any) -> GRPOConfig:
 def train_grpo(run: GRPORun) -> None:
     """Train as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
     console = Console(stderr=True, soft_wrap=True)
+    trainable_family_of(run.model)
     recipe = run.recipe
     rewards = reward_functions(recipe)
     arguments = grpo_config(run, generation_kwargs={"suppress_tokens": list(unsampled_token_ids(run.model))})

@@ -15,6 +15,7 @@ from r1sgg_cli.data.rows import check_graphs, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ModelError
 from r1sgg_cli.models.checkpoint import end_token_ids
+from r1sgg_cli.models.families import trainable_family_of
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.examples import lazy_examples
@@ -65,6 +66,7 @@ class SceneGraphSFTTrainer(ResumesRight, SFTTrainer):
 def train_sft(run: SFTRun) -> None:
     """Fine-tune as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
     console = Console(stderr=True, soft_wrap=True)
+    trainable_family_of(run.model)
     recipe = run.recipe
     arguments = trainer_config(
         SFTConfig,

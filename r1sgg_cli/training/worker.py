@@ -159,6 +159,9 @@ def examples_of(
         vocabulary_named=run.vocabulary is not None,
         schedule=Schedule(recipe.tasks, recipe.shuffle_objects, len(rows), run.seed, epoch),
     )
+    if set(recipe.tasks) != {"sgg"}:
+        shares = (f"{weight / sum(recipe.tasks.values()):.0%} {task}" for task, weight in recipe.tasks.items())
+        console.print(f"tasks: {', '.join(shares)} of {len(rows)} rows in each epoch", highlight=False)
     limit = AnswerLimit(processor.tokenizer, max_answer_tokens)
     rows, some_too_long = rows_to_train_on(rows, maker, recipe.tasks, recipe.long_answers, limit, console)
     # In another order an answer may take some tokens more, so that one that was not dropped is too long now and then.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from r1sgg_cli.cli.app import app
+from r1sgg_cli.errors import OutputError
 
 pytestmark = pytest.mark.slow
 
@@ -17,6 +18,13 @@ STEPS += ["infer", "gather", "eval"]
 @pytest.fixture(scope="module")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(OutputError, match="holds something else"):
+        app(["demo", "--quick", "--out", str(tmp_path)], standalone_mode=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def run_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:

@@ -94,3 +94,16 @@ def test_an_unwritable_place_is_named(folder: Path, tmp_path: Path) -> None:
 
 def test_help_shows_an_example() -> None:
     assert "Example: r1sgg gather answers/ preds.json" in _gather("--help").stdout
+
+
+def test_predictions_of_another_run_are_never_replaced(folder: Path, tmp_path: Path) -> None:
+    preds = tmp_path / "preds.json"
+    _gather(folder, preds, "--allow-missing")
+    written = preds.read_bytes()
+    _gather(folder, preds, "--allow-missing")
+    assert preds.read_bytes() == written, "of the same run they are made again"
+    save_run({**RUN, "model": "runs/grpo"}, folder)
+    refused = _gather(folder, preds, "--allow-missing").exception
+    assert isinstance(refused, OutputError)
+    assert "predictions of another run (model: runs/sft there, runs/grpo here)" in str(refused)
+    assert preds.read_bytes() == written

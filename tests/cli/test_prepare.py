@@ -1,6 +1,7 @@
 """`r1sgg prepare`: every layout in, one data set out, every fault in a table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -154,7 +155,7 @@ def test_a_test_split_is_held_out_and_novel_names_leave_the_training_split(tmp_p
         pytest.param(("{psg}", "--out", "d", "--test-share", "0.5"), "its own splits", id="--test-share"),
         pytest.param(("{psg}", "--check", "--strict"), "`--strict` says nothing with `--check`", id="--check --strict"),
         pytest.param(("{psg}", "--check", "--out", "d"), "`--out` says nothing with `--check`", id="--check --out"),
-        pytest.param(("synthetic", "x", "--out", "d"), "`PATH` says nothing of `synthetic`", id="synthetic PATH"),
+        pytest.param(("synthetic", "x", "--out", "d"), "`x` means nothing to `synthetic`", id="synthetic PATH"),
         pytest.param(
             ("{psg}", "--out", "d", "--split", "nope"), "no split `nope`; it has `test`, `train`", id="--split"
         ),
@@ -190,7 +191,32 @@ def test_a_set_that_lacks_images_says_so_when_it_is_there_already(tmp_path: Path
     run(path, "--out", tmp_path / "data")
     result = run(path, "--out", tmp_path / "data")
     assert "already there" in result.stdout
-    assert "2 images were missing or broken when it was made" in result.stderr
+    assert "missing or broken images when it was made: 2" in result.stderr
+
+
+def test_what_became_of_the_images_is_shown_where_none_is_left(tmp_path: Path) -> None:
+    samples = [replace(sample, relationships=()) for sample in random_samples(0)]
+    write_images(tmp_path, samples)
+    path = write_jsonl(tmp_path, samples)
+    app = typer.Typer()
+    app.command()(prepare)
+    result = CliRunner().invoke(app, [str(path), "--out", str(tmp_path / "data")])
+    assert "empty_image 8" in str(result.exception)
+    assert "--keep-empty-rels" in str(result.exception)
+    assert any("empty_image" in line and "101" in line for line in result.stderr.splitlines())
+
+
+def test_a_base_name_that_occurs_nowhere_is_said(tmp_path: Path) -> None:
+    samples = random_samples(0)
+    write_images(tmp_path, samples)
+    base = tmp_path / "base.json"
+    base.write_text(json.dumps({"objects": ["person", "bike"], "predicates": ["on", "rideing"]}))
+    options = ("--open-vocabulary", "ovd", "--base-classes", base)
+    result = run(write_jsonl(tmp_path, samples), "--out", tmp_path / "one", *options)
+    assert "rideing" not in result.stderr, "predicates do not matter to this setting"
+    base.write_text(json.dumps({"objects": ["person", "biek", "tree-merged"], "predicates": ["on"]}))
+    result = run(tmp_path / "own.jsonl", "--out", tmp_path / "two", *options)
+    assert "base name `biek` occurs nowhere" in result.stderr
 
 
 def test_a_split_of_which_nothing_is_left_is_said(tmp_path: Path) -> None:

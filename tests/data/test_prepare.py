@@ -284,7 +284,7 @@ def test_images_that_were_missing_are_looked_for_again(tmp_path: Path) -> None:
 def test_the_same_description_is_kept_and_another_never_overwrites(tmp_path: Path) -> None:
     assert prepare_dataset(source_of(*numbered(2)), tmp_path / "data") is not None
     assert prepare_dataset(source_of(*numbered(2)), tmp_path / "data") is None
-    with pytest.raises(OutputError, match="other options"):
+    with pytest.raises(OutputError, match=r"other options \(rules\.keep_empty: False there, True here\)"):
         prepare_dataset(source_of(*numbered(2)), tmp_path / "data", CleaningRules(keep_empty=True))
 
 

@@ -89,7 +89,8 @@ def test_images_are_held_out_by_their_ids_and_the_seed(tmp_path: Path) -> None:
     def test_ids(seed: int) -> set[str]:
         return {image.image_id for image in images_of(hold_out(source, 0.3, seed)) if image.split == "test"}
 
-    assert 4 <= len(test_ids(0)) <= 20
+    assert len(test_ids(0)) == 12, "the very share"
+    assert hold_out(source, 0.3, 0).num_images == {"train": 28, "test": 12}
     assert test_ids(0) == test_ids(0)
     assert test_ids(0) != test_ids(1)
 

@@ -20,6 +20,9 @@ KEYS = (("psg", {"data", "thing_classes", "stuff_classes", "predicate_classes"})
 """Layout → keys of a JSON object, any two of which tell it."""
 
 
+KNOWN = ("vg150-h5", "psg", "visual-genome", "open-images", "gqa", "coco-rel", "jsonl")
+
+
 def detect_layout(path: Path) -> tuple[str, Path]:
     """Layout and the path to open it by. Raises `DataError` where it is none that is known."""
     if path.is_dir():
@@ -38,7 +41,8 @@ def detect_layout(path: Path) -> tuple[str, Path]:
         if path.suffix == ".json" and (told := _layout_of_json(path)):
             return told, path
     raise DataError(
-        f"`{path}` is in no layout that is known by its files; name it, as in `r1sgg prepare psg {path} --out DIR`"
+        f"`{path}` is in no layout that is known by its files ({', '.join(KNOWN)}); if it is one of them, "
+        f"name it, as in `r1sgg prepare psg {path} --out DIR`"
     )
 
 

@@ -78,7 +78,7 @@ def translating(path: Path, what: str, number: int | str) -> Iterator[None]:
     except KeyError as error:
         raise DataError(f"`{path}`: {what} {number} is not in the layout: it has no {error}") from error
     except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        raise DataError(f"`{path}`: {what} {number} is not in the layout: {error!r}") from error
+        raise DataError(f"`{path}`: {what} {number} is not in the layout: {error}") from error
 
 
 def name_at(names: Sequence[str], index: int, first: int = 0) -> str:

@@ -45,8 +45,18 @@ def _lines(files: Sequence[Path]) -> Iterator[tuple[str, AnnotatedImage]]:
                 if not line.strip():
                     continue
                 with translating(path, "line", number):
-                    image = _image(json.loads(line), split_of(path.stem))
+                    image = _image(_object_of(line), split_of(path.stem))
                 yield image.split, image
+
+
+def _object_of(line: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"it is no JSON ({error}); each line is one whole object") from error
+    if not isinstance(value, dict):
+        raise ValueError("each line is one JSON object")
+    return value
 
 
 def _image(entry: Mapping[str, Any], split: str) -> AnnotatedImage:

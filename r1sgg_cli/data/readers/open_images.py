@@ -51,7 +51,9 @@ def open_open_images(path: Path, options: ReadOptions) -> AnnotationSource:
     descriptions = sorted(folder.glob("*class-descriptions*.csv"))
     if not tables or not descriptions:
         lacking = "`*-annotations-vrd.csv`" if not tables else "`class-descriptions*.csv`"
-        raise DataError(f"`{folder}` has no {lacking}; Open Images needs both side by side")
+        raise DataError(
+            f"`{folder}` has no {lacking}; Open Images' tables of relationships and of class names belong together"
+        )
     names: dict[str, str] = {}
     for table in descriptions:
         names |= _class_names(table)

@@ -60,11 +60,15 @@ class _Arrays:
 def open_vg150(path: Path, options: ReadOptions) -> AnnotationSource:
     """The h5 file, or the folder in which it lies with its two JSON files. Raises `DataError`."""
     folder = path if path.is_dir() else path.parent
-    h5 = path if path.is_file() and path.suffix in (".h5", ".hdf5") else _one_of(folder, r".*\.(h5|hdf5)")
+    h5 = (
+        path
+        if path.is_file() and path.suffix in (".h5", ".hdf5")
+        else _one_of(folder, r".*\.(h5|hdf5)", "`VG-SGG*.h5`")
+    )
     # `VG-SGG-with-attri.h5` belongs to `VG-SGG-dicts-with-attri.json`: both may lie beside `VG-SGG.h5` and its own.
     own_dicts = folder / f"{h5.stem.replace('VG-SGG', 'VG-SGG-dicts')}.json"
-    dicts = own_dicts if own_dicts.is_file() else _one_of(folder, r".*dicts.*\.json")
-    image_data = _one_of(folder, r"image_data.*\.json")
+    dicts = own_dicts if own_dicts.is_file() else _one_of(folder, r".*dicts.*\.json", "`VG-SGG-dicts*.json`")
+    image_data = _one_of(folder, r"image_data.*\.json", "`image_data.json`")
     arrays = _load_arrays(h5)
     vocabulary = _load_vocabulary(dicts)
     images = _matched_rows(load_json(image_data), image_data, len(arrays.split), h5)
@@ -84,14 +88,13 @@ def open_vg150(path: Path, options: ReadOptions) -> AnnotationSource:
     )
 
 
-def _one_of(folder: Path, pattern: str) -> Path:
+def _one_of(folder: Path, pattern: str, what: str) -> Path:
     found = sorted(path for path in folder.iterdir() if re.fullmatch(pattern, path.name)) if folder.is_dir() else []
-    if len(found) != 1:
-        names = ", ".join(f"`{path.name}`" for path in found) or "none"
-        raise DataError(
-            f"`{folder}` must hold one file like `{pattern}` beside the others of VG150; it has {names}: name the h5"
-            " file itself, or take the others away"
-        )
+    if not found:
+        raise DataError(f"`{folder}` has no {what}, which VG150's layout needs beside the others")
+    if len(found) > 1:
+        names = ", ".join(f"`{path.name}`" for path in found)
+        raise DataError(f"`{folder}` has several files like {what}: {names}; name the h5 file itself")
     return found[0]
 
 
