@@ -6,7 +6,10 @@ from typing import Any
 from PIL import Image
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
+from r1sgg_cli.data.cleaning import CleaningRules, clean_image
+from r1sgg_cli.data.faults import FAULTS, FILTERS, Tally
 from r1sgg_cli.data.images import ImageFile, check_image
+from r1sgg_cli.scene_graph.graph import SceneGraph
 
 
 def images_of(source: AnnotationSource) -> list[AnnotatedImage]:
@@ -44,3 +47,17 @@ def annotated(objects: Any = (MAN, HORSE), relationships: Any = ((0, "riding", 1
         "relationships": tuple(AnnotatedRelationship(*row) for row in relationships),
     }
     return AnnotatedImage(**{**values, **changes})
+
+
+NO_RULES = CleaningRules()
+
+
+def cleaned(
+    rules: CleaningRules = NO_RULES, file: Any = None, **changes: Any
+) -> tuple[SceneGraph | None, dict[str, int]]:
+    """The graph of `annotated(**changes)` and what was counted, each kind with that image as its example."""
+    tally = Tally()
+    graph = clean_image(annotated(**changes), file or image_file(), rules, tally)
+    assert set(tally.counts) <= set(FAULTS) | set(FILTERS)
+    assert all(example == "7" for example in tally.examples.values())
+    return graph, dict(tally.counts)

@@ -9,7 +9,7 @@ from r1sgg_cli.data.cleaning import CleaningRules
 from r1sgg_cli.data.prepare import prepare_dataset
 from r1sgg_cli.data.readers.rows import open_rows
 from tests.data.annotated import annotated
-from tests.data.test_prepare import numbered, source_of
+from tests.data.sources import numbered, source_of
 
 
 def test_a_check_counts_everything_and_writes_nothing(tmp_path: Path) -> None:

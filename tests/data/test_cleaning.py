@@ -1,4 +1,4 @@
-"""From annotations to a graph: every fault has its rule and is counted; the filters are the field's."""
+"""From annotations to a graph: every fault has its rule and is counted."""
 
 import json
 import math
@@ -9,26 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r1sgg_cli.data.cleaning import CleaningRules, clean_image
-from r1sgg_cli.data.faults import FAULTS, FILTERS, Tally
+from r1sgg_cli.data.cleaning import CleaningRules
 from r1sgg_cli.data.rows import make_row, parse_ground_truth
-from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
-from tests.data.annotated import HAT, HORSE, MAN, annotated, image_file
+from tests.data.annotated import HAT, HORSE, MAN, cleaned
 
 VOCABULARY = Vocabulary(("man", "horse", "tree merged"), ("riding", "on"), ("man", "horse", "tree-merged"))
-NO_RULES = CleaningRules()
 RIDING = (0, "riding", 1)
-
-
-def cleaned(
-    rules: CleaningRules = NO_RULES, file: Any = None, **changes: Any
-) -> tuple[SceneGraph | None, dict[str, int]]:
-    tally = Tally()
-    graph = clean_image(annotated(**changes), file or image_file(), rules, tally)
-    assert set(tally.counts) <= set(FAULTS) | set(FILTERS)
-    assert all(example == "7" for example in tally.examples.values())
-    return graph, dict(tally.counts)
 
 
 def test_a_sound_image_becomes_a_numbered_graph() -> None:
@@ -112,123 +99,12 @@ def test_names_outside_the_vocabulary_are_dropped_and_others_written_as_it_write
     assert met == {"unknown_object": 1, "unknown_predicate": 1, "lost_relationship": 1}
 
 
-@pytest.mark.parametrize(
-    ("stated_wh", "file_wh", "expected"),
-    [
-        pytest.param((0, 100), (100, 50), [10, 10, 40, 50], id="no size at all: pixels stay"),
-        pytest.param((200, 100), (100, 50), [5, 5, 20, 45], id="resized: boxes follow"),
-        pytest.param((201, 100), (100, 50), [4.98, 5, 19.9, 45], id="resized, with rounding"),
-        pytest.param((100, 90), (100, 50), [10, 10, 40, 50], id="another shape: pixels stay"),
-    ],
-)
-def test_a_wrong_stored_size_is_counted(stated_wh: Any, file_wh: Any, expected: list[float]) -> None:
-    graph, met = cleaned(file=image_file(file_wh), image_wh=stated_wh)
-    assert graph is not None
-    assert graph.boxes_xyxy[0].tolist() == pytest.approx(expected, abs=0.01)
-    assert met["wrong_size"] == 1
-
-
-def test_boxes_drawn_on_unturned_pixels_turn_with_the_picture() -> None:
-    """EXIF says: show this 80×40 file turned by 90 degrees; the annotation says 80×40."""
-    graph, met = cleaned(
-        file=image_file((80, 40), orientation=6),
-        image_wh=(80, 40),
-        objects=(("man", [0, 0, 40, 20]), ("horse", [5, 5, 80, 40])),
-    )
-    assert graph is not None
-    assert graph.space_wh == (40, 80)
-    assert graph.boxes_xyxy[0].tolist() == [20, 0, 40, 40]
-    assert met["turned_image"] == 1
-
-
-def test_boxes_drawn_on_the_picture_as_it_is_shown_stay() -> None:
-    graph, met = cleaned(
-        file=image_file((80, 40), orientation=6), image_wh=(40, 80), objects=(("man", [0, 0, 20, 40]), HORSE)
-    )
-    assert graph is not None
-    assert graph.boxes_xyxy[0].tolist() == [0, 0, 20, 40]
-    assert "turned_image" not in met
-
-
-@pytest.mark.parametrize(
-    ("unit", "box", "expected"),
-    [
-        pytest.param("fractions", [0.1, 0.2, 0.5, 1.0], [20, 20, 100, 100], id="fractions"),
-        pytest.param("long_side_1024", [102.4, 0, 512, 256], [20, 0, 100, 50], id="1024 on the longer side"),
-        pytest.param("pixels", [20, 0, 100, 50], [20, 0, 100, 50], id="pixels"),
-    ],
-)
-def test_each_unit_comes_to_pixels_of_the_file(unit: Any, box: Any, expected: Any) -> None:
-    graph, _ = cleaned(
-        file=image_file((200, 100)),
-        image_wh=(200, 100),
-        unit=unit,
-        objects=(("man", box), ("horse", box)),
-        relationships=(RIDING,),
-    )
-    assert graph is not None
-    assert graph.boxes_xyxy[0].tolist() == pytest.approx(expected)
-
-
 def test_an_image_without_a_relationship_is_left_out_unless_it_is_kept() -> None:
     assert cleaned(relationships=()) == (None, {"empty_image": 1})
     graph, met = cleaned(CleaningRules(keep_empty=True), relationships=())
     assert graph is not None
     assert len(graph.ids) == 2
     assert met == {}
-
-
-@pytest.mark.parametrize(
-    ("box", "overlaps"),
-    [
-        pytest.param([40, 40, 60, 60], True, id="an area in common"),
-        pytest.param([50, 10, 60, 20], True, id="they touch: the field adds a pixel"),
-        pytest.param([51, 10, 60, 20], False, id="a gap of one"),
-        pytest.param([50.5, 10, 60.5, 20], True, id="half a pixel of gap is cut off"),
-    ],
-)
-def test_the_overlap_filter_counts_as_scene_graph_benchmark_does(box: Any, overlaps: bool) -> None:
-    objects = (("man", [10, 10, 50, 50]), ("horse", box))
-    graph, met = cleaned(CleaningRules(non_overlap=True), objects=objects)
-    assert (graph is not None) == overlaps
-    assert met == ({} if overlaps else {"non_overlap": 1, "empty_image": 1})
-
-
-def test_filters_of_the_training_split_leave_others_alone() -> None:
-    rules = CleaningRules(non_overlap=True, duplicate_rels=True, base_objects=frozenset(), base_predicates=frozenset())
-    far = (("man", [0, 0, 9, 9]), ("horse", [50, 50, 99, 99]))
-    graph, met = cleaned(rules, objects=far, relationships=(RIDING, (0, "on", 1)), split="test")
-    assert graph is not None
-    assert len(graph.triplets) == 2
-    assert met == {}
-
-
-def test_one_predicate_of_each_pair_is_drawn_from_the_seed() -> None:
-    relationships = (RIDING, (0, "on", 1), (1, "under", 0))
-    drawn = set()
-    for seed in range(20):
-        graph, met = cleaned(CleaningRules(duplicate_rels=True, seed=seed), relationships=relationships)
-        assert graph is not None
-        assert met == {"duplicate_pair": 1}
-        drawn.add(tuple(triplet.predicate for triplet in graph.triplets))
-    assert drawn == {("riding", "under"), ("on", "under")}
-
-
-def test_novel_objects_leave_the_training_split_with_their_relationships() -> None:
-    rules = CleaningRules(base_objects=frozenset({"man", "hat"}))
-    graph, met = cleaned(rules, objects=(HORSE, MAN, HAT), relationships=((1, "riding", 0), (1, "wearing", 2)))
-    assert graph is not None
-    assert graph.ids == ("man.1", "hat.2")
-    assert [tuple(triplet) for triplet in graph.triplets] == [(0, "wearing", 1)]
-    assert met == {"novel_object": 1, "novel_end": 1}
-
-
-def test_novel_predicates_leave_the_training_split_and_objects_stay() -> None:
-    rules = CleaningRules(base_predicates=frozenset({"riding"}))
-    graph, met = cleaned(rules, relationships=(RIDING, (1, "carrying", 0)))
-    assert graph is not None
-    assert [tuple(triplet) for triplet in graph.triplets] == [RIDING]
-    assert met == {"novel_predicate": 1}
 
 
 numbers = st.one_of(st.floats(), st.integers(-50, 150), st.none(), st.text(max_size=2))
