@@ -147,7 +147,7 @@ def test_a_policy_that_wants_to_write_image_tokens_never_does(
         written.extend(token for ids in completion_ids for token in ids)
         return [float(len(ids)) for ids in completion_ids]
 
-    monkeypatch.setitem(REWARDS, "watching_reward", watching_reward)
+    monkeypatch.setitem(REWARDS, "format_reward", watching_reward)
     train_grpo(grpo_run(eager, synthetic_dataset, tmp_path / "run"))
     assert len(written) > 10
     assert not set(written) & set(forbidden)
