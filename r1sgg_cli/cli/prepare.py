@@ -166,7 +166,9 @@ def _hold_out(source: AnnotationSource, test_share: float, seed: int) -> Annotat
 
 
 def _files(source: AnnotationSource) -> str:
-    names = [file.name for file in source.files[:4]] or [str(source.details.get("dataset", "the hub"))]
+    own_names = len({file.name for file in source.files}) == len(source.files)
+    shown = [file.name if own_names else f"{file.parent.name}/{file.name}" for file in source.files[:4]]
+    names = shown or [str(source.details.get("dataset", "the hub"))]
     more = f" and {len(source.files) - 4} more" if len(source.files) > 4 else ""
     return escape(", ".join(names) + more)
 
