@@ -23,7 +23,8 @@ class AnnotatedObject(NamedTuple):
     """A named box; `key` is what relationships call it by."""
 
     key: Any
-    name: str
+    name: str | None
+    """None where the source's own list of names lacks it."""
     box_xyxy: Any
     """Four numbers if all is well; whatever the file holds otherwise."""
 

@@ -170,8 +170,10 @@ def _written_names(normal: Sequence[str], written: Sequence[str]) -> Mapping[str
     return dict(zip(normal, written, strict=True))
 
 
-def _written(name: str, known: Mapping[str, str] | None) -> str | None:
-    """A label as the data set writes it, empty where it says nothing, None where a vocabulary does not know it."""
+def _written(name: str | None, known: Mapping[str, str] | None) -> str | None:
+    """A label as the data set writes it, empty where it says nothing, None where no vocabulary knows it."""
+    if name is None:
+        return None
     label = " ".join(name.split())
     if known is None or not label:
         return label if normalise_label(label) else ""

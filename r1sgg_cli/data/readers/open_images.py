@@ -3,8 +3,8 @@
 Tables (`oidv6-*-annotations-vrd.csv` beside `class-descriptions*.csv`): coordinates are fractions, in the order XMin,
 XMax, YMin, YMax. A row `is` states a property, not a relationship, and is left out. The tables name no objects: boxes
 with the same label and the same coordinates are one object, and those of `*-annotations-bbox.csv`, where it lies
-beside, come first; that table also brings the objects that no relationship names. A label without a description has
-no name.
+beside, come first; that table also brings the objects that no relationship names. A label without a description is
+outside the vocabulary.
 
 JSON (`vrd-*-anno.json` beside `categories_dict.json`): pixels, indices from 0.
 """
@@ -178,7 +178,7 @@ def _image(
         split=split,
         image=(f"{image_id}.jpg",),
         image_wh=None,
-        objects=tuple(AnnotatedObject(key, names.get(label, ""), box) for key, (label, box) in enumerate(placed)),
+        objects=tuple(AnnotatedObject(key, names.get(label), box) for key, (label, box) in enumerate(placed)),
         relationships=tuple(relationships),
         unit="fractions",
         faults={kind: count for kind, count in faults.items() if count},

@@ -124,10 +124,10 @@ def test_empty_cells_and_cut_lines_are_dirt(tmp_path: Path, read_all: ReadAll, c
     image = read_all(tables(tmp_path, *ROWS[:1], nameless, wordless, "0012,/m/man,/m/hat,0.1,0.5"))[0]
     graph, met = cleaned(image)
     assert [tuple(triplet) for triplet in graph.triplets] == [(0, "wears", 1)]
-    assert met == {"unnamed_object": 1, "lost_relationship": 2, "unnamed_predicate": 1, "bad_box": 1 + 1}
+    assert met == {"unknown_object": 1, "lost_relationship": 2, "unnamed_predicate": 1, "bad_box": 1 + 1}
 
 
-def test_a_label_without_a_description_has_no_name(tmp_path: Path, read_all: ReadAll, cleaned: Cleaned) -> None:
+def test_a_label_without_a_description_is_unknown(tmp_path: Path, read_all: ReadAll, cleaned: Cleaned) -> None:
     unknown = "0012,/m/man,/m/zzz,0.1,0.5,0.2,0.9,0.2,0.3,0.1,0.2,wears"
     _, met = cleaned(read_all(tables(tmp_path, *ROWS[:1], unknown))[0])
-    assert met == {"unnamed_object": 1, "lost_relationship": 1}
+    assert met == {"unknown_object": 1, "lost_relationship": 1}
