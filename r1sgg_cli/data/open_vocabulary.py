@@ -21,7 +21,7 @@ def for_setting(rules: CleaningRules, setting: Setting, base_file: Path | None) 
     """The rules with the base names of a setting. Raises `ConfigError` where it is not known which those are."""
     if setting == "closed":
         return rules
-    base = _base_names(rules.vocabulary, base_file)
+    base = _load_base(rules.vocabulary, base_file)
     return replace(
         rules,
         base_objects=frozenset(base.objects) if setting in ("ovd", "ovd+r") else None,
@@ -29,7 +29,7 @@ def for_setting(rules: CleaningRules, setting: Setting, base_file: Path | None) 
     )
 
 
-def _base_names(vocabulary: Vocabulary | None, base_file: Path | None) -> Vocabulary:
+def _load_base(vocabulary: Vocabulary | None, base_file: Path | None) -> Vocabulary:
     if base_file is None:
         if vocabulary is None or set(vocabulary.objects) != set(load_vocabulary("vg150").objects):
             raise ConfigError(

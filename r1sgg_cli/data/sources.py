@@ -86,5 +86,6 @@ def _drawn(image_id: str, seed: int) -> bytes:
 
 def _held_out(source: AnnotationSource, held_out: frozenset[str]) -> Iterator[AnnotatedImage | StrayAnnotations]:
     for image in source.read():
-        is_test = isinstance(image, AnnotatedImage) and image.image_id in held_out
-        yield replace(image, split="test") if is_test and isinstance(image, AnnotatedImage) else image
+        if isinstance(image, AnnotatedImage) and image.image_id in held_out:
+            image = replace(image, split="test")
+        yield image

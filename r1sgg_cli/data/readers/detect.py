@@ -16,11 +16,8 @@ FILE_PATTERNS = (
 )
 """Layout → the files that tell it, in the order in which they are looked for."""
 
-KEYS = (("psg", {"data", "thing_classes", "stuff_classes", "predicate_classes"}),)
-"""Layout → keys of a JSON object, any two of which tell it."""
-
-
-KNOWN = ("vg150-h5", "psg", "visual-genome", "open-images", "gqa", "coco-rel", "jsonl")
+PSG_KEYS = {"data", "thing_classes", "stuff_classes", "predicate_classes"}
+"""Keys of a JSON object, any two of which tell PSG: its files come under many names."""
 
 
 def detect_layout(path: Path) -> tuple[str, Path]:
@@ -40,8 +37,9 @@ def detect_layout(path: Path) -> tuple[str, Path]:
             return "open-images", path
         if path.suffix == ".json" and (told := _layout_of_json(path)):
             return told, path
+    known = ", ".join(("psg", *(layout for layout, _ in FILE_PATTERNS[1:])))
     raise DataError(
-        f"`{path}` is in no layout that is known by its files ({', '.join(KNOWN)}); if it is one of them, "
+        f"`{path}` is in no layout that is known by its files ({known}); if it is one of them, "
         f"name it, as in `r1sgg prepare psg {path} --out DIR`"
     )
 
@@ -54,9 +52,8 @@ def _first_line(path: Path) -> str:
 def _layout_of_json(path: Path) -> str | None:
     events = first_events(path)
     top = {prefix for prefix, event in events if event != "map_key" and "." not in prefix and prefix}
-    for layout, keys in KEYS:
-        if len(top & keys) >= 2:
-            return layout
+    if len(top & PSG_KEYS) >= 2:
+        return "psg"
     if {"images", "annotations", "categories"} & top and num_occurrences(path, b'"rel_categories"'):
         return "coco-rel"
     prefixes = {prefix for prefix, _ in events}
