@@ -1,8 +1,8 @@
 """The schema of a run: what is learned (a recipe), from what, and where it is written.
 
-A recipe never names hardware; `RunConfig` adds the model, the data and the two facts of the machine that a run in one
-place needs (`micro_batch`, `precision`). Defaults are the published ones (paper section 4 and the published scripts),
-and each departure says why.
+A recipe never names hardware; a run adds the model, the data and what the plan computed for the machine (`micro_batch`,
+`world_size`, `precision`, `sharding`, `rollouts`), which changes nothing that is learned. Defaults are the published
+ones (paper section 4 and the published scripts), and each departure says why.
 """
 
 from pathlib import Path
@@ -14,15 +14,30 @@ Task = Literal["sgg", "det", "cls"]
 """What an answer lists: objects and relationships, objects only, or the relationships between given objects."""
 ThinkPrompt = Literal["system", "user"]
 """Which prompt asks for thoughts and tags."""
+Precision = Literal["bf16", "float32"]
+Sharding = Literal["ddp", "zero2", "zero2-offload", "zero3", "zero3-offload", "fsdp2"]
+"""How weights, gradients and optimizer are spread over the training processes; `ddp` keeps all of them on each."""
 LongAnswers = Literal["shorten", "drop", "keep"]
 """What is done about a data set's answer that is longer than what a model may write."""
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What users write: unknown keys are refused, values do not change."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-class _Recipe(_Strict):
+class Lora(Strict):
+    """Low-rank adapters (arXiv 2106.09685) are trained instead of the weights, and merged into the finished model."""
+
+    rank: PositiveInt = 64
+    alpha: PositiveInt = 128
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    target_modules: str | list[str] = "all-linear"
+    """peft's own names; `all-linear` leaves out embeddings and head."""
+
+
+class _Recipe(Strict):
     learning_rate: PositiveFloat
     """Peak learning rate."""
     num_epochs: PositiveFloat
@@ -50,6 +65,8 @@ class _Recipe(_Strict):
     """What is done about answers that are longer than the limit: `shorten` keeps whole items, `drop` the other rows."""
     freeze_vision: bool = False
     """Keep the image encoder as it is; Qwen's contains the projector to the language model, InternVL's does not."""
+    lora: Lora | None = None
+    """Train adapters; None trains all weights."""
     checkpoint_every: PositiveInt = 100
     """Optimizer steps between checkpoints; a killed run loses at most this many."""
     keep_checkpoints: PositiveInt = 2
@@ -129,7 +146,17 @@ class GRPORecipe(_Recipe):
         return self
 
 
-class _RunConfig(_Strict):
+class Rollouts(Strict):
+    """Who samples a GRPO run's answers."""
+
+    engine: Literal["transformers", "colocated", "server"] = "transformers"
+    """`generate` of the training process; a vLLM engine in each; one vLLM server (TRL takes a single address)."""
+    gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """The share of a GPU's memory that a colocated vLLM takes."""
+    server_url: str | None = None
+
+
+class _RunConfig(Strict):
     model: str
     """A checkpoint's folder or its name on the hub."""
     dataset: str
@@ -142,18 +169,35 @@ class _RunConfig(_Strict):
     seed: NonNegativeInt = 42
     micro_batch: PositiveInt = 4
     """Sequences in one forward pass; changes memory and speed, never what is learned."""
-    precision: Literal["bf16", "float32"]
+    precision: Precision
+    world_size: PositiveInt = 1
+    """Training processes; each has `1 / world_size` of a batch."""
+    sharding: Sharding = "ddp"
+    stop_file: Path | None = None
+    """A run that finds this file saves a checkpoint and stops at the end of the step."""
+    step_timeout_minutes: PositiveFloat = 60
+    """A run in which no step ends for so long says where it hangs and ends: a node may be gone."""
     report_to: list[Literal["tensorboard", "wandb", "trackio"]] = []
     """Besides `metrics.jsonl`, which is always written."""
 
     def _check_micro_batch(self, num_sequences: int, what: str) -> None:
-        """Gradient accumulation is a whole number."""
-        if num_sequences % self.micro_batch:
-            largest = next(size for size in range(self.micro_batch, 0, -1) if num_sequences % size == 0)
+        """Every process has the same number of whole micro-batches."""
+        if num_sequences % self.world_size:
             raise ValueError(
-                f"`--micro-batch {self.micro_batch}` does not divide the {num_sequences} {what}; "
-                f"`--micro-batch {largest}` does"
+                f"the {num_sequences} {what} cannot be shared by {self.world_size} processes; use a preset with "
+                f"{_largest_divisor(num_sequences, self.world_size)} training GPUs, or another batch"
             )
+        share = num_sequences // self.world_size
+        if share % self.micro_batch:
+            each = f" on each of {self.world_size} processes" if self.world_size > 1 else ""
+            raise ValueError(
+                f"`--micro-batch {self.micro_batch}` does not divide the {share} {what}{each}; "
+                f"`--micro-batch {_largest_divisor(share, self.micro_batch)}` does"
+            )
+
+
+def _largest_divisor(number: int, at_most: int) -> int:
+    return next(size for size in range(min(number, at_most), 0, -1) if number % size == 0)
 
 
 class SFTRun(_RunConfig):
@@ -174,6 +218,7 @@ class GRPORun(_RunConfig):
 
     stage: Literal["grpo"] = "grpo"
     recipe: GRPORecipe = GRPORecipe()
+    rollouts: Rollouts = Rollouts()
 
     @model_validator(mode="after")
     def micro_batch_divides_the_completions(self) -> "GRPORun":

@@ -23,7 +23,7 @@ from typing import Any
 
 from datasets import disable_progress_bars
 
-from r1sgg_cli.config.recipes import differences
+from r1sgg_cli.config.record import differences
 from r1sgg_cli.data.annotations import AnnotationSource
 from r1sgg_cli.data.chunks import strict_error
 from r1sgg_cli.data.cleaning import CleaningRules

@@ -6,7 +6,7 @@ Names outside the run's vocabulary stay as the model wrote them: they are wrong 
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.config.recipes import differences
+from r1sgg_cli.config.record import differences
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_predictions
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.inference.answers import (

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from r1sgg_cli import __version__
-from r1sgg_cli.config.recipes import differences
+from r1sgg_cli.config.record import differences
 from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
 from r1sgg_cli.data.rows import dataset_fingerprint, ground_truth_graph, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of

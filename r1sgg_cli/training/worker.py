@@ -15,7 +15,7 @@ from rich.markup import escape
 from transformers import PrinterCallback, Trainer
 from trl import GRPOConfig, SFTConfig
 
-from r1sgg_cli.config.recipes import RUN_FILE, record_run
+from r1sgg_cli.config.record import RUN_FILE, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import dataset_fingerprint

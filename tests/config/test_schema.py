@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from r1sgg_cli.config.recipes import validated
+from r1sgg_cli.config.layers import validated
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.errors import ConfigError
 

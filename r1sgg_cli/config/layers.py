@@ -1,0 +1,94 @@
+"""YAML files that stand on each other, and what they come to: one validated object, or one line of error.
+
+Merge order: schema defaults < what a file `extends` < the file < the user's own file of that name < `--set`. Mappings
+merge, all else is replaced; so are those that `REPLACED` names.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from r1sgg_cli.config.yaml import load_yaml, parse_yaml
+from r1sgg_cli.errors import ConfigError
+
+PACKAGE = Path(__file__).resolve().parent.parent
+SHIPPED = (PACKAGE / "presets", PACKAGE.parent / "presets")
+"""Where presets and recipes come with the package: in a wheel; in a checkout."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+REPLACED = frozenset({"rewards", "tasks"})
+"""Mappings that are taken whole: a reward that nobody named must not count."""
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any], replaced: frozenset[str] = REPLACED) -> dict[str, Any]:
+    """`over` on top of `base`: mappings merge, all else and what `replaced` names is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping) and key not in replaced
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def load_extended(path: Path, find: Callable[[str], Path], seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A file's own keys on top of those of the file it `extends`, which stands beside it or is what `find` finds."""
+    path = path.resolve()
+    if path in seen:
+        raise ConfigError(f"`{path}` extends itself through {' -> '.join(str(p) for p in seen)}")
+    values = load_yaml(path)
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    beside = path.parent / str(parent)
+    above = beside if beside.is_file() else find(str(parent))
+    return merge(load_extended(above, find, (*seen, path)), values)
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """`["learning_rate=3e-7", "trainer.loss_type=grpo"]` as nested mappings; values are YAML."""
+    values: dict[str, Any] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"`--set {override}` is not of the form key=value, as in `--set learning_rate=1e-6`")
+        nested: Any = parse_yaml(text, f"--set {key}")
+        for part in reversed(key.strip().split(".")):
+            nested = {part: nested}
+        values = merge(values, nested, replaced=frozenset())  # `--set` after `--set` adds to it
+    return values
+
+
+FORMS = {
+    "tasks": "; write `tasks={sgg: 2, det: 1}`, and leave out what should not be asked",
+    "rewards": "; write `rewards={format_reward: 1, edge_reward: 2}`, and leave out what should not count",
+}
+"""How a mapping is written, for those who wrote something else."""
+
+
+def validated(kind: type[Model], values: Mapping[str, Any]) -> Model:
+    """`values` checked against the schema; the first thing that is wrong is said with the closest right name."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"] if part != "[key]").removeprefix("recipe.")
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"no option `{key}`{_closest(kind, first['loc'])}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        hint = next((hint for field, hint in FORMS.items() if key == field or key.startswith(f"{field}.")), "")
+        value = "" if isinstance(first["input"], Mapping) else f" (got `{first['input']}`)"
+        raise ConfigError(f"{key}: {message}{value}{hint}" if key else message) from error
+
+
+def _closest(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    fields: Mapping[str, Any] = kind.model_fields
+    for part in location[:-1]:
+        annotation = fields[str(part)].annotation if str(part) in fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return ""
+        fields = annotation.model_fields
+    close = difflib.get_close_matches(str(location[-1]), fields, n=1)
+    return f"; did you mean `{close[0]}`?" if close else f"; options are {', '.join(fields)}"

@@ -1,0 +1,54 @@
+"""Presets: GPU profiles, shipped under a name; a user's own stand on them.
+
+A name is looked up among the shipped files, in `~/.config/r1sgg/presets`, and beside the experiment: in the working
+folder and its `presets/`. Files of one name are laid on top of each other in this order, so that a user's own
+`a100-16x.yaml` needs to say no more than the account and the partition.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from r1sgg_cli.config.hardware import Preset
+from r1sgg_cli.config.layers import SHIPPED, load_extended, merge, validated
+from r1sgg_cli.config.yaml import load_yaml
+from r1sgg_cli.errors import ConfigError
+
+
+def preset_folders(home: Path, project: Path) -> tuple[Path, ...]:
+    """Where presets are looked for, those that are laid on top last."""
+    folders = (*SHIPPED, home / ".config" / "r1sgg" / "presets", project, project / "presets")
+    return tuple({folder.resolve(): folder for folder in folders if folder.is_dir()})
+
+
+def known_presets(folders: Sequence[Path]) -> list[str]:
+    """Names of the presets in `folders`; a file that describes no preset, such as `r1sgg.yaml`, has none."""
+    paths = {path for folder in folders for path in folder.glob("*.yaml")}
+    return sorted(
+        {path.stem for path in paths if {"gpu", "extends", "gpus_per_node", "sharding"} & load_yaml(path).keys()}
+    )
+
+
+def load_preset(name: str, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Preset:
+    """The preset of that name, or in that .yaml file, with `overrides` on top. Raises `ConfigError`."""
+
+    def find(parent: str) -> Path:
+        return _files(parent, folders)[-1]
+
+    values: dict[str, Any] = {}
+    for path in _files(name, folders):
+        values = merge(values, load_extended(path, find))
+    return validated(Preset, {**merge(values, overrides or {}), "name": Path(name).stem})
+
+
+def _files(name: str, folders: Sequence[Path]) -> list[Path]:
+    if name.endswith((".yaml", ".yml")):
+        return [Path(name)]
+    found = [folder / f"{name}.yaml" for folder in folders if (folder / f"{name}.yaml").is_file()]
+    if not found:
+        known = known_presets(folders)
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        raise ConfigError(f"no preset `{name}`; {hint}`r1sgg presets` lists them, or give a .yaml file")
+    return found

@@ -1,0 +1,72 @@
+"""A run's record on disk: written once, and compared when the run goes on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from r1sgg_cli.config.yaml import dump_yaml, load_yaml
+from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.files import save_text
+
+RUN_FILE = "run.yaml"
+
+FORMERLY: Mapping[str, Any] = {
+    "think_prompt": "system",
+    "tasks": {"sgg": 1.0},
+    "shuffle_objects": False,
+    "long_answers": "keep",
+    "max_answer_tokens": 2048,
+    "lora": None,
+}
+"""What a run did whose record is older than these fields; it goes on where a new one does the same."""
+
+
+CHANGES_NOTHING = frozenset(
+    {
+        *("report_to", "micro_batch", "world_size", "stop_file", "step_timeout_minutes"),
+        *("engine", "gpu_memory_utilization", "server_url"),
+    }
+)
+"""Fields that may differ between two starts of one run. Sharding may not: each kind saves its optimizer its own way."""
+
+
+def record_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | None]) -> None:
+    """Write the resolved run to `folder/run.yaml`, or, where one has begun, insist that it is the same run.
+
+    `inputs` are fingerprints of what the run reads: a model trained anew in the same folder is another model.
+    """
+    path = folder / RUN_FILE
+    values = {**run.model_dump(mode="json"), "inputs": dict(inputs)}
+    has_begun = any(folder.glob("checkpoint-*")) or (folder / "config.json").exists()
+    if path.exists() and has_begun:
+        changed = differences(_with_former(load_yaml(path), values["recipe"]), values)
+        if changed:
+            raise ConfigError(
+                f"`{folder}` holds another run ({'; '.join(changed)}); "
+                "give a new --out, or the same options to continue"
+            )
+        return
+    save_text(dump_yaml(values), path)
+
+
+def _with_former(record: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's record with what an older one leaves unsaid of the fields that `recipe` has."""
+    record = {"sharding": "ddp", **record}
+    former = {key: value for key, value in FORMERLY.items() if key in recipe}
+    return {**record, "recipe": {**former, **record.get("recipe", {})}}
+
+
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], places: tuple[str, str] = ("there", "here"), prefix: str = ""
+) -> list[str]:
+    """What differs between two nested mappings, one phrase per key, less what changes nothing that is learned."""
+    found: list[str] = []
+    for key in dict.fromkeys((*old, *new)):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += differences(a, b, places, f"{prefix}{key}.")
+        elif a != b and key not in CHANGES_NOTHING:
+            found.append(f"{prefix}{key}: {a} {places[0]}, {b} {places[1]}")
+    return found

@@ -1,0 +1,62 @@
+"""A run's record: the same run goes on, another one is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from r1sgg_cli.config.recipes import resolve_run
+from r1sgg_cli.config.record import FORMERLY, record_run
+from r1sgg_cli.config.schema import SFTRun
+from r1sgg_cli.config.yaml import dump_yaml, load_yaml
+from r1sgg_cli.errors import ConfigError, OutputError
+
+
+def sft_run(out: Path, *overrides: str, **options: Any) -> SFTRun:
+    return resolve_run(SFTRun, None, overrides, model="m", dataset="d", out=out, precision="float32", **options)
+
+
+INPUTS = {"model": "aa", "dataset": None}
+
+
+def test_a_run_that_has_begun_is_the_same_run_or_refused(tmp_path: Path) -> None:
+    run = sft_run(tmp_path)
+    record_run(run, tmp_path, INPUTS)
+    (tmp_path / "checkpoint-1").mkdir()
+    record_run(run, tmp_path, INPUTS)
+    record_run(
+        sft_run(tmp_path, micro_batch=2, report_to=["wandb"]), tmp_path, INPUTS
+    )  # changes nothing that is learned
+    other = sft_run(tmp_path, "learning_rate=1e-4")
+    with pytest.raises(ConfigError, match=r"holds another run \(recipe.learning_rate: 1e-05 there, 0.0001 here\)"):
+        record_run(other, tmp_path, INPUTS)
+    with pytest.raises(ConfigError, match=r"inputs.model: aa there, bb here"):
+        record_run(run, tmp_path, {**INPUTS, "model": "bb"})
+
+
+def test_an_older_record_goes_on_where_the_run_does_the_same(tmp_path: Path) -> None:
+    """A record from before tasks and long answers was of a run that asked for graphs and kept every answer whole."""
+    run = sft_run(tmp_path, "long_answers=keep")
+    record_run(run, tmp_path, INPUTS)
+    record = load_yaml(tmp_path / "run.yaml")
+    for field in FORMERLY:
+        del record["recipe"][field]
+    (tmp_path / "run.yaml").write_text(dump_yaml(record), encoding="utf-8")
+    (tmp_path / "checkpoint-1").mkdir()
+    record_run(run, tmp_path, INPUTS)
+    with pytest.raises(ConfigError, match=r"another run \(recipe.long_answers: keep there, shorten here\)"):
+        record_run(sft_run(tmp_path), tmp_path, INPUTS)
+    with pytest.raises(ConfigError, match=r"recipe.tasks.det: None there, 1.0 here"):
+        record_run(sft_run(tmp_path, "long_answers=keep", "tasks={sgg: 1, det: 1}"), tmp_path, INPUTS)
+
+
+def test_a_run_without_a_checkpoint_may_still_be_corrected(tmp_path: Path) -> None:
+    record_run(sft_run(tmp_path), tmp_path, INPUTS)
+    record_run(sft_run(tmp_path, "learning_rate=1e-4"), tmp_path, INPUTS)
+    assert "learning_rate: 0.0001" in (tmp_path / "run.yaml").read_text(encoding="utf-8")
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(OutputError, match="cannot write"):
+        record_run(sft_run(tmp_path / "file" / "run"), tmp_path / "file" / "run", INPUTS)
