@@ -23,11 +23,9 @@ def preset_folders(home: Path, project: Path) -> tuple[Path, ...]:
 
 
 def known_presets(folders: Sequence[Path]) -> list[str]:
-    """Names of the presets in `folders`; a file that describes no preset, such as `r1sgg.yaml`, has none."""
+    """Names of the presets in `folders`; a file with other keys, such as `r1sgg.yaml`, is none."""
     paths = {path for folder in folders for path in folder.glob("*.yaml")}
-    return sorted(
-        {path.stem for path in paths if {"gpu", "extends", "gpus_per_node", "sharding"} & load_yaml(path).keys()}
-    )
+    return sorted({path.stem for path in paths if load_yaml(path).keys() <= {"extends", *Preset.model_fields}})
 
 
 def load_preset(name: str, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Preset:
