@@ -29,7 +29,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any], replaced: frozenset[
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping) and key not in replaced
-        merged[key] = merge(merged[key], value) if both else value
+        merged[key] = merge(merged[key], value, replaced) if both else value
     return merged
 
 

@@ -23,9 +23,15 @@ def preset_folders(home: Path, project: Path) -> tuple[Path, ...]:
 
 
 def known_presets(folders: Sequence[Path]) -> list[str]:
-    """Names of the presets in `folders`; a file with other keys, such as `r1sgg.yaml`, is none."""
-    paths = {path for folder in folders for path in folder.glob("*.yaml")}
-    return sorted({path.stem for path in paths if load_yaml(path).keys() <= {"extends", *Preset.model_fields}})
+    """Names of the presets in `folders`; a YAML file that holds anything else, such as `r1sgg.yaml`, is none."""
+    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml") if _is_preset(path)})
+
+
+def _is_preset(path: Path) -> bool:
+    try:
+        return load_yaml(path).keys() <= {"extends", *Preset.model_fields}
+    except ConfigError:  # another tool's file, or one that is named and then read again with its error
+        return False
 
 
 def load_preset(name: str, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Preset:

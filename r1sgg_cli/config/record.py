@@ -41,7 +41,7 @@ def record_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | None]) -
     values = {**run.model_dump(mode="json"), "inputs": dict(inputs)}
     has_begun = any(folder.glob("checkpoint-*")) or (folder / "config.json").exists()
     if path.exists() and has_begun:
-        changed = differences(_with_former(load_yaml(path), values["recipe"]), values)
+        changed = differences(_with_former(load_yaml(path), values["recipe"]), values, ignored=CHANGES_NOTHING)
         if changed:
             raise ConfigError(
                 f"`{folder}` holds another run ({'; '.join(changed)}); "
@@ -59,14 +59,19 @@ def _with_former(record: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[s
 
 
 def differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], places: tuple[str, str] = ("there", "here"), prefix: str = ""
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    places: tuple[str, str] = ("there", "here"),
+    *,
+    ignored: frozenset[str] = frozenset(),
+    prefix: str = "",
 ) -> list[str]:
-    """What differs between two nested mappings, one phrase per key, less what changes nothing that is learned."""
+    """What differs between two nested mappings, one phrase per key, less the keys that are `ignored` at any depth."""
     found: list[str] = []
     for key in dict.fromkeys((*old, *new)):
         a, b = old.get(key), new.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found += differences(a, b, places, f"{prefix}{key}.")
-        elif a != b and key not in CHANGES_NOTHING:
+            found += differences(a, b, places, ignored=ignored, prefix=f"{prefix}{key}.")
+        elif a != b and key not in ignored:
             found.append(f"{prefix}{key}: {a} {places[0]}, {b} {places[1]}")
     return found
