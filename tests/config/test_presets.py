@@ -10,7 +10,10 @@ from r1sgg_cli.config.presets import known_presets, load_preset, preset_folders
 from r1sgg_cli.errors import ConfigError
 
 FOLDERS = [folder for folder in SHIPPED if folder.is_dir()]
-NEEDED = "a100-4x a100-16x gh200-16x h100-8x h200-8x rtx4090-120x rtx3090-8x rtx4090-8x single-24gb cpu".split()
+NEEDED = [
+    *["a100-4x", "a100-16x", "gh200-16x", "h100-8x", "h200-8x", "rtx4090-120x", "rtx3090-8x", "rtx4090-8x"],
+    *["single-24gb", "cpu"],
+]
 
 
 def write(path: Path, text: str) -> Path:
@@ -70,7 +73,18 @@ def test_the_command_has_the_last_word() -> None:
         ({"environment": {"variables": {"WANDB_API_KEY": "x"}}}, "looks like a secret"),
         ({"environment": {"container": {"engine": "docker", "image": "x"}}}, "'pyxis' or 'apptainer'"),
     ],
-    ids=["misspelt", "nested", "minutes", "words", "no card", "no servers", "no trainer", "too many", "secret", "engine"],
+    ids=[
+        "misspelt",
+        "nested",
+        "minutes",
+        "words",
+        "no card",
+        "no servers",
+        "no trainer",
+        "too many",
+        "secret",
+        "engine",
+    ],
 )
 def test_a_wrong_preset_is_one_line(overrides: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -1,0 +1,72 @@
+"""The options that TRL's trainers take, read from their source: a plan knows them without importing torch.
+
+TRL's configurations are dataclasses on top of transformers' `TrainingArguments`; their fields are the annotated names
+in the class bodies. A test holds them equal to what `dataclasses.fields` says.
+"""
+
+import ast
+import difflib
+import importlib.util
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from r1sgg_cli.errors import ConfigError
+
+TrainerConfigName = Literal["SFTConfig", "GRPOConfig"]
+_OWN_FILE: Mapping[TrainerConfigName, str] = {
+    "SFTConfig": "trainer/sft_config.py",
+    "GRPOConfig": "trainer/grpo_config.py",
+}
+
+
+def check_trainer_options(kind: TrainerConfigName, options: Iterable[str], stated: Iterable[str] = ()) -> None:
+    """Insist that TRL has each option, and that none is `stated` by the recipe or the plan. Raises `ConfigError`."""
+    fields = trainer_fields(kind)
+    for name in options:
+        if name not in fields:
+            close = difflib.get_close_matches(name, fields, n=1)
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+            raise ConfigError(f"TRL's `{kind}` has no option `{name}`{hint}")
+        if name in stated:
+            raise ConfigError(
+                f"`trainer.{name}` follows from the recipe and the plan; set the recipe's own field, or the preset's"
+            )
+
+
+@cache
+def trainer_fields(kind: TrainerConfigName) -> frozenset[str]:
+    """Names of all options of a TRL configuration class. Raises `ConfigError` where TRL is not installed."""
+    trl, transformers = _package("trl"), _package("transformers")
+    places = [
+        (trl / _OWN_FILE[kind], kind),
+        (trl / "trainer" / "base_config.py", "_BaseConfig"),
+        (transformers / "training_args.py", "TrainingArguments"),
+    ]
+    return frozenset(name for path, name_of_class in places for name in _annotated_names(path, name_of_class))
+
+
+def _package(name: str) -> Path:
+    found = importlib.util.find_spec(name)  # finds a top-level package without importing it
+    if found is None or found.origin is None:
+        raise ConfigError(f"`{name}` is not installed; `uv sync` installs it")
+    return Path(found.origin).parent
+
+
+def _annotated_names(path: Path, name_of_class: str) -> list[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name_of_class)
+    return [
+        node.target.id
+        for node in body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and not _is_not_init(node)
+    ]
+
+
+def _is_not_init(node: ast.AnnAssign) -> bool:
+    """Whether the field says `init=False`, or is a class variable."""
+    if "ClassVar" in ast.unparse(node.annotation):
+        return True
+    keywords = node.value.keywords if isinstance(node.value, ast.Call) else []
+    return any(k.arg == "init" and isinstance(k.value, ast.Constant) and k.value.value is False for k in keywords)
