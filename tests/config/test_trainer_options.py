@@ -14,7 +14,7 @@ def test_the_source_says_what_the_classes_say() -> None:
     from trl import GRPOConfig, SFTConfig
 
     for kind in (GRPOConfig, SFTConfig):
-        assert trainer_fields(kind.__name__) == {f.name for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
+        assert trainer_fields(kind.__name__) == {f.name for f in dataclasses.fields(kind) if f.init}
 
 
 @pytest.mark.parametrize(
