@@ -118,6 +118,8 @@ class Preset(Strict):
     """None: the CPU."""
     num_nodes: PositiveInt = 1
     gpus_per_node: NonNegativeInt = 0
+    processes_per_node: PositiveInt = 1
+    """Training processes of a node without GPUs; with GPUs there is one for each."""
     host_memory_gib: PositiveFloat = 256
     """Of a node, for what is offloaded."""
     precision: Precision = "bf16"
@@ -135,6 +137,14 @@ class Preset(Strict):
     def num_gpus(self) -> int:
         """Of all nodes."""
         return self.num_nodes * self.gpus_per_node
+
+    @property
+    def trainers_per_node(self) -> tuple[int, ...]:
+        """Training processes of each node; where servers sample, fewer on the first ones."""
+        each, servers = self.gpus_per_node or self.processes_per_node, self.servers
+        taken = servers.per_node * servers.tensor_parallel if servers else 0
+        with_servers = servers.num_nodes if servers else 0
+        return tuple(each - taken if node < with_servers else each for node in range(self.num_nodes))
 
     @model_validator(mode="after")
     def gpus_are_described(self) -> Self:

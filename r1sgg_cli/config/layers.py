@@ -7,7 +7,7 @@ merge, all else is replaced; so are those that `REPLACED` names.
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -87,8 +87,10 @@ def _closest(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
     fields: Mapping[str, Any] = kind.model_fields
     for part in location[:-1]:
         annotation = fields[str(part)].annotation if str(part) in fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        choices = get_args(annotation) or (annotation,)  # `X | None` names X
+        models = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
+        if not models:
             return ""
-        fields = annotation.model_fields
+        fields = models[0].model_fields
     close = difflib.get_close_matches(str(location[-1]), fields, n=1)
     return f"; did you mean `{close[0]}`?" if close else f"; options are {', '.join(fields)}"

@@ -60,6 +60,21 @@ def test_the_command_has_the_last_word() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "overrides", "trainers"),
+    [
+        ("a100-16x", {}, (4, 4, 4, 4)),
+        ("rtx4090-8x", {}, (4,)),
+        ("rtx4090-120x", {}, (4,) * 10 + (8,) * 5),
+        ("cpu", {}, (1,)),
+        ("cpu", {"processes_per_node": 2}, (2,)),
+    ],
+    ids=["one on each GPU", "beside a server", "the published fused layout: 80", "CPU", "two on a CPU"],
+)
+def test_training_processes_of_each_node(name: str, overrides: dict[str, Any], trainers: tuple[int, ...]) -> None:
+    assert load_preset(name, FOLDERS, overrides).trainers_per_node == trainers
+
+
+@pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ({"num_node": 2}, "no option `num_node`; did you mean `num_nodes`"),
