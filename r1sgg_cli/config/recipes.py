@@ -1,13 +1,14 @@
 """Recipes: what is learned, shipped under a name or in a file of the user's own; and one validated run."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from r1sgg_cli.config.layers import SHIPPED, load_extended, merge, parse_overrides, validated
+from r1sgg_cli.config.schema import GRPORecipe, GRPORun, SFTRecipe, SFTRun
 from r1sgg_cli.errors import ConfigError
 
 Run = TypeVar("Run", bound=BaseModel)
@@ -38,5 +39,22 @@ def load_recipe(name: str) -> dict[str, Any]:
 def resolve_run(kind: type[Run], recipe: str | None, overrides: Sequence[str], **options: Any) -> Run:
     """One validated run: `kind` is the schema, `options` the command's own, those that are None left to the schema."""
     values: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
-    values["recipe"] = merge(load_recipe(recipe) if recipe else {}, parse_overrides(overrides))
+    own = load_recipe(recipe) if recipe else {}
+    _insist_on_stage(kind, recipe, own)
+    values["recipe"] = merge(own, parse_overrides(overrides))
     return validated(kind, values)
+
+
+def _insist_on_stage(kind: type[BaseModel], recipe: str | None, own: Mapping[str, Any]) -> None:
+    """Refuse a recipe that was written for the other trainer, by its name and not by a field nobody typed."""
+    stages: dict[type[BaseModel], tuple[str, type[BaseModel]]] = {
+        SFTRun: ("sft", SFTRecipe),
+        GRPORun: ("grpo", GRPORecipe),
+    }
+    stage, fields = stages[kind]
+    for other, other_fields in stages.values():
+        foreign = [key for key in own if key not in fields.model_fields and key in other_fields.model_fields]
+        if foreign:
+            raise ConfigError(
+                f"`{recipe}` is a recipe for `r1sgg {other}` (it names `{foreign[0]}`); give one for `r1sgg {stage}`"
+            )

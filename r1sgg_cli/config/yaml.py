@@ -32,11 +32,22 @@ for _tag, _pattern, _first in _PLAIN_SCALARS:
         _side.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), [c if c != "\0" else "" for c in _first])
 
 
+def _construct_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    """A mapping whose keys are all different: PyYAML would let the last of two win, and say nothing."""
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    for number, key in enumerate(keys):
+        if key in keys[:number]:
+            mark = node.value[number][0].start_mark
+            raise yaml.constructor.ConstructorError(None, None, f"`{key}` is given twice", mark)
+    return loader.construct_mapping(node, deep=True)
+
+
 def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     return int(loader.construct_scalar(node))  # PyYAML would read `010` as octal
 
 
 _CoreLoader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+_CoreLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
 def parse_yaml(text: str, source: str) -> Any:

@@ -90,3 +90,8 @@ def test_an_unknown_recipe_names_the_closest() -> None:
 def test_a_run_without_rewards_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="names no reward"):
         validated(GRPORecipe, {"rewards": {}})
+
+
+def test_a_recipe_of_the_other_trainer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"`demo-grpo` is a recipe for `r1sgg grpo` \(it names `prompts_per_step`\)"):
+        resolve_run(SFTRun, "demo-grpo", (), model="m", dataset="d", out=tmp_path, precision="float32")

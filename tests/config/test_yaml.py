@@ -74,3 +74,9 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
 @given(st.dictionaries(st.text("abcdefgh_", min_size=1) | NUMERIC_LOOKING, SCALARS | st.lists(SCALARS)))
 def test_what_is_written_is_read_back(value: dict[str, Any]) -> None:
     assert parse_yaml(dump_yaml(value), "here") == value
+
+
+def test_a_key_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="`r.yaml` is not valid YAML, line 3: `max_steps` is given twice"):
+        parse_yaml("max_steps: 2\nwarmup: 0\nmax_steps: 3\n", "r.yaml")
+    assert parse_yaml("{a: {x: 1}, b: {x: 2}}", "r.yaml") == {"a": {"x": 1}, "b": {"x": 2}}
