@@ -77,6 +77,6 @@ def test_what_is_written_is_read_back(value: dict[str, Any]) -> None:
 
 
 def test_a_key_that_is_given_twice_is_refused() -> None:
-    with pytest.raises(ConfigError, match="`r.yaml` is not valid YAML, line 3: `max_steps` is given twice"):
+    with pytest.raises(ConfigError, match=r"`r\.yaml` is not valid YAML, line 3: `max_steps` is given twice"):
         parse_yaml("max_steps: 2\nwarmup: 0\nmax_steps: 3\n", "r.yaml")
     assert parse_yaml("{a: {x: 1}, b: {x: 2}}", "r.yaml") == {"a": {"x": 1}, "b": {"x": 2}}
