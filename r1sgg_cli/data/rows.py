@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
 
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.errors import DataError, first_line
 from r1sgg_cli.files import folder_fingerprint, missing_local
 from r1sgg_cli.scene_graph.boxes import is_box
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
@@ -100,8 +100,7 @@ def _load_unchecked(source: str) -> DatasetDict:
         loaded = load_from_disk(source) if saved else load_dataset(source)
     # Not found, no network, files that are broken; the others are what a description of another shape leads to.
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f"`{source}` is no data set that can be read: {reason}") from error
+        raise DataError(f"`{source}` is no data set that can be read: {first_line(error)}") from error
     return loaded if isinstance(loaded, DatasetDict) else DatasetDict({"train": loaded})
 
 

@@ -10,10 +10,10 @@ import pyarrow as pa
 from datasets import Dataset, DatasetDict, Image
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
-from r1sgg_cli.data.readers.jsonl import written_name
 from r1sgg_cli.data.rows import dataset_fingerprint, load_splits
 from r1sgg_cli.data.vocabularies import PUBLISHED, vocabulary_of
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.errors import DataError, first_line
+from r1sgg_cli.scene_graph.labels import written_name
 
 
 def open_published(name: str) -> AnnotationSource:
@@ -52,8 +52,9 @@ def _read(splits: Mapping[str, Dataset]) -> Iterator[AnnotatedImage]:
             for number, row in enumerate(rows, start=1):  # noqa: B007  (the error says how far it came)
                 yield annotated_row(row, split)
         except (pa.ArrowException, UnicodeDecodeError, OSError) as error:  # bytes that were damaged on the disk
-            reason = str(error).strip().splitlines()[0]
-            raise DataError(f"split `{split}` cannot be read after row {number}: {reason}; copy it anew") from error
+            raise DataError(
+                f"split `{split}` cannot be read after row {number}: {first_line(error)}; copy it anew"
+            ) from error
 
 
 def annotated_row(row: Mapping[str, Any], split: str) -> AnnotatedImage:
