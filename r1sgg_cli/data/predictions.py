@@ -43,7 +43,7 @@ class Predictions:
 
     provenance: Mapping[str, Any]
     vocabulary: Vocabulary
-    """Empty where the run had no predefined categories."""
+    """The run's, whether or not its prompt listed it; empty where there was none."""
     images: tuple[ImagePrediction, ...]
 
 
