@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from r1sgg_cli import __version__
 from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.schema import SFTRecipe
 from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
 from r1sgg_cli.data.rows import dataset_fingerprint, ground_truth_graph, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
@@ -39,7 +40,8 @@ from r1sgg_cli.models.families import ModelFamily, family_of
 from r1sgg_cli.models.images import ImageLimits, fit_image, image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
-MAX_PIXELS = 1024 * 28 * 28  # published inference
+MAX_PIXELS = SFTRecipe().max_pixels
+"""Of a checkpoint that remembers none: published inference has the limit of published SFT."""
 
 
 @dataclass(frozen=True, slots=True)
