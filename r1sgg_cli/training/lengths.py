@@ -3,26 +3,23 @@
 An answer is counted as the first epoch writes it, in the longest form that the run's tasks have for its row.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
+from itertools import islice
 from typing import Any
 
 import numpy as np
-import PIL.Image
-from datasets import Dataset, Image
+from datasets import Dataset
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
 from r1sgg_cli.config.schema import LongAnswers, Task
-from r1sgg_cli.errors import ConfigError, DataError
-from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker, Target
+from r1sgg_cli.data.rows import sized_rows
+from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.training.examples import AnswerLimit, ExampleMaker, Target
 
 _BATCH = 500
-_HEADER = 8192  # bytes
-_ORIENTED = {"exif", "xmp", "XML:com.adobe.xmp"}  # what Pillow finds an orientation in
-_ORIENTATION = 0x0112  # EXIF; values above 4 lay an image on its side
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +91,9 @@ def count_answers(
     hopeless: list[bool] = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("counting answers", total=len(rows))
-        for batch in rows.with_format("arrow").iter(batch_size=_BATCH):
-            targets = [_longest_forms(maker, row, image_wh, tasks) for row, image_wh in _rows_and_sizes(batch)]
+        sized = sized_rows(rows)
+        while batch := list(islice(sized, _BATCH)):
+            targets = [_longest_forms(maker, row, image_wh, tasks) for row, image_wh in batch]
             flat = iter(limit.lengths([maker.answer(target) for forms in targets for target in forms]))
             for forms in targets:
                 lengths = [next(flat) for _ in forms]
@@ -114,33 +112,3 @@ def _longest_forms(
     forms = [maker.target(row, image_wh, task) for task in tasks]
     whole = [form for form in forms if form.task == "sgg"]
     return whole[:1] or forms
-
-
-def _rows_and_sizes(batch: Any) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
-    """The rows of an arrow table without their image, and its size in pixels."""
-    rows = batch.select(["image_id", "objects", "relationships", POSITION]).to_pylist()
-    for row, image in zip(rows, batch["image"], strict=True):
-        try:
-            yield row, stored_image_wh(image)
-        except OSError as error:  # what PIL raises for bytes that are no image, and for a file that is not there
-            raise DataError(f"image {row['image_id']} cannot be read: {error}; prepare the data set again") from error
-
-
-def stored_image_wh(stored: Any) -> tuple[int, int]:
-    """The size that the image of an arrow table has once `datasets` has decoded it, without decoding it."""
-    if not stored["bytes"].is_valid:
-        decoded: PIL.Image.Image = Image().decode_example(stored.as_py())
-        return decoded.size
-    with _opened(memoryview(stored["bytes"].as_buffer())) as image:
-        width, height = image.size
-        # `getexif` of a PNG without it would decode the whole image.
-        on_its_side = bool(_ORIENTED & image.info.keys()) and image.getexif().get(_ORIENTATION, 1) > 4
-    return (height, width) if on_its_side else (width, height)
-
-
-def _opened(content: memoryview) -> PIL.Image.Image:
-    """An image of which no more is read from the disk than its header, where that is short, as it nearly always is."""
-    try:
-        return PIL.Image.open(BytesIO(content[:_HEADER]))
-    except OSError:  # PIL needs more of it
-        return PIL.Image.open(BytesIO(content))

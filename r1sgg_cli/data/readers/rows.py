@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import Dataset, DatasetDict, Image
+from datasets import Dataset, DatasetDict
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
-from r1sgg_cli.data.rows import dataset_fingerprint, load_splits
+from r1sgg_cli.data.rows import dataset_fingerprint, load_splits, undecoded
 from r1sgg_cli.data.vocabularies import PUBLISHED, vocabulary_of
 from r1sgg_cli.errors import DataError, first_line
 from r1sgg_cli.scene_graph.labels import written_name
@@ -30,7 +30,7 @@ def open_rows(dataset: str) -> AnnotationSource:
 
 def _source(splits: DatasetDict, dataset: str, named: Mapping[str, Any]) -> AnnotationSource:
     # Encoded files as they are: a worker decodes them, and what cannot be decoded is counted, not raised.
-    rows = {split: part.cast_column("image", Image(decode=False)) for split, part in splits.items()}
+    rows = {split: undecoded(part) for split, part in splits.items()}
     return AnnotationSource(
         layout="rows",
         files=(),
