@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from r1sgg_cli.config.schema import LongAnswers, Task
 from r1sgg_cli.data.rows import sized_rows
-from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.errors import ConfigError, DataError
 from r1sgg_cli.training.examples import AnswerLimit, ExampleMaker, Target
 
 _BATCH = 500
@@ -43,12 +43,15 @@ def rows_to_train_on(
 ) -> tuple[Dataset, bool]:
     """The rows less those that are dropped, and whether one of them is too long; says how many are, and their fate.
 
-    `rows` have their `POSITION`. Raises `ConfigError` if no row is left.
+    `rows` have their `POSITION`. Raises `DataError` if there are none, `ConfigError` if none is left.
     """
+    if not len(rows):
+        raise DataError("there is no row to train on: the split is empty; name another with `--split`")
     lengths = count_answers(rows, maker, tasks, limit, console)
     too_long = lengths.num_tokens > limit.num_tokens
     dropped = {"drop": too_long, "shorten": lengths.hopeless, "keep": np.zeros_like(too_long)}[policy]
-    console.print(_said(lengths, policy, limit.num_tokens, int(dropped.sum())), highlight=False)
+    num_dropped = int(dropped.sum())
+    console.print(_said(lengths, policy, limit.num_tokens, num_dropped), highlight=False)
     if "cls" in tasks and not lengths.related.all():
         num_bare = int((~lengths.related).sum())
         others = [f"`{task}`" for task in tasks if task != "cls"]
@@ -57,11 +60,19 @@ def rows_to_train_on(
         fate = f"they are asked as {' or '.join(others)}" if others else "they are dropped"
         console.print(f"{num_bare} of {len(rows)} rows have no relationship: {fate}, never as `cls`")
     if dropped.all():
-        raise ConfigError(
-            f"no answer is left: all {len(rows)} are longer than {limit.num_tokens} tokens; raise that limit "
-            "(`max_answer_tokens` of `sft`, `max_new_tokens` of `grpo`), or `--set long_answers=keep`"
-        )
+        raise ConfigError(f"no answer is left: {_nothing_left(len(rows), num_dropped, limit.num_tokens)}")
     return (rows.select(np.flatnonzero(~dropped)) if dropped.any() else rows), bool(too_long[~dropped].any())
+
+
+def _nothing_left(num_rows: int, num_too_long: int, limit: int) -> str:
+    """Why not, and the way out; the rows that are not too long have no relationship to ask for."""
+    bare = "no relationship, and nothing but `cls` is asked: add a task, as `--set tasks.sgg=1` does"
+    if not num_too_long:
+        return f"all {num_rows} rows have {bare}"
+    raised = "raise that limit (`max_answer_tokens` of `sft`, `max_new_tokens` of `grpo`), or `--set long_answers=keep`"
+    if num_too_long == num_rows:
+        return f"all {num_rows} are longer than {limit} tokens; {raised}"
+    return f"{num_too_long} of {num_rows} are longer than {limit} tokens: {raised}; the other rows have {bare}"
 
 
 def _said(lengths: AnswerLengths, policy: LongAnswers, limit: int, num_dropped: int) -> str:

@@ -112,6 +112,30 @@ def test_nothing_left_is_one_line(rows: Dataset, maker: ExampleMaker, tokenizer:
         rows_to_train_on(rows, maker, SGG, policy, AnswerLimit(tokenizer, 5), QUIET)
 
 
+def test_a_split_without_rows_is_said(rows: Dataset, maker: ExampleMaker, tokenizer: Any) -> None:
+    with pytest.raises(DataError, match="no row to train on: the split is empty"):
+        rows_to_train_on(rows.select([]), maker, SGG, "shorten", AnswerLimit(tokenizer, 2048), QUIET)
+
+
+@pytest.mark.parametrize(
+    ("num_bare", "num_tokens", "said"),
+    [
+        pytest.param(40, 2048, "no answer is left: all 40 rows have no relationship, and nothing but `cls`", id="bare"),
+        pytest.param(0, 3, "no answer is left: all 40 are longer than 3 tokens; raise that limit", id="too long"),
+        pytest.param(30, 10, "10 of 40 are longer than 10 tokens: raise .*; the other rows have no rel", id="both"),
+    ],
+)
+def test_why_nothing_is_left_to_classify_is_said(
+    rows: Dataset, maker: ExampleMaker, tokenizer: Any, num_bare: int, num_tokens: int, said: str
+) -> None:
+    links = ["[]" if number < num_bare else text for number, text in enumerate(rows["relationships"])]
+    rows = rows.remove_columns("relationships").add_column("relationships", links)
+    tasks: dict[Task, float] = {"cls": 1.0}
+    maker = replace(maker, schedule=Schedule(tasks, shuffle=False, num_rows=40, seed=0, epoch=Epoch()))
+    with pytest.raises(ConfigError, match=said):
+        rows_to_train_on(rows, maker, tasks, "drop", AnswerLimit(tokenizer, num_tokens), QUIET)
+
+
 def test_a_row_counts_by_its_longest_task(rows: Dataset, maker: ExampleMaker, tokenizer: Any) -> None:
     limit = AnswerLimit(tokenizer, 2048)
     counted = {
