@@ -61,6 +61,14 @@ def save_predictions(predictions: Predictions, path: Path) -> None:
     save_text("{\n" + "".join(lines) + '"images": [\n' + images + "\n]\n}\n", path)
 
 
+def load_provenance(path: Path) -> dict[str, Any]:
+    """Where the predictions of a file come from; its images are not looked at. Raises `AnswersError`."""
+    try:
+        return dict(_load_content(path)["provenance"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise AnswersError(f"`{path}` does not say whose predictions it holds: {error!r}") from error
+
+
 def load_predictions(path: Path) -> Predictions:
     """Read `preds.json`, images in ascending order of `image_id`. Raises `AnswersError`."""
     content = _load_content(path)
@@ -100,7 +108,7 @@ def _load_content(path: Path) -> dict[str, Any]:
     if content.get("version") != VERSION:
         raise AnswersError(
             f"`{path}` has version {content.get('version')!r} of the predictions format, this r1sgg reads {VERSION};"
-            " run `r1sgg gather` again"
+            " run `r1sgg gather` again, into another file"
         )
     return content
 
