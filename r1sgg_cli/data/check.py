@@ -8,7 +8,8 @@ from typing import Any
 from r1sgg_cli.data.annotations import AnnotationSource
 from r1sgg_cli.data.cleaning import CleaningRules
 from r1sgg_cli.data.cutter import Cutter, Selection
-from r1sgg_cli.data.prepare import EVERYTHING, Prepared, load_description, num_workers_for
+from r1sgg_cli.data.description import load_description
+from r1sgg_cli.data.prepare import EVERYTHING, Prepared, num_workers_for
 from r1sgg_cli.data.rows import DESCRIPTION_FILE
 from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics, vocabulary_met
 from r1sgg_cli.data.vocabularies import vocabulary_of
