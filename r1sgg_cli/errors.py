@@ -35,3 +35,8 @@ class AnswersError(R1SGGError):
 
 class OutputError(R1SGGError):
     """A place that cannot be written."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its kind where it says nothing: what one line of ours can quote."""
+    return (str(error).strip() or repr(error)).splitlines()[0]

@@ -95,10 +95,13 @@ def insist_on_own(path: Path, mark: str) -> None:
     """Refuse to replace a file that does not say what it is (`mark`) in its first line or two. Raises `OutputError`."""
     if not path.exists():
         return
-    if path.is_file():
-        with path.open("rb") as file:
-            if mark.encode() in file.read(len(mark) + 100):
-                return
+    try:
+        if path.is_file():
+            with path.open("rb") as file:
+                if mark.encode() in file.read(len(mark) + 100):
+                    return
+    except OSError as error:
+        raise OutputError(f"cannot read what `{path}` holds: {error.strerror}; name another file") from error
     raise OutputError(f"`{path}` holds something else and would be lost; name another file")
 
 

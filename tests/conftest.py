@@ -2,8 +2,10 @@
 
 import json
 import os
+import resource
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,17 @@ def synthetic_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = open_synthetic(num_images=500, num_test=12, seed=0, drop_relationships=0.5)
     prepare_dataset(source, folder, CleaningRules(source.vocabulary))
     return folder
+
+
+@contextmanager
+def files_no_larger_than(num_bytes: int) -> Iterator[None]:
+    """As on a full disk: a write goes in part way, then fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def save_resized(dataset: Path, folder: Path, sizes_wh: Sequence[tuple[int, int]]) -> Path:

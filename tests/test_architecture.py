@@ -4,6 +4,8 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,26 @@ def test_a_package_imports_only_what_stands_below_it(path: Path) -> None:
     if own in ("__init__", "__main__"):
         pytest.skip("the package itself and the entry point stand outside the layers")
     assert imported_parts(path) <= MAY_IMPORT[own] | {own}
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    """Another library's need of it may end with that library's next version."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {
+        re.split(r"[\[<>=~!; ]", requirement)[0].lower().replace("_", "-")
+        for part in (project["dependencies"], *project["optional-dependencies"].values())
+        for requirement in part
+    }
+    trees = [ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for path in PACKAGE.rglob("*.py")]
+    nodes = [node for tree in trees for node in tree]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    imported = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"r1sgg_cli"}
+    distributions = packages_distributions()
+    under = {name: {name, *distributions.get(name, ())} for name in imported}
+    assert {
+        name for name, called in under.items() if not {d.lower().replace("_", "-") for d in called} & declared
+    } == set()
 
 
 def test_every_package_is_named_in_the_rules() -> None:

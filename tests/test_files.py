@@ -124,6 +124,11 @@ def test_a_file_of_something_else_is_never_replaced(tmp_path: Path) -> None:
             insist_on_own(path, "r1sgg-predictions")
 
 
+def test_a_file_that_cannot_be_read_is_never_replaced() -> None:
+    with pytest.raises(OutputError, match="cannot read what `/proc/self/mem` holds"):  # there is no page 0
+        insist_on_own(Path("/proc/self/mem"), "r1sgg-predictions")
+
+
 def test_a_folder_of_something_else_is_not_filled(tmp_path: Path) -> None:
     insist_on_own_folder(tmp_path / "new", "run.json")
     insist_on_own_folder(tmp_path, "run.json")

@@ -128,12 +128,13 @@ def _evaluate(stage: str, model: Path, out: Path, run: Callable[..., None]) -> S
 def _curves(out: Path) -> list[Curve]:
     from r1sgg_cli.report.curves import Curve, Series
     from r1sgg_cli.training.callbacks import load_metric_rows
+    from r1sgg_cli.training.worker import METRICS_FILE
 
     def series(run: str, key: str, name: str) -> Series:
-        rows = load_metric_rows(out / run / "metrics.jsonl")
+        rows = load_metric_rows(out / run / METRICS_FILE)
         return Series(name, tuple((row["step"], row[key]) for row in rows if row.get(key) is not None))
 
-    logged = load_metric_rows(out / "grpo" / "metrics.jsonl")[0]
+    logged = load_metric_rows(out / "grpo" / METRICS_FILE)[0]
     parts = [key.split("/")[1] for key in logged if key.startswith("rewards/") and key.endswith("/mean")]
     rewards = [series("grpo", f"rewards/{name}/mean", name) for name in parts]
     return [

@@ -46,6 +46,16 @@ def infer(
 
     inference.infer(
         inference.InferRequest(
-            model, out, dataset, split, vocabulary, predefined, think, max_pixels, max_new_tokens, batch_size, limit
+            model=model,
+            out=out,
+            dataset=dataset,
+            split=split,
+            vocabulary=vocabulary,
+            predefined_categories=predefined,
+            think=think,
+            max_pixels=max_pixels,
+            max_new_tokens=max_new_tokens,
+            batch_size=batch_size,
+            limit=limit,
         )
     )

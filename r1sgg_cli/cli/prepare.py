@@ -265,8 +265,8 @@ def _names_nowhere(rules: CleaningRules, out: Path) -> list[str]:
 
 def _say_already_there(out: Path, console: Console) -> None:
     from r1sgg_cli.data.chunks import CHANGEABLE
+    from r1sgg_cli.data.description import load_description
     from r1sgg_cli.data.faults import Tally
-    from r1sgg_cli.data.prepare import load_description
 
     met = Tally.from_json(load_description(out).get("met", {}))
     num_lost = sum(met.counts[kind] for kind in CHANGEABLE)

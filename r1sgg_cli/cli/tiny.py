@@ -1,11 +1,19 @@
 """`r1sgg tiny`."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from r1sgg_cli.cli import options
+
+if TYPE_CHECKING:
+    from r1sgg_cli.models.families import ModelType
+
+RECORD = "tiny.json"
+"""What a finished checkpoint was made from."""
 
 
 def tiny(
@@ -19,25 +27,56 @@ def tiny(
     """Write a tiny random checkpoint of a real architecture, to try a whole recipe on a CPU in minutes.
 
     The processor is the real one, the tokenizer is trained on the data set's own prompts and answers. A folder that
-    holds something else is never overwritten; the same command again keeps what is there.
+    holds something else is never overwritten; the same command again keeps what is there, and starts anew where it was
+    stopped.
 
     Example: r1sgg tiny runs/tiny --dataset data/synthetic
     """
     import json
 
     from r1sgg_cli.data.rows import dataset_fingerprint
+
+    made_from = json.dumps({"family": family, "seed": seed, "dataset": dataset_fingerprint(dataset) or dataset}) + "\n"
+    is_new = _build(out.resolve(), family, dataset, seed, made_from)  # a link to a folder is that folder
+    typer.echo(f"{family} checkpoint: {out}" if is_new else f"already there: {out}")
+
+
+def _build(out: Path, family: ModelType, dataset: str, seed: int, made_from: str) -> bool:
+    """Make the checkpoint beside its place and move it there in one step; False if it is there already."""
+    import shutil
+
     from r1sgg_cli.errors import OutputError
-    from r1sgg_cli.files import save_text
+    from r1sgg_cli.files import locked, save_text
     from r1sgg_cli.models.tiny import build_tiny_checkpoint
     from r1sgg_cli.training.examples import tokenizer_texts
 
-    record = out / "tiny.json"
-    made_from = json.dumps({"family": family, "seed": seed, "dataset": dataset_fingerprint(dataset) or dataset}) + "\n"
+    if _is_there(out, made_from):
+        return False
+    work = out.parent / f".{out.name}.partial"
+    with locked(work):
+        is_new = not _is_there(out, made_from)  # by another process, a moment ago
+        if is_new:
+            finished = work / "finished"
+            shutil.rmtree(finished, ignore_errors=True)  # what a run that was stopped has left
+            build_tiny_checkpoint(finished, family, tokenizer_texts(dataset, family), seed)
+            save_text(made_from, finished / RECORD)
+            try:
+                finished.replace(out)
+            except OSError as error:
+                raise OutputError(f"cannot write `{out}`: {error.strerror}; name another folder") from error
+        shutil.rmtree(work, ignore_errors=True)
+    return is_new
+
+
+def _is_there(out: Path, made_from: str) -> bool:
+    """Whether `out` holds this very checkpoint; False where there is nothing yet. Raises `OutputError` on all else."""
+    from r1sgg_cli.errors import OutputError
+
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        if out == Path.cwd():
+            raise OutputError(f"`{out}` is the folder you are in; name a new one inside it")
+        return False
+    record = out / RECORD
     if record.is_file() and record.read_bytes() == made_from.encode():
-        typer.echo(f"already there: {out}")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"`{out}` holds something else; name a new folder, or delete that one")
-    build_tiny_checkpoint(out, family, tokenizer_texts(dataset, family), seed)
-    save_text(made_from, record)
-    typer.echo(f"{family} checkpoint: {out}")
+        return True
+    raise OutputError(f"`{out}` holds something else; name a new folder, or delete that one")

@@ -1,4 +1,4 @@
-"""Image files as they are stored: found, proved to be whole, and which way up they are shown.
+"""Image files as they are stored: found, proved to be whole, which way up they are shown, and how large.
 
 Whoever loads a data set sees the picture turned as its EXIF orientation says (`datasets` does so when it decodes), so
 boxes that were drawn on the unturned pixels are turned with it. The file itself is kept byte for byte.
@@ -8,14 +8,17 @@ import io
 import os
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from datasets import Image as ImageColumn
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from r1sgg_cli.errors import DataError, first_line
 from r1sgg_cli.scene_graph.boxes import Boxes
 
 SIDES_SWAPPED = frozenset({5, 6, 7, 8})
@@ -26,6 +29,10 @@ BROKEN_IMAGE = (
     Image.DecompressionBombError,
 )
 """What Pillow raises for files that are cut short or none of its formats."""
+
+_COLUMN = ImageColumn()
+_HEADER = 8192  # bytes
+_ORIENTED = {"exif", "xmp", "XML:com.adobe.xmp"}  # what Pillow finds an orientation in
 
 
 class BrokenImageError(ValueError):
@@ -85,6 +92,46 @@ def _without_warnings() -> Iterator[None]:
 def _size_of(image: Image.Image) -> ImageFile:
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     return ImageFile(image.size, orientation if orientation in range(1, 9) else 1)
+
+
+def decode_image(image_id: str, stored: Mapping[str, Any] | None) -> Image.Image:
+    """The picture in a cell of a data set, as it is shown. Raises `DataError` that names an image it cannot decode."""
+    with _named(image_id, is_null=stored is None):
+        image: Image.Image = _COLUMN.decode_example(stored)
+        return image
+
+
+def stored_image_wh(image_id: str, stored: Any) -> tuple[int, int]:
+    """The size of the picture in a cell of an arrow table, as it is shown, from its header alone where that is enough.
+
+    Raises `DataError` that names an image that cannot be read.
+    """
+    with _named(image_id, is_null=not stored.is_valid):
+        if stored["bytes"].is_valid:
+            with _without_warnings(), _opened(memoryview(stored["bytes"].as_buffer())) as image:
+                if image.format != "TIFF":  # which is turned, or not, only when it is loaded
+                    # `getexif` of a PNG without it would decode the whole image.
+                    return _size_of(image).shown_wh if _ORIENTED & image.info.keys() else image.size
+        return decode_image(image_id, stored.as_py()).size
+
+
+@contextmanager
+def _named(image_id: str, is_null: bool) -> Iterator[None]:
+    """Turn what shows that an image is broken into one line."""
+    if is_null:
+        raise DataError(f"image {image_id}: column `image` is null; give every row its image")
+    try:
+        yield
+    except BROKEN_IMAGE as error:
+        raise DataError(f"image {image_id} cannot be read: {first_line(error)}; mend or leave out its row") from error
+
+
+def _opened(content: memoryview) -> Image.Image:
+    """An image of which no more is read from the disk than its header, where that is short, as it nearly always is."""
+    try:
+        return Image.open(io.BytesIO(content[:_HEADER]))
+    except OSError:  # Pillow needs more of it
+        return Image.open(io.BytesIO(content))
 
 
 def turned_boxes(boxes_xyxy: Boxes, image: ImageFile) -> Boxes:

@@ -43,7 +43,7 @@ class Predictions:
 
     provenance: Mapping[str, Any]
     vocabulary: Vocabulary
-    """Empty where the run had no predefined categories."""
+    """The run's, whether or not its prompt listed it; empty where there was none."""
     images: tuple[ImagePrediction, ...]
 
 
@@ -59,6 +59,14 @@ def save_predictions(predictions: Predictions, path: Path) -> None:
     lines = [f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
     images = ",\n".join(json.dumps(_image_to_row(image), allow_nan=False) for image in predictions.images)
     save_text("{\n" + "".join(lines) + '"images": [\n' + images + "\n]\n}\n", path)
+
+
+def load_provenance(path: Path) -> dict[str, Any]:
+    """Where the predictions of a file come from; its images are not looked at. Raises `AnswersError`."""
+    try:
+        return dict(_load_content(path)["provenance"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise AnswersError(f"`{path}` does not say whose predictions it holds: {error!r}") from error
 
 
 def load_predictions(path: Path) -> Predictions:
@@ -100,7 +108,7 @@ def _load_content(path: Path) -> dict[str, Any]:
     if content.get("version") != VERSION:
         raise AnswersError(
             f"`{path}` has version {content.get('version')!r} of the predictions format, this r1sgg reads {VERSION};"
-            " run `r1sgg gather` again"
+            " run `r1sgg gather` again, into another file"
         )
     return content
 

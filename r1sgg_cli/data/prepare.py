@@ -12,22 +12,19 @@ NAME/                       the finished data set
   train-00012.json          what was counted in it
 """
 
-import hashlib
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from datasets import disable_progress_bars
 
-from r1sgg_cli.config.record import differences
 from r1sgg_cli.data.annotations import AnnotationSource
-from r1sgg_cli.data.chunks import strict_error
 from r1sgg_cli.data.cleaning import CleaningRules
 from r1sgg_cli.data.cutter import CHUNK_SIZE, Cutter, Selection
+from r1sgg_cli.data.description import describe, is_prepared, written_names
 from r1sgg_cli.data.faults import Tally
 from r1sgg_cli.data.open_vocabulary import base_names
 from r1sgg_cli.data.rows import BASE_VOCABULARY_FILE, DESCRIPTION_FILE, VOCABULARY_FILE
@@ -36,10 +33,7 @@ from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics, vocabula
 from r1sgg_cli.data.workers import process_chunks
 from r1sgg_cli.errors import DataError, OutputError
 from r1sgg_cli.files import LOCK_FILE, locked, save_text
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
-FORMAT = 1
-"""Of what is written: raised when the same annotations would give other rows."""
 ALL_NAMES = CleaningRules()
 EVERYTHING = Selection()
 
@@ -134,43 +128,6 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in sorted(names))
 
 
-def describe(source: AnnotationSource, rules: CleaningRules, selection: Selection) -> dict[str, Any]:
-    """All that decides the rows of a data set, as JSON values; equal descriptions give equal rows."""
-    vocabulary = rules.vocabulary
-    kept = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in asdict(rules).items()}
-    kept["vocabulary"] = vocabulary and _names(vocabulary)
-    return {
-        "format": FORMAT,
-        "source": source.layout,
-        **source.details,
-        "files": [[name, _sha256(path)] for name, path in _named(source.files)],
-        "images": str(source.images_dir.resolve()),
-        "rules": kept,
-        "splits": selection.splits and sorted(selection.splits),
-        "limit": selection.limit,
-    }
-
-
-def _named(files: Sequence[Path]) -> list[tuple[str, Path]]:
-    """Each file with its place below the folder that holds them all: three of a source may have one name."""
-    if not files:
-        return []
-    root = os.path.commonpath([file.resolve().parent for file in files])
-    return [(file.resolve().relative_to(root).as_posix(), file) for file in files]
-
-
-def _names(vocabulary: Vocabulary) -> dict[str, list[str]]:
-    return {"objects": list(vocabulary.written_objects), "predicates": list(vocabulary.written_predicates)}
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"cannot read `{path}`: {error.strerror}") from error
-
-
 def _begin(work: Path, description: Mapping[str, Any]) -> None:
     """Keep what a run of the same description has finished; clear away everything else."""
     record = work / DESCRIPTION_FILE
@@ -194,9 +151,9 @@ def _finish(work: Path, out: Path, done: Prepared, rules: CleaningRules, descrip
         shutil.rmtree(finished, ignore_errors=True)
         vocabulary = rules.vocabulary or vocabulary_met(done.statistics.values())
         if vocabulary:
-            _save_json(_names(vocabulary), finished / VOCABULARY_FILE)
+            _save_json(written_names(vocabulary), finished / VOCABULARY_FILE)
             if rules.base_objects is not None or rules.base_predicates is not None:
-                _save_json(_names(base_names(vocabulary, rules)), finished / BASE_VOCABULARY_FILE)
+                _save_json(written_names(base_names(vocabulary, rules)), finished / BASE_VOCABULARY_FILE)
         if "train" in done.statistics:
             _save_json(done.statistics["train"].to_json(), finished / STATISTICS_FILE)
         _save_json(record, finished / DESCRIPTION_FILE)
@@ -209,46 +166,3 @@ def _finish(work: Path, out: Path, done: Prepared, rules: CleaningRules, descrip
 
 def _save_json(value: Any, path: Path) -> None:
     save_text(json.dumps(value, indent=2) + "\n", path)
-
-
-def load_description(folder: Path) -> dict[str, Any]:
-    """What `prepare.json` says of a finished data set: its rows, what was met, and how it came about.
-
-    Raises `OutputError` where the folder holds no data set of ours.
-    """
-    path = folder / DESCRIPTION_FILE
-    if not path.is_file():
-        raise OutputError(f"`{folder}` exists and is no data set of ours; choose another `--out`, or remove it")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"`{path}` cannot be read: {error}; choose another `--out`, or remove the folder") from error
-    if not isinstance(found, dict):
-        raise OutputError(f"`{path}` holds no description; choose another `--out`, or remove the folder")
-    return found
-
-
-def _shortened(changes: Sequence[str]) -> str:
-    """The first changes, none longer than a line of a terminal."""
-    shown = "; ".join(change if len(change) <= 90 else f"{change[:90]}…" for change in changes[:3])
-    return shown + (f"; and {len(changes) - 3} more" if len(changes) > 3 else "")
-
-
-def is_prepared(folder: Path, description: Mapping[str, Any], *, strict: bool = False) -> bool:
-    """Whether `folder` holds the finished data set of this very description; False where there is nothing yet.
-
-    Raises `OutputError` where the folder holds anything else: it is never overwritten. With `strict`, raises
-    `DataError` where the set was made of annotations with faults.
-    """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        if folder == Path.cwd():
-            raise OutputError(f"`{folder}` is the folder you are in; name a new one inside it with `--out`")
-        return False
-    found = load_description(folder)
-    changed = differences({key: found.get(key) for key in description}, description)
-    if changed:
-        raise OutputError(f"`{folder}` was prepared with other options ({_shortened(changed)}); choose another `--out`")
-    met = Tally.from_json(found.get("met", {}))
-    if strict and met.num_faults():
-        raise strict_error(met)
-    return True

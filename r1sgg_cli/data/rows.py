@@ -12,7 +12,8 @@ from typing import Any, TypedDict
 
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
 
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.data.images import decode_image, stored_image_wh
+from r1sgg_cli.errors import DataError, first_line
 from r1sgg_cli.files import folder_fingerprint, missing_local
 from r1sgg_cli.scene_graph.boxes import is_box
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
@@ -38,6 +39,7 @@ BASE_VOCABULARY_FILE = "base_vocabulary.json"
 DESCRIPTION_FILE = "prepare.json"
 """Says how a folder was prepared; its presence marks a folder as ours and finished."""
 DATA_FILES = (DESCRIPTION_FILE, "**/data-*.arrow", "**/*.parquet")
+_BATCH = 500
 
 
 class Row(TypedDict):
@@ -100,8 +102,7 @@ def _load_unchecked(source: str) -> DatasetDict:
         loaded = load_from_disk(source) if saved else load_dataset(source)
     # Not found, no network, files that are broken; the others are what a description of another shape leads to.
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f"`{source}` is no data set that can be read: {reason}") from error
+        raise DataError(f"`{source}` is no data set that can be read: {first_line(error)}") from error
     return loaded if isinstance(loaded, DatasetDict) else DatasetDict({"train": loaded})
 
 
@@ -131,6 +132,26 @@ def _with_json_strings(rows: Dataset, column: str, meaning: str, source: str) ->
         raise DataError(f"`{source}`: column `{column}` is {rows.features[column]}; expected {meaning}")
     texts = [None if value is None else json.dumps(value) for value in values]
     return rows.remove_columns(column).add_column(column, texts)
+
+
+def undecoded(rows: Dataset) -> Dataset:
+    """The same rows with images as they are stored, for `decoded`."""
+    return rows.cast_column("image", Image(decode=False))
+
+
+def decoded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `undecoded` with its picture. Raises `DataError` that names an image that cannot be decoded."""
+    return {**row, "image": decode_image(row["image_id"], row["image"])}
+
+
+def sized_rows(rows: Dataset) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
+    """Each row without its image, and the size of its picture, which is not decoded.
+
+    Raises `DataError` that names an image that cannot be read.
+    """
+    for batch in rows.with_format("arrow").iter(batch_size=_BATCH):
+        for row, image in zip(batch.drop_columns(["image"]).to_pylist(), batch["image"], strict=True):
+            yield row, stored_image_wh(row["image_id"], image)
 
 
 def ground_truth_graph(row: Mapping[str, Any]) -> SceneGraph:

@@ -65,12 +65,16 @@ def _existing(path: Path) -> Path:
 def hold_out(source: AnnotationSource, test_share: float, seed: int) -> AnnotationSource:
     """The source with a share of its annotated images in a `test` split, drawn by their ids and the seed.
 
-    Raises `DataError` where the source has splits of its own.
+    Raises `DataError` where the source has splits of its own, and for a share that is not one image.
     """
     if set(source.num_images) - {"train"}:
         raise DataError(f"the source has its own splits ({', '.join(source.num_images)}); leave out `--test-share`")
     ids = {image.image_id for image in source.read() if isinstance(image, AnnotatedImage)}
-    held_out = frozenset(sorted(ids, key=lambda image_id: _drawn(image_id, seed))[: round(len(ids) * test_share)])
+    num_test = round(len(ids) * test_share)
+    if ids and test_share and not num_test:
+        given = f"`--test-share {test_share}` of {len(ids)} images is none"
+        raise DataError(f"{given}; give {1 / len(ids):.2g} or more, or leave it out")
+    held_out = frozenset(sorted(ids, key=lambda image_id: _drawn(image_id, seed))[:num_test])
     return replace(
         source,
         read=partial(_held_out, source, held_out),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from r1sgg_cli.scene_graph.graph import SceneGraph
-from r1sgg_cli.scene_graph.labels import normalise_label
+from r1sgg_cli.scene_graph.labels import normalise_label, written_name
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
 
 STATISTICS_FILE = "train_statistics.json"
@@ -40,7 +40,7 @@ class SplitStatistics:
 
     def add(self, graph: SceneGraph) -> None:
         """Count one image."""
-        names = [object_id.rpartition(".")[0] for object_id in graph.ids]
+        names = [written_name(object_id) for object_id in graph.ids]
         self.num_images += 1
         self.objects.update(names)
         self.predicates.update(triplet.predicate for triplet in graph.triplets)

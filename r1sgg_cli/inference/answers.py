@@ -46,7 +46,7 @@ class RunRecord(TypedDict):
     prompts: Mapping[str, Any]
     generation: Mapping[str, Any]
     vocabulary: VocabularyRow | None
-    """None where the categories are open."""
+    """The one that was named, else the data set's own, also where the prompt listed no categories; None without any."""
     versions: Mapping[str, str]
     command: str
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from PIL import Image
 from transformers import GenerationConfig
 
+from r1sgg_cli.inference.answers import FinishReason
 from r1sgg_cli.models.checkpoint import end_token_ids, load_checkpoint
 from r1sgg_cli.models.families import unsampled_token_ids
 
@@ -17,7 +18,7 @@ class Completion:
     """What the model wrote for one request."""
 
     text: str
-    finish_reason: Literal["stop", "length"]
+    finish_reason: FinishReason
     num_tokens: int
 
 

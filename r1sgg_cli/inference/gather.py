@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.config.record import differences
-from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_predictions
+from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_provenance
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.inference.answers import (
     ANSWERS_FILE,
@@ -58,14 +58,21 @@ def gather_answers(out_dir: Path, *, allow_missing: bool = False) -> Predictions
 
 
 def insist_on_same_run(path: Path, predictions: Predictions) -> None:
-    """Refuse to replace the predictions of another model, data set or way of asking. Raises `OutputError`."""
-    try:
-        old = load_predictions(path).provenance if path.exists() else {}
-    except AnswersError:  # it is broken, and nothing is lost with it
+    """Refuse to replace the predictions of another model, data set or way of asking, also of one that cannot be told.
+
+    Raises `OutputError`.
+    """
+    if not path.exists():
         return
-    new = predictions.provenance
-    there, here = ({key: side.get(key) for key in SAME_RUN} for side in (old, new))
-    changed = differences(there, here) if old else []
+    try:
+        old = load_provenance(path)
+    except AnswersError as error:
+        raise OutputError(
+            f"`{path}` holds predictions of which this version cannot tell whether they are of the same run, and they "
+            "would be lost; name another file, or delete that one"
+        ) from error
+    there, here = ({key: side.get(key) for key in SAME_RUN} for side in (old, predictions.provenance))
+    changed = differences(there, here)
     if changed:
         raise OutputError(f"`{path}` holds the predictions of another run ({'; '.join(changed)}); name another file")
 

@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from r1sgg_cli import __version__
 from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.schema import SFTRecipe
 from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
-from r1sgg_cli.data.rows import dataset_fingerprint, ground_truth_graph, load_rows
+from r1sgg_cli.data.rows import dataset_fingerprint, decoded, load_rows, parse_ground_truth, sized_rows, undecoded
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import AnswersError, ConfigError, DataError
 from r1sgg_cli.files import insist_on_own_folder, locked
@@ -39,7 +40,8 @@ from r1sgg_cli.models.families import ModelFamily, family_of
 from r1sgg_cli.models.images import ImageLimits, fit_image, image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
-MAX_PIXELS = 1024 * 28 * 28  # published inference
+MAX_PIXELS = SFTRecipe().max_pixels
+"""Of a checkpoint that remembers none: published inference has the limit of published SFT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,8 @@ def _begin(record: RunRecord, rows: Dataset, out: Path, console: Console) -> Non
         if _has_ground_truth(rows, out):
             return
     with Progress(console=console) as progress:
-        truths = [_truth(row) for row in progress.track(rows, description="annotations")]
+        sized = progress.track(sized_rows(rows), total=len(rows), description="annotations")
+        truths = [_truth(row, image_wh) for row, image_wh in sized]
     save_run(record, out)  # first: it is what makes the folder ours
     save_ground_truth(truths, out)
 
@@ -210,19 +213,20 @@ def _has_ground_truth(rows: Dataset, out: Path) -> bool:
         return False
 
 
-def _truth(row: Mapping[str, Any]) -> ImageTruth:
-    width, height = row["image"].size
-    return ImageTruth(row["image_id"], (width, height), ground_truth_graph(row))
+def _truth(row: Mapping[str, Any], image_wh: tuple[int, int]) -> ImageTruth:
+    graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image_wh)
+    return ImageTruth(row["image_id"], image_wh, graph)
 
 
 def _answer(rows: Dataset, request: InferRequest, asker: Asker, console: Console) -> None:
     engine = TransformersEngine(request.model, request.max_new_tokens)
+    stored = undecoded(rows)
     system = system_prompt(asker.prompting)
     columns = (TextColumn("infer"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with AnswersFile(request.out) as file, Progress(*columns, console=console) as progress:
         task = progress.add_task("infer", total=len(rows))
         for start in range(0, len(rows), request.batch_size):
-            batch = [rows[i] for i in range(start, min(start + request.batch_size, len(rows)))]
+            batch = [decoded(stored[i]) for i in range(start, min(start + request.batch_size, len(rows)))]
             images = [fit_image(row["image"], asker.limits) for row in batch]
             completions = engine.complete([build_messages(system, asker.prompt(row)) for row in batch], images)
             file.append(

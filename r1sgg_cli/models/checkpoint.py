@@ -8,7 +8,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from r1sgg_cli.errors import ModelError
+from r1sgg_cli.errors import ModelError, first_line
 from r1sgg_cli.files import folder_fingerprint
 
 # What transformers, tokenizers and safetensors raise for files that are missing, cut short or of another kind.
@@ -67,5 +67,4 @@ def fingerprint(model: str) -> str | None:
 
 
 def _not_whole(model: str, error: Exception) -> ModelError:
-    reason = (str(error).strip() or repr(error)).splitlines()[0]
-    return ModelError(f"`{model}` is not a whole checkpoint: {reason}")
+    return ModelError(f"`{model}` is not a whole checkpoint: {first_line(error)}")

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from transformers import PretrainedConfig
 
-from r1sgg_cli.errors import ModelError
+from r1sgg_cli.errors import ModelError, first_line
 from r1sgg_cli.files import missing_local
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.images import Fitting, padding_of
@@ -137,8 +137,9 @@ def _load_config(model: str) -> dict[str, Any]:
     try:
         config, _ = PretrainedConfig.get_config_dict(model)
     except OSError as error:  # what transformers raises for: no such repository, no network
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"`{model}` is no checkpoint folder, nor a model that can be fetched: {reason}") from error
+        raise ModelError(
+            f"`{model}` is no checkpoint folder, nor a model that can be fetched: {first_line(error)}"
+        ) from error
     return dict(config)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import (
     CLIPImageProcessor,
     GenerationConfig,
@@ -36,7 +37,7 @@ from transformers import (
     Qwen3VLVideoProcessor,
 )
 
-from r1sgg_cli.errors import OutputError
+from r1sgg_cli.errors import OutputError, first_line
 from r1sgg_cli.models.families import ModelType
 from r1sgg_cli.models.tiny_tokenizer import CHAT_FORMATS, MAX_POSITIONS, train_tokenizer
 
@@ -53,7 +54,7 @@ def build_tiny_checkpoint(folder: Path, family: ModelType, texts: Iterable[str],
     """Write a random checkpoint of `family` that `from_pretrained` loads; the same arguments give the same weights.
 
     `texts` are prompts and answers as the model will see them: words, numbers and keys in them become single tokens.
-    Raises `OutputError` where the folder cannot be made.
+    Raises `OutputError` where the folder cannot be written.
     """
     transformers.utils.logging.disable_progress_bar()
     try:
@@ -68,8 +69,12 @@ def build_tiny_checkpoint(folder: Path, family: ModelType, texts: Iterable[str],
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False
     )
-    model.save_pretrained(folder)
-    _PROCESSORS[family](tokenizer).save_pretrained(folder)
+    try:
+        model.save_pretrained(folder)
+        _PROCESSORS[family](tokenizer).save_pretrained(folder)
+    except (OSError, SafetensorError) as error:
+        reason = first_line(error)
+        raise OutputError(f"cannot write `{folder}`: {reason}; free some space or choose another folder") from error
 
 
 def _qwen_processor(processor_class: type[Any], video_class: type[Any], tokenizer: PreTrainedTokenizerFast) -> Any:

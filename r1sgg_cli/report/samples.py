@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 from datasets import Dataset
 
-from r1sgg_cli.data.images import BROKEN_IMAGE
-from r1sgg_cli.data.rows import ground_truth_graph
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.data.rows import decoded, ground_truth_graph, undecoded
 from r1sgg_cli.report.drawing import Drawing, draw_graph
 from r1sgg_cli.report.node_layout import MAX_LINKED, MAX_PART, MAX_UNLINKED, WIDTH
 from r1sgg_cli.report.overlay import BoxView, Photo, encode_photo, lay_out_boxes, object_labels
@@ -58,15 +56,8 @@ class Sample:
 
 def read_sample(rows: Dataset, index: int) -> Sample:
     """One row as it is shown. Raises `DataError` where its image cannot be read or its boxes lie outside it."""
-    image_id = rows.select_columns("image_id")[index]["image_id"]
-    try:
-        row = rows[index]
-        if row["image"] is None:
-            raise DataError(f"image {image_id}: column `image` is null; give every row its image")
-        photo = encode_photo(row["image"], PHOTO_WH)
-    except BROKEN_IMAGE as error:
-        raise DataError(f"image {image_id} cannot be read: {error}; mend or leave out its row") from error
-    return _sample(image_id, photo, ground_truth_graph(row))
+    row = decoded(undecoded(rows)[index])
+    return _sample(row["image_id"], encode_photo(row["image"], PHOTO_WH), ground_truth_graph(row))
 
 
 def _sample(image_id: str, photo: Photo, graph: SceneGraph) -> Sample:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
+from r1sgg_cli.scene_graph.labels import written_name
 
 
 def shorten(graph: SceneGraph, fits: Callable[[SceneGraph], bool], objects_are_given: bool = False) -> SceneGraph:
@@ -45,7 +46,7 @@ def least_parts(graph: SceneGraph, objects_are_given: bool = False, in_any_order
     """
     whole = list(range(len(graph.ids)))
     if in_any_order and not objects_are_given:
-        graph = replace(graph, ids=tuple(f"{i.rpartition('.')[0] or i}.{len(graph.ids)}" for i in graph.ids))
+        graph = replace(graph, ids=tuple(f"{written_name(i)}.{len(graph.ids)}" for i in graph.ids))
     if not graph.triplets:
         return [_part(graph, [i], ()) for i in (whole if in_any_order else whole[:1])] or [graph]
     triplets = graph.triplets if in_any_order else graph.triplets[:1]

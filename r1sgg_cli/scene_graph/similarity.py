@@ -12,7 +12,7 @@ from types import ModuleType
 
 import numpy as np
 
-from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.errors import ConfigError, first_line
 
 Similarity = Callable[[str, str], float]
 
@@ -72,7 +72,7 @@ def _embedding_similarity(model: str) -> Similarity:
     try:
         encoder = _import_extra("sentence_transformers").SentenceTransformer(model, device="cpu")
     except (OSError, ValueError) as error:
-        raise ConfigError(f"no sentence-transformers model `{model}`: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"no sentence-transformers model `{model}`: {first_line(error)}") from error
 
     @lru_cache(maxsize=_LABELS)
     def embedding(label: str) -> np.ndarray:

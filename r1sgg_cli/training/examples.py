@@ -5,11 +5,11 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from datasets import Dataset, Image
+from datasets import Dataset
 
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.prompts import Prompting, build_messages, format_answer, system_prompt, user_prompt
-from r1sgg_cli.data.rows import load_rows, parse_ground_truth
+from r1sgg_cli.data.rows import decoded, load_rows, parse_ground_truth, sized_rows, undecoded
 from r1sgg_cli.models.families import FAMILIES, ModelFamily, ModelType
 from r1sgg_cli.models.images import ImageLimits, fit_image, resized_wh
 from r1sgg_cli.scene_graph.graph import SceneGraph
@@ -19,8 +19,6 @@ from r1sgg_cli.training.schedule import Schedule
 
 Row = Mapping[str, Any]
 
-
-_IMAGE = Image()
 POSITION = "position"
 """The column that says which row of the whole split a row is: what `Schedule` goes by."""
 
@@ -168,22 +166,26 @@ def lazy_examples(
         for row_key, row in zip(keys, asked, strict=True):
             if row_key not in made:
                 known = remembered.get(row_key) if key is not None else None
-                made[row_key] = known or make({**row, "image": _IMAGE.decode_example(row["image"])})
+                made[row_key] = known or make(decoded(row))
         remembered = made if key is not None else {}
         return {name: [made[row_key][name] for row_key in keys] for name in made[keys[0]]}
 
-    return rows.cast_column("image", Image(decode=False)).with_transform(transform)
+    return undecoded(rows).with_transform(transform)
 
 
 def tokenizer_texts(dataset: str, model_type: ModelType) -> Iterator[str]:
-    """Every prompt and answer of a data set's train split, to train a tiny tokenizer on; images stay on disk."""
+    """The prompts as the first row has them, then every answer of a data set's train split, to train a tokenizer on.
+
+    Images are not decoded.
+    """
     rows = load_rows(dataset, "train")
+    first = rows.remove_columns("image")[0]
     family = FAMILIES[model_type]
     for think in (False, True):
         yield system_prompt(Prompting(think, predefined=False))
         for predefined in (False, True):
-            yield user_prompt(rows[0], Prompting(think, predefined), family.box_sentence, Vocabulary((), ()))
-    for row in rows:
-        graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], row["image"].size)
-        answer = family.encode(graph, row["image"].size)
+            yield user_prompt(first, Prompting(think, predefined), family.box_sentence, Vocabulary((), ()))
+    for row, image_wh in sized_rows(rows):
+        graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image_wh)
+        answer = family.encode(graph, image_wh)
         yield format_answer(answer, decimals=family.decimals)  # its tags are tokens of their own

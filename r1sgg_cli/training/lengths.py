@@ -3,26 +3,23 @@
 An answer is counted as the first epoch writes it, in the longest form that the run's tasks have for its row.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
+from itertools import islice
 from typing import Any
 
 import numpy as np
-import PIL.Image
-from datasets import Dataset, Image
+from datasets import Dataset
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
 from r1sgg_cli.config.schema import LongAnswers, Task
+from r1sgg_cli.data.rows import sized_rows
 from r1sgg_cli.errors import ConfigError, DataError
-from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker, Target
+from r1sgg_cli.training.examples import AnswerLimit, ExampleMaker, Target
 
 _BATCH = 500
-_HEADER = 8192  # bytes
-_ORIENTED = {"exif", "xmp", "XML:com.adobe.xmp"}  # what Pillow finds an orientation in
-_ORIENTATION = 0x0112  # EXIF; values above 4 lay an image on its side
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +43,15 @@ def rows_to_train_on(
 ) -> tuple[Dataset, bool]:
     """The rows less those that are dropped, and whether one of them is too long; says how many are, and their fate.
 
-    `rows` have their `POSITION`. Raises `ConfigError` if no row is left.
+    `rows` have their `POSITION`. Raises `DataError` if there are none, `ConfigError` if none is left.
     """
+    if not len(rows):
+        raise DataError("there is no row to train on: the split is empty; name another with `--split`")
     lengths = count_answers(rows, maker, tasks, limit, console)
     too_long = lengths.num_tokens > limit.num_tokens
     dropped = {"drop": too_long, "shorten": lengths.hopeless, "keep": np.zeros_like(too_long)}[policy]
-    console.print(_said(lengths, policy, limit.num_tokens, int(dropped.sum())), highlight=False)
+    num_dropped = int(dropped.sum())
+    console.print(_said(lengths, policy, limit.num_tokens, num_dropped), highlight=False)
     if "cls" in tasks and not lengths.related.all():
         num_bare = int((~lengths.related).sum())
         others = [f"`{task}`" for task in tasks if task != "cls"]
@@ -60,11 +60,19 @@ def rows_to_train_on(
         fate = f"they are asked as {' or '.join(others)}" if others else "they are dropped"
         console.print(f"{num_bare} of {len(rows)} rows have no relationship: {fate}, never as `cls`")
     if dropped.all():
-        raise ConfigError(
-            f"no answer is left: all {len(rows)} are longer than {limit.num_tokens} tokens; raise that limit "
-            "(`max_answer_tokens` of `sft`, `max_new_tokens` of `grpo`), or `--set long_answers=keep`"
-        )
+        raise ConfigError(f"no answer is left: {_nothing_left(len(rows), num_dropped, limit.num_tokens)}")
     return (rows.select(np.flatnonzero(~dropped)) if dropped.any() else rows), bool(too_long[~dropped].any())
+
+
+def _nothing_left(num_rows: int, num_too_long: int, limit: int) -> str:
+    """Why not, and the way out; the rows that are not too long have no relationship to ask for."""
+    bare = "no relationship, and nothing but `cls` is asked: add a task, as `--set tasks.sgg=1` does"
+    if not num_too_long:
+        return f"all {num_rows} rows have {bare}"
+    raised = "raise that limit (`max_answer_tokens` of `sft`, `max_new_tokens` of `grpo`), or `--set long_answers=keep`"
+    if num_too_long == num_rows:
+        return f"all {num_rows} are longer than {limit} tokens; {raised}"
+    return f"{num_too_long} of {num_rows} are longer than {limit} tokens: {raised}; the other rows have {bare}"
 
 
 def _said(lengths: AnswerLengths, policy: LongAnswers, limit: int, num_dropped: int) -> str:
@@ -94,8 +102,9 @@ def count_answers(
     hopeless: list[bool] = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("counting answers", total=len(rows))
-        for batch in rows.with_format("arrow").iter(batch_size=_BATCH):
-            targets = [_longest_forms(maker, row, image_wh, tasks) for row, image_wh in _rows_and_sizes(batch)]
+        sized = sized_rows(rows)
+        while batch := list(islice(sized, _BATCH)):
+            targets = [_longest_forms(maker, row, image_wh, tasks) for row, image_wh in batch]
             flat = iter(limit.lengths([maker.answer(target) for forms in targets for target in forms]))
             for forms in targets:
                 lengths = [next(flat) for _ in forms]
@@ -114,33 +123,3 @@ def _longest_forms(
     forms = [maker.target(row, image_wh, task) for task in tasks]
     whole = [form for form in forms if form.task == "sgg"]
     return whole[:1] or forms
-
-
-def _rows_and_sizes(batch: Any) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
-    """The rows of an arrow table without their image, and its size in pixels."""
-    rows = batch.select(["image_id", "objects", "relationships", POSITION]).to_pylist()
-    for row, image in zip(rows, batch["image"], strict=True):
-        try:
-            yield row, stored_image_wh(image)
-        except OSError as error:  # what PIL raises for bytes that are no image, and for a file that is not there
-            raise DataError(f"image {row['image_id']} cannot be read: {error}; prepare the data set again") from error
-
-
-def stored_image_wh(stored: Any) -> tuple[int, int]:
-    """The size that the image of an arrow table has once `datasets` has decoded it, without decoding it."""
-    if not stored["bytes"].is_valid:
-        decoded: PIL.Image.Image = Image().decode_example(stored.as_py())
-        return decoded.size
-    with _opened(memoryview(stored["bytes"].as_buffer())) as image:
-        width, height = image.size
-        # `getexif` of a PNG without it would decode the whole image.
-        on_its_side = bool(_ORIENTED & image.info.keys()) and image.getexif().get(_ORIENTATION, 1) > 4
-    return (height, width) if on_its_side else (width, height)
-
-
-def _opened(content: memoryview) -> PIL.Image.Image:
-    """An image of which no more is read from the disk than its header, where that is short, as it nearly always is."""
-    try:
-        return PIL.Image.open(BytesIO(content[:_HEADER]))
-    except OSError:  # PIL needs more of it
-        return PIL.Image.open(BytesIO(content))

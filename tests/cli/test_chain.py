@@ -1,7 +1,6 @@
-"""The whole chain on real photos with real annotations, and on every family."""
+"""The whole chain on real photos with real annotations, for every family that is trained."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,50 +37,3 @@ def test_two_photos_go_from_annotations_to_numbers(model_type: ModelType, shared
     gathered = json.loads(predictions.read_text(encoding="utf-8"))
     assert [image["image_wh"] for image in gathered["images"]] == [[640, 360]]
     assert gathered["provenance"]["prompts"]["predefined_categories"] is True
-
-
-def test_the_answer_that_sft_teaches_is_perfect_in_eval(
-    tiny_checkpoint: Callable[[str], Path], shared_dir: Path, tmp_path: Path
-) -> None:
-    """Ground truth written as each family writes it, gathered and scored: hard recall 1."""
-    from r1sgg_cli.data.prompts import format_answer
-    from r1sgg_cli.data.rows import ground_truth_graph, load_rows
-    from r1sgg_cli.inference.answers import Answer, AnswersFile, ImageTruth, save_ground_truth, save_run
-
-    sample = shared_dir / "data" / "coco_panoptic_sample"
-    r1sgg("prepare", sample / "psg_style.json", "--images", sample, "--out", tmp_path / "data")
-    for model_type, family in FAMILIES.items():
-        out = tmp_path / model_type
-        rows = [row for split in ("train", "test") for row in load_rows(str(tmp_path / "data"), split)]
-        graphs = {row["image_id"]: ground_truth_graph(row) for row in rows}
-        save_run(
-            {
-                "model": "ground truth",
-                "model_fingerprint": None,
-                "family": family.name,
-                "dataset": "coco",
-                "dataset_fingerprint": None,
-                "split": None,
-                "prompts": {},
-                "generation": {},
-                "vocabulary": None,
-                "versions": {},
-                "command": "",
-            },
-            out,
-        )
-        sizes = {image_id: (round(graph.space_wh[0]), round(graph.space_wh[1])) for image_id, graph in graphs.items()}
-        save_ground_truth([ImageTruth(image_id, sizes[image_id], graph) for image_id, graph in graphs.items()], out)
-        with AnswersFile(out) as file:
-            for image_id, graph in graphs.items():
-                resized_wh = (560, 392)
-                text = format_answer(family.encode(graph, resized_wh), think=True, decimals=family.decimals)
-                space_wh, origin = family.box_space_wh(sizes[image_id], resized_wh), family.box_origin(sizes[image_id])
-                file.append([Answer(image_id, space_wh, text, "stop", 1, origin)])
-        r1sgg("gather", out, out / "preds.json")
-        r1sgg("eval", out / "preds.json")
-        metrics = json.loads((out / "preds.metrics.json").read_text(encoding="utf-8"))
-        values = {(metric["name"], metric["k"]): metric["value"] for metric in metrics["metrics"]}
-        assert values["failure_rate", None] == 0
-        assert values["triplet_recall", None] == 1, model_type
-        assert values["object_recall", None] == 1, model_type

@@ -107,3 +107,32 @@ def test_predictions_of_another_run_are_never_replaced(folder: Path, tmp_path: P
     assert isinstance(refused, OutputError)
     assert "predictions of another run (model: runs/sft there, runs/grpo here)" in str(refused)
     assert preds.read_bytes() == written
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param(b'"version": 1', b'"version": 2', id="another version"),
+        pytest.param(b'"provenance": {', b'"whence": {', id="no provenance"),
+        pytest.param(b'"images": [', b'"images": ', id="no JSON"),
+    ],
+)
+def test_predictions_of_which_nothing_can_be_told_are_never_replaced(
+    folder: Path, tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    preds = tmp_path / "preds.json"
+    _gather(folder, preds, "--allow-missing")
+    preds.write_bytes(changed := preds.read_bytes().replace(old, new))
+    refused = _gather(folder, preds, "--allow-missing").exception
+    assert isinstance(refused, OutputError)
+    assert "would be lost; name another file, or delete that one" in str(refused)
+    assert preds.read_bytes() == changed
+
+
+def test_broken_images_in_predictions_of_the_same_run_are_mended(folder: Path, tmp_path: Path) -> None:
+    preds = tmp_path / "preds.json"
+    _gather(folder, preds, "--allow-missing")
+    whole = preds.read_bytes()
+    preds.write_bytes(whole.replace(b'"image_wh": [100, 100]', b'"image_wh": []'))
+    assert _gather(folder, preds, "--allow-missing").exit_code == 0
+    assert preds.read_bytes() == whole

@@ -1,5 +1,8 @@
 """`r1sgg tiny`: a checkpoint in a new folder, never over another."""
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -9,7 +12,9 @@ from transformers import AutoConfig
 from r1sgg_cli.cli.app import app
 from r1sgg_cli.cli.tiny import tiny as command
 from r1sgg_cli.errors import OutputError
+from r1sgg_cli.files import locked
 from r1sgg_cli.models.families import ModelType
+from tests.conftest import files_no_larger_than
 
 
 def tiny(*argv: str | Path) -> None:
@@ -36,3 +41,46 @@ def test_trained_weights_are_never_overwritten(synthetic_dataset: Path, tmp_path
     with pytest.raises(OutputError, match="holds something else"):
         tiny(tmp_path, "--dataset", synthetic_dataset)
     assert (tmp_path / "model.safetensors").read_bytes() == b"a week of GPUs"
+
+
+def test_a_full_disk_leaves_nothing_in_the_way_of_the_same_command(synthetic_dataset: Path, tmp_path: Path) -> None:
+    argv = (tmp_path / "tiny", "--dataset", synthetic_dataset)
+    with files_no_larger_than(100_000), pytest.raises(OutputError, match=r"cannot write .*free some space"):
+        tiny(*argv)
+    assert not (tmp_path / "tiny").exists()
+    tiny(*argv)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
+
+
+def test_what_a_killed_command_has_left_is_cleared_away(synthetic_dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tiny"
+    command = ["tiny", str(out), "--dataset", str(synthetic_dataset)]
+    process = subprocess.Popen([sys.executable, "-m", "r1sgg_cli", *command], stderr=subprocess.DEVNULL)
+    while not (half := list(tmp_path.glob(".tiny.partial/finished/*"))):
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert half
+    assert not out.exists()
+    (tmp_path / ".tiny.partial" / "finished" / "stray").touch()
+    tiny(*command[1:])
+    assert not (out / "stray").exists()
+    assert AutoConfig.from_pretrained(out).model_type == "qwen2_vl"
+
+
+def test_a_checkpoint_that_another_process_makes_is_left_to_it(synthetic_dataset: Path, tmp_path: Path) -> None:
+    with locked(tmp_path / ".tiny.partial"), pytest.raises(OutputError, match="another r1sgg is writing"):
+        tiny(tmp_path / "tiny", "--dataset", synthetic_dataset)
+
+
+def test_an_empty_folder_is_filled_but_not_the_one_you_are_in(
+    synthetic_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    tiny(tmp_path / "tiny", "--dataset", synthetic_dataset)
+    assert (tmp_path / "tiny" / "tiny.json").is_file()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(OutputError, match="is the folder you are in"):
+        tiny(".", "--dataset", synthetic_dataset)

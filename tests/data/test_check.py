@@ -8,6 +8,7 @@ from r1sgg_cli.data.check import check_source, faults_beside
 from r1sgg_cli.data.cleaning import CleaningRules
 from r1sgg_cli.data.prepare import prepare_dataset
 from r1sgg_cli.data.readers.rows import open_rows
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from tests.data.annotated import annotated
 from tests.data.sources import numbered, source_of
 
@@ -45,6 +46,25 @@ def test_files_that_do_not_fit_the_rows_are_said(tmp_path: Path, name: str, cont
         (folder / name).write_text(content)
     (fault,) = faults_beside(folder, done)
     assert said in fault
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "expected"),
+    [
+        pytest.param(None, [], id="none was met"),
+        pytest.param(Vocabulary(("man", "horse"), ("on",)), ["`vocabulary.json` is missing"], id="one was named"),
+    ],
+)
+def test_a_set_without_relationships_has_a_vocabulary_only_where_one_was_named(
+    tmp_path: Path, vocabulary: Vocabulary | None, expected: list[str]
+) -> None:
+    folder = tmp_path / "data"
+    rules = CleaningRules(vocabulary, keep_empty=True)
+    prepare_dataset(source_of(*numbered(3, relationships=())), folder, rules)
+    assert (folder / "vocabulary.json").exists() == (vocabulary is not None)
+    (folder / "vocabulary.json").unlink(missing_ok=True)
+    done = check_source(open_rows(str(folder)), CleaningRules(keep_empty=True))
+    assert faults_beside(folder, done) == expected
 
 
 def test_a_set_from_elsewhere_has_no_files_to_compare(tmp_path: Path) -> None:

@@ -1,14 +1,23 @@
-"""Image files: whole ones pass, cut ones do not, and boxes turn with the picture."""
+"""Image files: whole ones pass, cut ones do not, boxes turn with the picture, and its size is known beforehand."""
 
 import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from datasets import Image as ImageColumn
 from PIL import Image
 
-from r1sgg_cli.data.images import BrokenImageError, check_image, find_image, turned_boxes
+from r1sgg_cli.data.images import (
+    BrokenImageError,
+    check_image,
+    decode_image,
+    find_image,
+    stored_image_wh,
+    turned_boxes,
+)
+from r1sgg_cli.errors import DataError
 from tests.data.annotated import encoded
 
 
@@ -51,6 +60,72 @@ def test_boxes_turn_as_the_picture_does_when_it_is_loaded(orientation: int, kind
     white = np.asarray(shown.convert("L")) > 128
     rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
     assert (x1, y1, x2, y2) == (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+
+
+def cell(content: bytes | None, path: str | None = None) -> pa.Scalar:
+    """An image as an arrow table holds it."""
+    return pa.array([{"bytes": content, "path": path}], ImageColumn().pa_type)[0]
+
+
+def loaded_wh(content: bytes) -> tuple[int, int]:
+    return decode_image("7", {"bytes": content, "path": None}).size
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(10))
+def test_a_stored_image_has_the_size_that_is_loaded(orientation: int, kind: str) -> None:
+    """Also under the values 0 and 9, which are no orientation."""
+    content = encoded((60, 40), orientation, kind)
+    assert stored_image_wh("7", cell(content)) == loaded_wh(content)
+
+
+XMP = (
+    b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>"
+    b"<rdf:Description xmlns:tiff='http://ns.adobe.com/tiff/1.0/' tiff:Orientation=\"6\"/></rdf:RDF></x:xmpmeta>"
+)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [None, 6], ids=["xmp alone", "exif too"])
+def test_a_picture_that_xmp_turns_has_the_size_that_is_loaded(kind: str, orientation: int | None) -> None:
+    file, exif, extra = io.BytesIO(), Image.Exif(), {"xmp": XMP}
+    if orientation:
+        exif[0x0112] = orientation
+    if kind == "TIFF":
+        exif[0x02BC] = XMP
+        extra = {}
+    Image.new("RGB", (60, 40)).save(file, kind, exif=exif, **extra)
+    assert stored_image_wh("7", cell(file.getvalue())) == loaded_wh(file.getvalue())
+
+
+def test_a_long_header_is_read_to_its_end() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (60, 40)).save(file, "JPEG", comment=b"x" * 20_000)
+    assert stored_image_wh("7", cell(file.getvalue())) == (60, 40)
+
+
+def test_the_size_is_known_without_reading_the_picture() -> None:
+    content = encoded((600, 400))[:-1000]
+    assert stored_image_wh("7", cell(content)) == (600, 400)
+    with pytest.raises(DataError, match="image 7 cannot be read: image file is truncated"):
+        loaded_wh(content)
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        pytest.param(None, "image 7: column `image` is null; give every row its image", id="null"),
+        pytest.param({"bytes": None, "path": None}, "image 7 cannot be read", id="neither bytes nor a path"),
+        pytest.param({"bytes": b"<html>404</html>", "path": None}, "image 7 cannot be read", id="a page"),
+        pytest.param({"bytes": b"", "path": None}, "image 7 cannot be read", id="nothing"),
+        pytest.param({"bytes": None, "path": "nowhere.jpg"}, "image 7 cannot be read: .*No such file", id="no file"),
+    ],
+)
+def test_an_image_that_cannot_be_read_is_named(stored: dict[str, bytes | str | None] | None, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        decode_image("7", stored)
+    with pytest.raises(DataError, match=said):
+        stored_image_wh("7", pa.array([stored], ImageColumn().pa_type)[0])
 
 
 def test_the_first_place_that_has_the_file_is_taken(tmp_path: Path) -> None:

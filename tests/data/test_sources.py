@@ -95,6 +95,20 @@ def test_images_are_held_out_by_their_ids_and_the_seed(tmp_path: Path) -> None:
     assert test_ids(0) != test_ids(1)
 
 
+@pytest.mark.parametrize(("share", "num_test"), [(0.0, 0), (0.05, 1), (1.0, 20)])
+def test_a_share_is_rounded_to_whole_images(tmp_path: Path, share: float, num_test: int) -> None:
+    write_jsonl(tmp_path, [replace(sample, split="train") for sample in random_samples(0, 20)])
+    source = open_source(str(tmp_path / "own.jsonl"), None, ReadOptions())
+    assert hold_out(source, share, 0).num_images == {"train": 20 - num_test, "test": num_test}
+
+
+def test_a_share_that_is_not_one_image_is_refused(tmp_path: Path) -> None:
+    write_jsonl(tmp_path, [replace(sample, split="train") for sample in random_samples(0, 20)])
+    source = open_source(str(tmp_path / "own.jsonl"), None, ReadOptions())
+    with pytest.raises(DataError, match=r"`--test-share 0.02` of 20 images is none; give 0.05 or more"):
+        hold_out(source, 0.02, 0)
+
+
 def test_a_source_with_splits_holds_nothing_out() -> None:
     with pytest.raises(DataError, match=r"its own splits \(train, test\)"):
         hold_out(open_synthetic(2, 2, 0, 0.0), 0.5, 0)

@@ -5,6 +5,7 @@ import json
 from r1sgg_cli.data.cleaning import CleaningRules, clean_image
 from r1sgg_cli.data.faults import Tally
 from r1sgg_cli.data.statistics import SplitStatistics
+from r1sgg_cli.scene_graph.graph import graph_from_rows
 from tests.data.annotated import HORSE, MAN, annotated, image_file
 
 
@@ -36,3 +37,11 @@ def test_two_halves_make_the_whole() -> None:
     both.update(statistics())
     assert both.num_images == 4
     assert both.predicates == {"on": 8}
+
+
+def test_only_a_running_number_is_taken_off_an_id() -> None:
+    found = SplitStatistics()
+    objects = [{"id": name, "bbox": [0, 0, 9, 9]} for name in ("St.Bernard", "man.2")]
+    found.add(graph_from_rows(objects, [{"subject": "man.2", "predicate": "on", "object": "St.Bernard"}], (10, 10)))
+    assert found.objects == {"St.Bernard": 1, "man": 1}
+    assert found.triplets == {("man", "on", "St.Bernard"): 1}

@@ -1,13 +1,10 @@
 """The folder of answers: whole lines only, whatever happens to the writer."""
 
 import json
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,21 +22,11 @@ from r1sgg_cli.inference.answers import (
     save_ground_truth,
     save_run,
 )
+from tests.conftest import files_no_larger_than
 
 from .conftest import make_answer, make_run, make_truth
 
 THREE = [make_answer("a", 'the "first"\nanswer'), make_answer("b", "zweite – Antwort \ud800"), make_answer("c", "")]
-
-
-@contextmanager
-def _files_no_larger_than(num_bytes: int) -> Iterator[None]:
-    """As on a full disk: a write goes in part way, then fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_answers_come_back_as_they_were(tmp_path: Path) -> None:
@@ -115,7 +102,7 @@ def test_a_batch_that_does_not_fit_on_the_disk_leaves_no_trace(tmp_path: Path) -
         file.append(THREE[:1])
         before = (tmp_path / ANSWERS_FILE).read_bytes()
         with (
-            _files_no_larger_than(len(before) + 150),
+            files_no_larger_than(len(before) + 150),
             pytest.raises(OutputError, match=r"cannot write .*answers\.jsonl.*finished answers are kept"),
         ):
             file.append([make_answer("b"), make_answer("c", "x" * 500)])

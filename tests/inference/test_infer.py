@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from datasets import Dataset
 
-from r1sgg_cli.data.rows import load_rows
-from r1sgg_cli.errors import ConfigError, OutputError
+from r1sgg_cli.data.rows import FEATURES, load_rows, undecoded
+from r1sgg_cli.errors import ConfigError, DataError, OutputError
 from r1sgg_cli.files import locked
 from r1sgg_cli.inference.answers import (
     ANSWERS_FILE,
@@ -254,6 +255,37 @@ def test_answers_from_before_the_think_prompt_could_stand_elsewhere_go_on(reques
     (request_of.out / RUN_FILE).write_text(json.dumps(record), encoding="utf-8")
     infer(replace(request_of, limit=2))
     assert len(load_answers(request_of.out).answers) == 2
+
+
+def save_with_image(request: InferRequest, folder: Path, change: Callable[[bytes], bytes | None]) -> InferRequest:
+    """The request for three images, the last of them changed."""
+    first, second, third = undecoded(load_rows(request.dataset, "test").select(range(3)))
+    content = change(third["image"]["bytes"])
+    third["image"] = None if content is None else {"bytes": content, "path": None}
+    Dataset.from_list([first, second, third], features=FEATURES).save_to_disk(folder)
+    return replace(request, dataset=str(folder), split=None, batch_size=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"no image", "image test-000002 cannot be read"), (None, "image test-000002: column `image` is null")],
+    ids=["no image", "null"],
+)
+def test_an_image_that_is_none_is_named_before_the_model_is_loaded(
+    request_of: InferRequest, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        infer(save_with_image(request_of, tmp_path / "data", lambda whole: content))
+    assert not (request_of.out / RUN_FILE).exists()
+
+
+def test_an_image_that_is_cut_short_is_named_and_loses_no_finished_answer(
+    request_of: InferRequest, tmp_path: Path
+) -> None:
+    """Its header is whole, so that its fault shows when its turn comes."""
+    with pytest.raises(DataError, match="image test-000002 cannot be read"):
+        infer(save_with_image(request_of, tmp_path / "data", lambda whole: whole[: len(whole) // 2]))
+    assert list(load_answers(request_of.out).answers) == ["test-000000", "test-000001"]
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r1sgg_cli.scene_graph.labels import normalise_label, object_name
+from r1sgg_cli.scene_graph.labels import normalise_label, object_name, written_name
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,10 @@ def test_normal_form_is_final(label: str) -> None:
 )
 def test_name_is_the_id_less_its_number(object_id: str, name: str) -> None:
     assert object_name(object_id) == name
+
+
+@pytest.mark.parametrize(
+    ("object_id", "name"), [("Traffic-light.12", "Traffic-light"), ("St.Bernard", "St.Bernard"), ("7", "7")]
+)
+def test_a_written_name_keeps_its_case_and_hyphens(object_id: str, name: str) -> None:
+    assert written_name(object_id) == name

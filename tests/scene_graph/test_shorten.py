@@ -112,3 +112,10 @@ def test_what_fits_in_any_order_is_never_shortened_to_nothing(graph: SceneGraph,
     short = shorten(shuffled(graph, np.random.default_rng(seed)), fits)
     assert fits(short)
     assert bool(short.triplets) or (bool(short.ids) and not graph.triplets)
+
+
+def test_a_dot_in_a_name_is_no_running_number() -> None:
+    """As `shuffled` writes it: the ids of the least parts are never shorter than those of an epoch."""
+    graph = graph_from_rows([{"id": "st.bernard", "bbox": [0, 0, 9, 9]}], [], (10, 10))
+    assert [part.ids for part in least_parts(graph, in_any_order=True)] == [("st.bernard.1",)]
+    assert shuffled(graph, np.random.default_rng(0)).ids == ("st.bernard.1",)

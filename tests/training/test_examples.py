@@ -8,15 +8,17 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from datasets import Dataset, DatasetDict
 from transformers import AutoProcessor
 
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.prompts import Prompting
-from r1sgg_cli.data.rows import load_rows
+from r1sgg_cli.data.rows import FEATURES, load_rows, undecoded
+from r1sgg_cli.errors import DataError
 from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.models.images import ImageLimits, PixelLimits, image_limits
 from r1sgg_cli.rewards import REWARDS, SCORED
-from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker, lazy_examples
+from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker, lazy_examples, tokenizer_texts
 from r1sgg_cli.training.schedule import Epoch, Schedule
 
 MODEL_TYPES: tuple[ModelType, ...] = get_args(ModelType)
@@ -130,3 +132,29 @@ def test_without_a_key_every_row_is_its_own(synthetic_dataset: Path) -> None:
     examples = lazy_examples(load_rows(str(synthetic_dataset), "train"), make)
     assert len(examples.__getitems__([3, 3])) == 2
     assert len(made) == 2
+
+
+def save_cut_short(dataset: Path, folder: Path) -> Path:
+    """Four training rows of a data set whose images have a header and little else."""
+    rows = undecoded(load_rows(str(dataset), "train").select(range(4)))
+    cut = [{**row, "image": {"bytes": row["image"]["bytes"][:100], "path": None}} for row in rows]
+    DatasetDict({"train": Dataset.from_list(cut, features=FEATURES)}).save_to_disk(folder)
+    return folder
+
+
+def test_a_picture_that_cannot_be_decoded_is_named(synthetic_dataset: Path, tmp_path: Path) -> None:
+    rows = load_rows(str(save_cut_short(synthetic_dataset, tmp_path / "data")))
+    examples = lazy_examples(rows, lambda row: {"prompt": "x"})
+    with pytest.raises(DataError, match=r"image train-000002 cannot be read: .*; mend or leave out its row"):
+        examples[2]
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_a_tokenizer_is_trained_on_prompts_and_every_answer_and_no_picture_is_decoded(
+    model_type: ModelType, synthetic_dataset: Path, tmp_path: Path
+) -> None:
+    texts = list(tokenizer_texts(str(save_cut_short(synthetic_dataset, tmp_path / "data")), model_type))
+    named = [{item["id"] for item in json.loads(text)["objects"]} for text in texts[-4:]]
+    annotated = load_rows(str(synthetic_dataset), "train")["objects"][:4]
+    assert named == [{item["id"] for item in json.loads(text)} for text in annotated]
+    assert len(texts) == 6 + 4

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import pytest
 from datasets import Dataset
 from rich.console import Console
@@ -22,8 +21,9 @@ from r1sgg_cli.errors import ConfigError, DataError
 from r1sgg_cli.models.families import FAMILIES
 from r1sgg_cli.models.images import PixelLimits
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
-from r1sgg_cli.training.lengths import count_answers, rows_to_train_on, stored_image_wh
+from r1sgg_cli.training.lengths import count_answers, rows_to_train_on
 from r1sgg_cli.training.schedule import Epoch, Schedule
+from tests.data.annotated import encoded
 
 SGG: dict[Task, float] = {"sgg": 1.0}
 QUIET = Console(quiet=True)
@@ -112,6 +112,30 @@ def test_nothing_left_is_one_line(rows: Dataset, maker: ExampleMaker, tokenizer:
         rows_to_train_on(rows, maker, SGG, policy, AnswerLimit(tokenizer, 5), QUIET)
 
 
+def test_a_split_without_rows_is_said(rows: Dataset, maker: ExampleMaker, tokenizer: Any) -> None:
+    with pytest.raises(DataError, match="no row to train on: the split is empty"):
+        rows_to_train_on(rows.select([]), maker, SGG, "shorten", AnswerLimit(tokenizer, 2048), QUIET)
+
+
+@pytest.mark.parametrize(
+    ("num_bare", "num_tokens", "said"),
+    [
+        pytest.param(40, 2048, "no answer is left: all 40 rows have no relationship, and nothing but `cls`", id="bare"),
+        pytest.param(0, 3, "no answer is left: all 40 are longer than 3 tokens; raise that limit", id="too long"),
+        pytest.param(30, 10, "10 of 40 are longer than 10 tokens: raise .*; the other rows have no rel", id="both"),
+    ],
+)
+def test_why_nothing_is_left_to_classify_is_said(
+    rows: Dataset, maker: ExampleMaker, tokenizer: Any, num_bare: int, num_tokens: int, said: str
+) -> None:
+    links = ["[]" if number < num_bare else text for number, text in enumerate(rows["relationships"])]
+    rows = rows.remove_columns("relationships").add_column("relationships", links)
+    tasks: dict[Task, float] = {"cls": 1.0}
+    maker = replace(maker, schedule=Schedule(tasks, shuffle=False, num_rows=40, seed=0, epoch=Epoch()))
+    with pytest.raises(ConfigError, match=said):
+        rows_to_train_on(rows, maker, tasks, "drop", AnswerLimit(tokenizer, num_tokens), QUIET)
+
+
 def test_a_row_counts_by_its_longest_task(rows: Dataset, maker: ExampleMaker, tokenizer: Any) -> None:
     limit = AnswerLimit(tokenizer, 2048)
     counted = {
@@ -146,51 +170,6 @@ def test_rows_without_relationships_are_asked_for_something_else_or_dropped(
         assert asked == [instead if is_bare else "cls" for is_bare in bare]
 
 
-XMP = (
-    b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>"
-    b"<rdf:Description xmlns:tiff='http://ns.adobe.com/tiff/1.0/' tiff:Orientation=\"6\"/></rdf:RDF></x:xmpmeta>"
-)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-def test_a_picture_that_xmp_turns_has_the_size_that_is_loaded(kind: str) -> None:
-    file = io.BytesIO()
-    PIL.Image.new("RGB", (60, 40)).save(file, kind, xmp=XMP)
-    rows = one_row(file.getvalue())
-    assert rows[0]["image"].size == (40, 60)
-    assert stored_image_wh(rows.with_format("arrow")[:]["image"][0]) == (40, 60)
-
-
-def encoded_image(kind: str, wh: tuple[int, int], orientation: int | None = None) -> bytes:
-    file = io.BytesIO()
-    exif = PIL.Image.Exif()
-    if orientation:
-        exif[0x0112] = orientation
-    PIL.Image.new("RGB", wh).save(file, kind, exif=exif)
-    return file.getvalue()
-
-
-@pytest.mark.parametrize("orientation", [None, *range(1, 9)])
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_sizes_are_those_of_decoded_images(kind: str, orientation: int | None) -> None:
-    rows = one_row(encoded_image(kind, (60, 40), orientation))
-    stored = rows.with_format("arrow")[:]["image"][0]
-    assert stored_image_wh(stored) == rows[0]["image"].size
-
-
-def test_a_long_header_is_read_to_its_end() -> None:
-    file = io.BytesIO()
-    PIL.Image.new("RGB", (60, 40)).save(file, "JPEG", comment=b"x" * 20_000)
-    assert stored_image_wh(one_row(file.getvalue()).with_format("arrow")[:]["image"][0]) == (60, 40)
-
-
-def test_the_picture_itself_is_not_read() -> None:
-    rows = one_row(encoded_image("JPEG", (600, 400))[:-1000])
-    assert stored_image_wh(rows.with_format("arrow")[:]["image"][0]) == (600, 400)
-    with pytest.raises(OSError, match="truncated"):
-        rows[0]
-
-
 def one_row(image: bytes, objects: str = "[]", path: str | None = None) -> Dataset:
     row = {"image_id": "7", "image": {"bytes": image or None, "path": path}, "prompt_open": "", "prompt_close": ""}
     values = {**row, "objects": objects, "relationships": "[]"}
@@ -198,18 +177,27 @@ def one_row(image: bytes, objects: str = "[]", path: str | None = None) -> Datas
 
 
 def test_an_image_in_a_file_of_its_own_is_read_there(maker: ExampleMaker, tokenizer: Any, tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(encoded_image("JPEG", (60, 40)))
+    (tmp_path / "a.jpg").write_bytes(encoded((60, 40)))
     box = json.dumps([{"id": "man.1", "bbox": [0, 0, 59, 39]}])
     rows = one_row(b"", box, str(tmp_path / "a.jpg"))
     assert count_answers(rows, maker, SGG, AnswerLimit(tokenizer, 2048), QUIET).num_tokens[0] > 10
 
 
-def test_an_image_that_is_none_is_named(maker: ExampleMaker, tokenizer: Any) -> None:
-    with pytest.raises(DataError, match="image 7 cannot be read"):
-        count_answers(one_row(b"no image"), maker, SGG, AnswerLimit(tokenizer, 2048), QUIET)
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        pytest.param({"bytes": b"no image", "path": None}, "image 7 cannot be read", id="no image"),
+        pytest.param(None, "image 7: column `image` is null", id="null"),
+    ],
+)
+def test_an_image_that_is_none_is_named(maker: ExampleMaker, tokenizer: Any, image: Any, said: str) -> None:
+    row = {"image_id": "7", "image": image, "prompt_open": "", "prompt_close": "", "objects": "[]"}
+    rows = Dataset.from_list([{**row, "relationships": "[]"}], features=FEATURES).add_column(POSITION, [0])
+    with pytest.raises(DataError, match=said):
+        count_answers(rows, maker, SGG, AnswerLimit(tokenizer, 2048), QUIET)
 
 
 def test_a_box_outside_its_image_stops_a_run_before_it_starts(maker: ExampleMaker, tokenizer: Any) -> None:
     objects = json.dumps([{"id": "man.1", "bbox": [500, 0, 600, 39]}])
     with pytest.raises(DataError, match=re.escape("image 7: box [500, 0, 600, 39] of `man.1` lies outside")):
-        count_answers(one_row(encoded_image("PNG", (60, 40)), objects), maker, SGG, AnswerLimit(tokenizer, 9), QUIET)
+        count_answers(one_row(encoded((60, 40), kind="PNG"), objects), maker, SGG, AnswerLimit(tokenizer, 9), QUIET)

@@ -17,6 +17,7 @@ from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, Annotate
 from r1sgg_cli.data.readers.json_files import reading, split_of, summed, translating
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.errors import DataError
+from r1sgg_cli.scene_graph.labels import written_name
 
 
 def open_jsonl(path: Path, options: ReadOptions) -> AnnotationSource:
@@ -79,12 +80,6 @@ def _image(entry: Mapping[str, Any], split: str) -> AnnotatedImage:
 def _object(item: Mapping[str, Any]) -> AnnotatedObject:
     key = _text(item["id"])
     return AnnotatedObject(key, _text(item["name"]) if "name" in item else written_name(key), item["bbox"])
-
-
-def written_name(object_id: str) -> str:
-    """The name in an id as it is written: `"Traffic-light.12"` says `"Traffic-light"`."""
-    name, dot, number = object_id.rpartition(".")
-    return name if dot and number.strip().isdecimal() else object_id
 
 
 def _text(value: Any) -> str:

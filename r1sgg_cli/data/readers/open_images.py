@@ -29,7 +29,7 @@ from r1sgg_cli.data.readers.json_files import (
     translating,
 )
 from r1sgg_cli.data.readers.options import ReadOptions
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.errors import DataError, first_line
 from r1sgg_cli.scene_graph.vocabulary import vocabulary_from_names
 
 CORNERS = ("XMin", "YMin", "XMax", "YMax")
@@ -73,8 +73,9 @@ def _load_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, **_as_written(columns))
     except (OSError, ValueError) as error:  # a column is missing, a coordinate is no number
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f"`{path}` is not a table of Open Images: {reason}; expected {', '.join(columns)}") from error
+        raise DataError(
+            f"`{path}` is not a table of Open Images: {first_line(error)}; expected {', '.join(columns)}"
+        ) from error
     texts = [name for name in columns if not name.startswith(("X", "Y"))]
     return table.fillna(dict.fromkeys(texts, ""))  # a line that ends early says nothing in its last columns
 
@@ -96,7 +97,7 @@ def _class_names(path: Path) -> dict[str, str]:
     try:
         table = pd.read_csv(path, header=None, names=["id", "name"], dtype="string", keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"`{path}` is not a table of class names: {error}") from error
+        raise DataError(f"`{path}` is not a table of class names: {first_line(error)}") from error
     return dict(zip(table["id"].tolist(), table["name"].tolist(), strict=True))
 
 

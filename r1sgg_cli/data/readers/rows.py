@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import Dataset, DatasetDict, Image
+from datasets import Dataset, DatasetDict
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
-from r1sgg_cli.data.readers.jsonl import written_name
-from r1sgg_cli.data.rows import dataset_fingerprint, load_splits
+from r1sgg_cli.data.rows import dataset_fingerprint, load_splits, undecoded
 from r1sgg_cli.data.vocabularies import PUBLISHED, vocabulary_of
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.errors import DataError, first_line
+from r1sgg_cli.scene_graph.labels import written_name
 
 
 def open_published(name: str) -> AnnotationSource:
@@ -30,7 +30,7 @@ def open_rows(dataset: str) -> AnnotationSource:
 
 def _source(splits: DatasetDict, dataset: str, named: Mapping[str, Any]) -> AnnotationSource:
     # Encoded files as they are: a worker decodes them, and what cannot be decoded is counted, not raised.
-    rows = {split: part.cast_column("image", Image(decode=False)) for split, part in splits.items()}
+    rows = {split: undecoded(part) for split, part in splits.items()}
     return AnnotationSource(
         layout="rows",
         files=(),
@@ -52,8 +52,9 @@ def _read(splits: Mapping[str, Dataset]) -> Iterator[AnnotatedImage]:
             for number, row in enumerate(rows, start=1):  # noqa: B007  (the error says how far it came)
                 yield annotated_row(row, split)
         except (pa.ArrowException, UnicodeDecodeError, OSError) as error:  # bytes that were damaged on the disk
-            reason = str(error).strip().splitlines()[0]
-            raise DataError(f"split `{split}` cannot be read after row {number}: {reason}; copy it anew") from error
+            raise DataError(
+                f"split `{split}` cannot be read after row {number}: {first_line(error)}; copy it anew"
+            ) from error
 
 
 def annotated_row(row: Mapping[str, Any], split: str) -> AnnotatedImage:

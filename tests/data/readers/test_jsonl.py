@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from r1sgg_cli.data.annotations import AnnotatedImage
-from r1sgg_cli.data.readers.jsonl import written_name
 from r1sgg_cli.errors import DataError
 
 ReadAll = Callable[..., list[AnnotatedImage]]
@@ -59,10 +58,3 @@ def test_a_mark_at_the_files_start_and_nulls_are_no_trouble(tmp_path: Path, read
 def test_a_bad_line_is_named(tmp_path: Path, line: Any, read_all: ReadAll) -> None:
     with pytest.raises(DataError, match="line 2 is not in the layout"):
         read_all(write(tmp_path, LINE, line))
-
-
-@pytest.mark.parametrize(
-    ("object_id", "name"), [("man.1", "man"), ("st.bernard.12", "st.bernard"), ("st.bernard", "st.bernard"), ("7", "7")]
-)
-def test_only_a_running_number_is_taken_off_an_id(object_id: str, name: str) -> None:
-    assert written_name(object_id) == name
