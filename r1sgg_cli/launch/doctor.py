@@ -58,8 +58,8 @@ def examine(environ: Mapping[str, str], folder: Path) -> Iterator[Finding]:
     yield check_flash_attention(installed)
     yield check_slurm(machine, environ)
     yield from check_hub(environ)
-    yield check_run_folder(folder)
-    yield check_shared_memory(machine, Path("/dev/shm"))
+    yield check_room("run folder", folder, MIN_RUN_GIB, "r1sgg sft --out /path/with/room")
+    yield check_shared_memory(machine, shutil.disk_usage("/dev/shm").total / 2**30)
     yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     yield from check_environment(machine, environ)
 
@@ -226,7 +226,7 @@ def check_hub(environ: Mapping[str, str]) -> Iterator[Finding]:
         state: State = "ok" if folder.is_dir() else "note"
         yield Finding("hub cache", state, offline, "" if state == "ok" else "unset HF_HUB_OFFLINE  # it is empty")
     else:
-        yield _check_room("hub cache", folder, MIN_HUB_GIB, "export HF_HOME=/path/with/room")
+        yield check_room("hub cache", folder, MIN_HUB_GIB, "export HF_HOME=/path/with/room")
     file = Path(environ.get("HF_TOKEN_PATH") or _hub_home(environ) / "token").expanduser()
     if environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN") or file.is_file():
         yield Finding("hub login", "ok", "a token is there")
@@ -234,12 +234,7 @@ def check_hub(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("hub login", "note", "no token: public models and data sets only", "hf auth login")
 
 
-def check_run_folder(folder: Path) -> Finding:
-    """Room for a run below `folder`."""
-    return _check_room("run folder", folder, MIN_RUN_GIB, "r1sgg sft --out /path/with/room")
-
-
-def _check_room(name: str, folder: Path, min_gib: float, remedy: str) -> Finding:
+def check_room(name: str, folder: Path, min_gib: float, remedy: str) -> Finding:
     """Whether `folder` can be written, or be made, and has `min_gib` free."""
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
@@ -251,14 +246,13 @@ def _check_room(name: str, folder: Path, min_gib: float, remedy: str) -> Finding
     return Finding(name, "ok", detail)
 
 
-def check_shared_memory(machine: Machine, folder: Path) -> Finding:
+def check_shared_memory(machine: Machine, size_gib: float) -> Finding:
     """Room for what NCCL and the workers of a data loader share."""
-    size_gib = shutil.disk_usage(folder).total / 2**30
-    detail = f"{folder} has {size_gib:.1f} GiB"
+    detail = f"/dev/shm has {size_gib:.1f} GiB"
     if size_gib >= MIN_SHM_GIB:
         return Finding("shared memory", "ok", detail)
     state: State = "wrong" if len(machine.cards) > 1 else "note"
-    mend = f"sudo mount -o remount,size=16G {folder}  # in a container: docker run --shm-size=16g"
+    mend = "sudo mount -o remount,size=16G /dev/shm  # in a container: docker run --shm-size=16g"
     return Finding("shared memory", state, f"{detail}: NCCL and data loaders need {MIN_SHM_GIB} GiB", mend)
 
 
