@@ -13,7 +13,7 @@ from r1sgg_cli import __version__
 from r1sgg_cli.__main__ import main
 from r1sgg_cli.cli.app import app
 
-COMMANDS = ("demo", "prepare", "view", "sft", "grpo", "infer", "gather", "eval", "tiny")
+COMMANDS = ("demo", "prepare", "view", "sft", "grpo", "infer", "gather", "eval", "tiny", "doctor")
 
 
 @dataclass(frozen=True)
