@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "rewards": DOMAIN,
     "models": DOMAIN,
     "data": DOMAIN,
+    "launch": DOMAIN,
     "training": DOMAIN | {"metrics", "rewards", "models", "data"},
     "inference": DOMAIN | {"metrics", "rewards", "models", "data"},
     "report": DOMAIN | {"metrics", "rewards", "models", "data"},

@@ -1,0 +1,1 @@
+"""From a recipe and a preset to running processes: plans, jobs, queues."""
