@@ -5,6 +5,7 @@
     ├── DataError      a data set, an annotation file or a row that is not what it should be
     ├── ModelError     a path that holds no checkpoint, a family that is not supported
     ├── AnswersError   a folder of answers or a predictions file that cannot be read
+    ├── LaunchError    a job that cannot be written down, or that the queue refuses
     └── OutputError    a place that cannot be written, a disk that is full
 
 Each message is one line: what happened, with the value, and what to do about it. `__main__` prints it and exits
@@ -31,6 +32,10 @@ class ModelError(R1SGGError):
 
 class AnswersError(R1SGGError):
     """A folder of answers or a predictions file that cannot be read."""
+
+
+class LaunchError(R1SGGError):
+    """A job that cannot be written down, or that the queue refuses."""
 
 
 class OutputError(R1SGGError):

@@ -98,9 +98,11 @@ class Environment(Strict):
 
     @field_validator("variables")
     @classmethod
-    def no_secret_is_written_down(cls, variables: dict[str, str]) -> dict[str, str]:
-        """What stands here is written into job scripts."""
+    def variables_can_be_written_down(cls, variables: dict[str, str]) -> dict[str, str]:
+        """What stands here is written into job scripts: names are names, and nothing is a secret."""
         for name in variables:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                raise ValueError(f"`{name}` is no name of an environment variable; use letters, digits and `_`")
             if any(word in name.upper() for word in ("TOKEN", "API_KEY", "SECRET", "PASSWORD")):
                 raise ValueError(
                     f"`{name}` looks like a secret and would be written into a job script; "

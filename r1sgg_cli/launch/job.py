@@ -1,0 +1,90 @@
+"""A job: one step of an experiment, what it runs on, and where its files are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from r1sgg_cli.config.hardware import Preset
+
+JobKind = Literal["torchrun", "array", "single"]
+"""Training on every GPU of the preset; `num_tasks` equal parts with a GPU each; one task without a GPU."""
+
+LOGS = "logs"
+STOP_FILE = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is rendered and submitted; every path is absolute."""
+
+    name: str
+    kind: JobKind
+    command: tuple[str, ...]
+    """Arguments of `r1sgg`; a part of an array adds `--part I/N`, I from 0."""
+    folder: Path
+    """The run's own; holds the job's script and its logs."""
+    work_dir: Path
+    """Where the command's relative paths begin."""
+    preset: Preset
+    bin_dir: Path
+    """Where the submitting environment has `python`, `torchrun`, `r1sgg` and `vllm`."""
+    hf_home: Path
+    """Where models and data from the hub are; mounted into a container."""
+    finished_file: Path | None = None
+    """What is there once nothing is left to do; without one, exit code 0 says so."""
+    num_tasks: int = 1
+    model: str | None = None
+    """For rollout servers."""
+    max_model_len: int | None = None
+    """Tokens of a prompt and its answer at most, for rollout servers."""
+
+    def __post_init__(self) -> None:
+        for path in (self.folder, self.work_dir, self.bin_dir, self.hf_home, self.finished_file or Path("/")):
+            assert path.is_absolute(), path
+        assert self.num_tasks == 1 or self.kind == "array"
+        assert self.model is not None or not self.has_servers
+
+    @property
+    def has_servers(self) -> bool:
+        """Whether vLLM servers run beside the training."""
+        return self.kind == "torchrun" and self.preset.servers is not None
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes of one task."""
+        return self.preset.num_nodes if self.kind == "torchrun" else 1
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs of one task on each of its nodes."""
+        if self.kind == "single":
+            return 0
+        return self.preset.gpus_per_node if self.kind == "torchrun" else min(1, self.preset.gpus_per_node)
+
+    @property
+    def stop_file(self) -> Path:
+        """A training that finds it saves a checkpoint and ends."""
+        return self.folder / STOP_FILE
+
+    @property
+    def log_pattern(self) -> str:
+        """The log's name in `folder/logs`, with Slurm's own `%j`, or `%A_%a` in an array."""
+        return "%A_%a.out" if self.kind == "array" else "%j.out"
+
+
+def trainers_per_node(preset: Preset) -> tuple[int, ...]:
+    """Training processes on each node: one per GPU that no rollout server takes; one on a CPU.
+
+    Servers take the first GPUs of the first nodes, so that counts differ where they share nodes with trainers.
+    """
+    gpus = max(1, preset.gpus_per_node)
+    if preset.servers is None:
+        return (gpus,) * preset.num_nodes
+    taken = preset.servers.per_node * preset.servers.tensor_parallel
+    return tuple(gpus - taken if node < preset.servers.num_nodes else gpus for node in range(preset.num_nodes))
+
+
+def hf_home(environ: Mapping[str, str], home: Path) -> Path:
+    """Where the hub's libraries keep their files under these variables."""
+    return Path(environ.get("HF_HOME") or home / ".cache" / "huggingface")

@@ -1,0 +1,49 @@
+"""The command of a vLLM server that samples for GRPO.
+
+TRL takes one address. Several servers are therefore one: an API server on the first node, which shares requests among
+data-parallel engines there and, headless, on the other server nodes.
+"""
+
+from r1sgg_cli.config.hardware import Preset
+
+_WEIGHTS_FROM_TRAINER = ("--weight-transfer-config", '{"backend":"nccl"}')
+_LOGPROBS_AS_SAMPLED = ("--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1")
+_IMAGES_AS_TOKENS = ("--enable-scale-out",)
+_DTYPES = {"bf16": "bfloat16", "float32": "float32"}
+
+
+def engine_argv(model: str, preset: Preset, max_model_len: int | None) -> list[str]:
+    """`vllm serve` with what every node's engines are told."""
+    assert preset.servers is not None
+    argv = ["vllm", "serve", model, *_WEIGHTS_FROM_TRAINER, *_LOGPROBS_AS_SAMPLED, *_IMAGES_AS_TOKENS]
+    argv += ["--dtype", _DTYPES[preset.precision], "--tensor-parallel-size", str(preset.servers.tensor_parallel)]
+    if preset.gpu_memory_utilization is not None:
+        argv += ["--gpu-memory-utilization", str(preset.gpu_memory_utilization)]
+    if max_model_len is not None:
+        argv += ["--max-model-len", str(max_model_len)]
+    return argv
+
+
+def head_options(preset: Preset, port: str, address: str, rpc_port: str) -> list[str]:
+    """More for the first node: it answers at `port`, and its other nodes find it at `address`, an IP address."""
+    assert preset.servers is not None
+    num_servers = preset.servers.num_nodes * preset.servers.per_node
+    if num_servers == 1:
+        return ["--port", port]
+    # One API server: each more is a process of its own, and weights are synchronised through whichever answers.
+    return ["--port", port, "--api-server-count", "1", *_shared(preset, address, rpc_port)]
+
+
+def headless_options(preset: Preset, start_rank: str, address: str, rpc_port: str) -> list[str]:
+    """More for every other server node, whose first engine is the deployment's `start_rank`-th."""
+    return ["--headless", "--data-parallel-start-rank", start_rank, *_shared(preset, address, rpc_port)]
+
+
+def _shared(preset: Preset, address: str, rpc_port: str) -> list[str]:
+    assert preset.servers is not None
+    num_servers = preset.servers.num_nodes * preset.servers.per_node
+    options = ["--data-parallel-size", str(num_servers)]
+    if preset.servers.num_nodes > 1:
+        options += ["--data-parallel-size-local", str(preset.servers.per_node)]
+        options += ["--data-parallel-address", address, "--data-parallel-rpc-port", rpc_port]
+    return options
