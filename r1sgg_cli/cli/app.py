@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from r1sgg_cli import __version__
-from r1sgg_cli.cli import demo, gather, grpo, infer, prepare, sft, tiny, view
+from r1sgg_cli.cli import demo, gather, grpo, infer, prepare, sft, tiny, view, worker
 from r1sgg_cli.cli import eval as evaluate
 
 
@@ -55,3 +55,4 @@ app.command("infer")(infer.infer)
 app.command("gather")(gather.gather)
 app.command("eval")(evaluate.evaluate)
 app.command("tiny")(tiny.tiny)
+app.command("worker", hidden=True)(worker.worker)
