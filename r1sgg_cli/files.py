@@ -105,11 +105,14 @@ def insist_on_own(path: Path, mark: str) -> None:
     raise OutputError(f"`{path}` holds something else and would be lost; name another file")
 
 
-def insist_on_own_folder(folder: Path, record: str) -> None:
-    """Refuse a folder that holds files but no `record`, by which this program knows its own. Raises `OutputError`."""
+def insist_on_own_folder(folder: Path, record: str, beside: Iterable[str] = ()) -> None:
+    """Refuse a folder that holds files but no `record`, by which this program knows its own. Raises `OutputError`.
+
+    Those named `beside` may be there before it.
+    """
     if (folder / record).exists() or not folder.exists():
         return
-    if not folder.is_dir() or any(path.name != LOCK_FILE for path in folder.iterdir()):
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} - {LOCK_FILE, *beside}:
         raise OutputError(f"`{folder}` holds something else; name a new or empty folder")
 
 

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from r1sgg_cli import __version__
-from r1sgg_cli.cli import demo, doctor, gather, grpo, infer, prepare, sft, tiny, view
+from r1sgg_cli.cli import demo, doctor, gather, grpo, infer, prepare, sft, tiny, view, worker
 from r1sgg_cli.cli import eval as evaluate
 
 
@@ -56,3 +56,4 @@ app.command("gather")(gather.gather)
 app.command("eval")(evaluate.evaluate)
 app.command("tiny")(tiny.tiny)
 app.command("doctor")(doctor.doctor)
+app.command("worker", hidden=True)(worker.worker)

@@ -1,4 +1,4 @@
-"""A run's record on disk: written once, and compared when the run goes on."""
+"""A run's record on disk: written once, and compared when the run goes on; and what a launcher hands to its workers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,11 +6,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from r1sgg_cli.config.layers import validated
+from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.files import save_text
 
 RUN_FILE = "run.yaml"
+"""What a run's folder was made with, written by the worker that begins it."""
+LAUNCH_FILE = "launch.yaml"
+"""What workers are to run, written by the launcher."""
+LAUNCHER_FILES = (LAUNCH_FILE, "job.sh", "logs")
+"""What a launcher may leave in a run's folder before the run begins."""
 
 FORMERLY: Mapping[str, Any] = {
     "think_prompt": "system",
@@ -75,3 +82,20 @@ def differences(
         elif a != b and key not in ignored:
             found.append(f"{prefix}{key}: {a} {places[0]}, {b} {places[1]}")
     return found
+
+
+def save_launch(run: SFTRun | GRPORun, folder: Path, beside: Mapping[str, Any] | None = None) -> None:
+    """Write `folder/launch.yaml`: the run, and `beside` it whatever else the launcher keeps there."""
+    save_text(dump_yaml({**(beside or {}), "run": run.model_dump(mode="json")}), folder / LAUNCH_FILE)
+
+
+def load_launch(folder: Path) -> SFTRun | GRPORun:
+    """The run that `folder/launch.yaml` holds. Raises `ConfigError`."""
+    path = folder / LAUNCH_FILE
+    if not path.is_file():
+        raise ConfigError(f"no `{LAUNCH_FILE}` in `{folder}`; `r1sgg sft` or `r1sgg grpo` writes it when it launches")
+    values = load_yaml(path).get("run")
+    kinds: Mapping[Any, type[SFTRun] | type[GRPORun]] = {"sft": SFTRun, "grpo": GRPORun}
+    if not isinstance(values, Mapping) or values.get("stage") not in kinds:
+        raise ConfigError(f"`{path}` holds no run whose `stage` is sft or grpo; launch it again")
+    return validated(kinds[values["stage"]], values)

@@ -13,6 +13,7 @@ from peft import PeftModel
 from safetensors import SafetensorError
 
 from r1sgg_cli.errors import OutputError
+from r1sgg_cli.training.processes import wait_for_all
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOTHING_LEFT = 1 << 20  # bytes; less than any file of a checkpoint that is worth writing
@@ -21,7 +22,8 @@ _NOTHING_LEFT = 1 << 20  # bytes; less than any file of a checkpoint that is wor
 def last_complete_checkpoint(run_folder: Path) -> tuple[Path | None, list[Path]]:
     """The newest complete checkpoint of a run, or None, and the newer half-written ones that were passed over.
 
-    The Trainer writes `trainer_state.json` last, so a checkpoint is complete when that file is there and whole.
+    `trainer_state.json` is written last, after the files of all processes (see `ResumesRight`), so a checkpoint is
+    complete when that file is there and whole.
     """
     numbered = [
         (int(m[1]), path)
@@ -87,3 +89,8 @@ class ResumesRight:
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         with full_disk_is_said(Path(self.args.output_dir)):
             super()._save_checkpoint(model, trial)  # type: ignore[misc]
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """The last of a checkpoint's files that every process writes; `trainer_state.json` comes after all of them."""
+        super()._save_rng_state(output_dir)  # type: ignore[misc]
+        wait_for_all()

@@ -31,8 +31,10 @@ from r1sgg_cli.scene_graph.similarity import load_similarity
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.examples import lazy_examples
+from r1sgg_cli.training.lora import lora_config
+from r1sgg_cli.training.processes import console_of_run, joined
 from r1sgg_cli.training.schedule import Epoch
-from r1sgg_cli.training.worker import begun, examples_of, load_model, train, trainer_config
+from r1sgg_cli.training.worker import begun, examples_of, load_model, num_micro_batches, train, trainer_config
 
 FORM = "format_reward"
 """The reward that any answer in form earns: alone, it would teach a model to say next to nothing in form."""
@@ -88,7 +90,7 @@ def grpo_config(run: GRPORun, **own: Any) -> GRPOConfig:
         raise ConfigError(
             "`trainer.use_vllm` would corrupt rollouts with TRL 1.16 (doubled image tokens); leave it off"
         )
-    accumulation = recipe.prompts_per_step * recipe.num_generations // run.micro_batch
+    accumulation = num_micro_batches(run, recipe.prompts_per_step * recipe.num_generations)
     config = trainer_config(
         GRPOConfig,
         run,
@@ -113,18 +115,18 @@ def grpo_config(run: GRPORun, **own: Any) -> GRPOConfig:
 
 def train_grpo(run: GRPORun) -> None:
     """Train as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
-    console = Console(stderr=True, soft_wrap=True)
-    trainable_family_of(run.model)
-    recipe = run.recipe
-    rewards = reward_functions(recipe)
-    arguments = grpo_config(run, generation_kwargs={"suppress_tokens": list(unsampled_token_ids(run.model))})
-    rows = load_rows(run.dataset, run.split)
-    _check_rows_suffice(run, rows)
-    vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
-    check_graphs(rows)
-    with begun(run, console) as is_new:
-        if is_new:
-            _train(run, arguments, rows, vocabulary, rewards, console)
+    with joined(run):
+        console = console_of_run()
+        trainable_family_of(run.model)
+        rewards = reward_functions(run.recipe)
+        arguments = grpo_config(run, generation_kwargs={"suppress_tokens": list(unsampled_token_ids(run.model))})
+        rows = load_rows(run.dataset, run.split)
+        _check_rows_suffice(run, rows)
+        vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
+        check_graphs(rows)
+        with begun(run, console) as is_new:
+            if is_new:
+                _train(run, arguments, rows, vocabulary, rewards, console)
 
 
 def _check_rows_suffice(run: GRPORun, rows: Dataset) -> None:
@@ -156,5 +158,6 @@ def _train(
         reward_funcs=rewards,
         epoch=epoch,
         train_dataset=lazy_examples(rows, maker.grpo_example, maker.key),
+        peft_config=lora_config(recipe.lora, model),
     )
     train(trainer, run, epoch, console)

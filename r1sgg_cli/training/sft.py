@@ -1,5 +1,6 @@
 """Supervised fine-tuning: TRL's `SFTTrainer`, with the loss on the answer and its end token and on nothing else."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +20,10 @@ from r1sgg_cli.models.families import trainable_family_of
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.examples import lazy_examples
+from r1sgg_cli.training.lora import lora_config
 from r1sgg_cli.training.optimizer import optimizer_class_and_options
-from r1sgg_cli.training.worker import begun, examples_of, load_model, train, trainer_config
+from r1sgg_cli.training.processes import console_of_run, joined
+from r1sgg_cli.training.worker import begun, examples_of, load_model, num_micro_batches, train, trainer_config
 
 
 @dataclass
@@ -62,26 +65,45 @@ class SceneGraphSFTTrainer(ResumesRight, SFTTrainer):
         super().__init__(**options)
         self.model_accepts_loss_kwargs = True
 
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
+        """A step's micro-batches of this process, and the number of tokens that all processes learn in it.
+
+        accelerate fills an epoch's last step up with rows from its beginning, so that every process has as many as the
+        others; no loss falls on those, or a row would count as often as there are processes.
+        """
+        batches, num_tokens = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.args.world_size == 1 or self.args.dataloader_drop_last:
+            return batches, num_tokens
+        step_of_epoch = self.state.global_step % math.ceil(len(self.train_dataset) / self._rows_of_a_step())
+        for number, batch in enumerate(batches, start=step_of_epoch * self.args.gradient_accumulation_steps):
+            begin = (number * self.args.world_size + self.args.process_index) * self.args.per_device_train_batch_size
+            batch["labels"][max(0, len(self.train_dataset) - begin) :] = -100
+        return batches, self._get_num_items_in_batch(batches, device)
+
+    def _rows_of_a_step(self) -> int:
+        args = self.args
+        return int(args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size)
+
 
 def train_sft(run: SFTRun) -> None:
     """Fine-tune as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
-    console = Console(stderr=True, soft_wrap=True)
-    trainable_family_of(run.model)
-    recipe = run.recipe
-    arguments = trainer_config(
-        SFTConfig,
-        run,
-        {},
-        gradient_accumulation_steps=recipe.batch_size // run.micro_batch,
-        max_length=None,  # TRL's 1,024 would cut image tokens off
-        completion_only_loss=True,
-    )
-    rows = load_rows(run.dataset, run.split)
-    vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
-    check_graphs(rows)
-    with begun(run, console) as is_new:
-        if is_new:
-            _train(run, arguments, rows, vocabulary, console)
+    with joined(run):
+        console = console_of_run()
+        trainable_family_of(run.model)
+        arguments = trainer_config(
+            SFTConfig,
+            run,
+            {},
+            gradient_accumulation_steps=num_micro_batches(run, run.recipe.batch_size),
+            max_length=None,  # TRL's 1,024 would cut image tokens off
+            completion_only_loss=True,
+        )
+        rows = load_rows(run.dataset, run.split)
+        vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
+        check_graphs(rows)
+        with begun(run, console) as is_new:
+            if is_new:
+                _train(run, arguments, rows, vocabulary, console)
 
 
 def _train(run: SFTRun, arguments: SFTConfig, rows: Dataset, vocabulary: Vocabulary | None, console: Console) -> None:
@@ -97,5 +119,6 @@ def _train(run: SFTRun, arguments: SFTConfig, rows: Dataset, vocabulary: Vocabul
         data_collator=AnswerCollator(processor=processor, completion_only_loss=True, end_token_ids=end_ids),
         train_dataset=lazy_examples(rows, maker.sft_example, maker.key),
         optimizer_cls_and_kwargs=optimizer_class_and_options(recipe),
+        peft_config=lora_config(recipe.lora, model),
     )
     train(trainer, run, epoch, console)

@@ -2,9 +2,10 @@
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -12,34 +13,50 @@ import torch
 from datasets import Dataset
 from rich.console import Console
 from rich.markup import escape
-from transformers import PrinterCallback, Trainer
+from transformers import PrinterCallback, Trainer, TrainerCallback
 from trl import GRPOConfig, SFTConfig
 
-from r1sgg_cli.config.record import RUN_FILE, record_run
+from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import dataset_fingerprint
 from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.files import insist_on_own_folder, locked
-from r1sgg_cli.models.asking import Asking, load_asking, save_asking
+from r1sgg_cli.models.asking import Asking, load_asking
 from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
 from r1sgg_cli.models.families import ModelFamily, trainable_family_of
 from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
-from r1sgg_cli.training.checkpoints import full_disk_is_said, is_last_step, last_complete_checkpoint
+from r1sgg_cli.training.checkpoints import is_last_step, last_complete_checkpoint
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
+from r1sgg_cli.training.finished import save_finished
 from r1sgg_cli.training.lengths import rows_to_train_on
+from r1sgg_cli.training.processes import from_first, is_first, step_timeout
 from r1sgg_cli.training.schedule import Epoch, Schedule, TellEpoch
+from r1sgg_cli.training.sharding import InsistOnSharding, sharding_options
+from r1sgg_cli.training.stopping import StopsWhenAsked
+from r1sgg_cli.training.watchdog import Watchdog
 
 TrainerConfig = TypeVar("TrainerConfig", SFTConfig, GRPOConfig)
 
 METRICS_FILE = "metrics.jsonl"
 
+_DEFAULTS: Mapping[str, Any] = {
+    "logging_steps": 1,
+    "save_strategy": "steps",
+    "ddp_find_unused_parameters": False,  # every weight that is trained is used in every step
+}
+
 
 def default_precision() -> Literal["bf16", "float32"]:
     """bf16 where the GPU computes in it, float32 elsewhere."""
     return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
+
+
+def num_micro_batches(run: SFTRun | GRPORun, num_sequences: int) -> int:
+    """How many micro-batches each process takes of a step's `num_sequences`."""
+    return num_sequences // (run.micro_batch * run.world_size)
 
 
 def trainer_config(
@@ -64,20 +81,26 @@ def trainer_config(
         "per_device_train_batch_size": run.micro_batch,
         "bf16": run.precision == "bf16",
         "use_cpu": not torch.cuda.is_available(),
+        "ddp_timeout": int(step_timeout(run).total_seconds()),
         "save_steps": recipe.checkpoint_every,
         "save_total_limit": recipe.keep_checkpoints,
         "report_to": run.report_to or "none",
         "remove_unused_columns": False,
         "disable_tqdm": True,
+        **sharding_options(run),
         **own,
     }
     _check_trainer_options(kind, recipe.trainer, stated)
     try:
-        config = kind(**{"logging_steps": 1, "save_strategy": "steps", **defaults, **stated, **recipe.trainer})
+        config = kind(**{**_DEFAULTS, **defaults, **stated, **recipe.trainer})
     except (TypeError, ValueError) as error:  # what TRL's and transformers' own checks raise
         raise ConfigError(f"the trainer refuses its options: {str(error).strip().splitlines()[0]}") from error
     if config.n_gpu > 1:
-        raise ConfigError(f"{config.n_gpu} GPUs are visible and this version trains on one; set CUDA_VISIBLE_DEVICES=0")
+        raise ConfigError(
+            f"{config.n_gpu} GPUs are visible to one process; set CUDA_VISIBLE_DEVICES=0, or use all with a preset"
+        )
+    if config.world_size != run.world_size:
+        raise ConfigError(f"{config.world_size} processes train together, and the run is of {run.world_size}")
     return config
 
 
@@ -94,19 +117,22 @@ def _check_trainer_options(kind: type[Any], options: Mapping[str, Any], stated: 
 
 @contextmanager
 def begun(run: SFTRun | GRPORun, console: Console) -> Iterator[bool]:
-    """The run's folder for this process alone, with the run on record; False, and said so, if the model is there.
+    """The run's folder for this run alone, with the run on record; False, and said so, if the model is there.
 
     Raises `R1SGGError` where the folder holds something else, and before it is touched where the model cannot be read.
     """
+    if not is_first():
+        yield from_first(True)
+        return
     inputs = {"model": fingerprint(run.model), "dataset": dataset_fingerprint(run.dataset)}
     trainable_family_of(run.model)
-    insist_on_own_folder(run.out, RUN_FILE)
+    insist_on_own_folder(run.out, RUN_FILE, LAUNCHER_FILES)
     with locked(run.out):
         record_run(run, run.out, inputs)
         finished = load_asking(str(run.out)) is not None
         if finished:
             console.print(f"already trained: {escape(str(run.out))}")
-        yield not finished
+        yield from_first(not finished)
 
 
 def check_no_thought_is_opened(processor: Any, model: str) -> None:
@@ -171,7 +197,8 @@ def examples_of(
 
 
 def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Console) -> None:
-    """Train from the last complete checkpoint, if there is one, to the end, and save the finished model.
+    """Train from the last complete checkpoint, if there is one, to the end, and save the finished model; or stop early,
+    with a checkpoint, where the run's stop file asks for it.
 
     `epoch` is that of the examples.
     """
@@ -179,21 +206,36 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Consol
     asking = Asking(
         recipe.think, recipe.predefined_categories, recipe.max_pixels, recipe.think_prompt, tuple(recipe.tasks)
     )
-    checkpoint, passed_over = last_complete_checkpoint(run.out)
+    checkpoint, passed_over = from_first(last_complete_checkpoint(run.out))
     for path in passed_over:
         console.print(f"[yellow]passed over[/] `{escape(str(path))}`: it is half-written")
     if checkpoint:
         console.print(f"continuing from `{escape(str(checkpoint))}`")
-    if checkpoint and is_last_step(checkpoint):  # only the finished model is missing; the Trainer would add a step
-        trainer._load_from_checkpoint(str(checkpoint))
-    else:
-        bar = ProgressBar(run.stage, console)
-        trainer.remove_callback(PrinterCallback)
-        for callback in (TellEpoch(epoch), MetricsLog(run.out / METRICS_FILE), AskingBeside(asking), bar):
-            trainer.add_callback(callback)
-        with bar.progress:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    with full_disk_is_said(run.out):
-        trainer.save_model(str(run.out))
-    save_asking(asking, run.out)
+    watchdog = Watchdog(step_timeout(run))
+    with watchdog.watching():
+        if checkpoint and is_last_step(checkpoint):  # only the finished model is missing; the Trainer would add a step
+            save_finished(trainer, run, asking, checkpoint)
+        else:
+            stops = StopsWhenAsked(run.stop_file)
+            _take_steps(trainer, run, checkpoint, [TellEpoch(epoch), AskingBeside(asking), stops, watchdog], console)
+            if stops.has_stopped:
+                at = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
+                console.print(f"stopped at {at} as asked; the same command continues")
+                return
+            save_finished(trainer, run, asking)
     console.print(f"finished: {escape(str(run.out))}")
+
+
+def _take_steps(
+    trainer: Trainer,
+    run: SFTRun | GRPORun,
+    checkpoint: Path | None,
+    callbacks: Sequence[TrainerCallback],
+    console: Console,
+) -> None:
+    bar = ProgressBar(run.stage, console)
+    trainer.remove_callback(PrinterCallback)
+    for callback in (InsistOnSharding(trainer, run), MetricsLog(run.out / METRICS_FILE), *callbacks, bar):
+        trainer.add_callback(callback)
+    with bar.progress:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

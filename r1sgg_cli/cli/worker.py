@@ -1,0 +1,29 @@
+"""`r1sgg worker`: what torchrun starts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def worker(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="Has a launch.yaml.")],
+) -> None:
+    """Train what a run's folder says, as one of the processes that torchrun starts.
+
+    `r1sgg sft` and `r1sgg grpo` write that folder and start the workers.
+
+    Example: r1sgg worker runs/sft
+    """
+    from r1sgg_cli.config.record import load_launch
+    from r1sgg_cli.config.schema import SFTRun
+    from r1sgg_cli.training.grpo import train_grpo
+    from r1sgg_cli.training.processes import one_voice
+    from r1sgg_cli.training.sft import train_sft
+
+    with one_voice():
+        run = load_launch(folder)
+        if isinstance(run, SFTRun):
+            train_sft(run)
+        else:
+            train_grpo(run)
