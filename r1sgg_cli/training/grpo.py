@@ -34,7 +34,6 @@ from r1sgg_cli.training.rollouts import (
     EnginesAgree,
     SamplesRight,
     check_engine,
-    check_rollouts,
     default_options,
     max_model_length,
     say_rollouts,
@@ -97,7 +96,6 @@ def grpo_config(run: GRPORun, unsampled: Sequence[int] = (), max_model_length: i
     The checkpoint says which tokens are `unsampled`, and how long a vLLM engine's sequences are at most.
     """
     recipe = run.recipe
-    check_rollouts(run)
     accumulation = recipe.prompts_per_step * recipe.num_generations // run.micro_batch
     config = trainer_config(
         GRPOConfig,

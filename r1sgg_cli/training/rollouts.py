@@ -7,7 +7,7 @@ Seen with TRL 1.16 (pyproject pins it below 1.17) and vLLM 0.31. Each cure chang
 2. After an update vLLM still uses the old features of an image that it has seen (trl#7198): TRL empties the cache of
    prefixes, not that of encoded images. `reset_encoder_cache`
 3. Truncated sampling makes the gradient vanish (trl#6789): the importance ratio compares vLLM's log-probabilities,
-   renormalised to what was kept, with the trainer's, which are not. `check_rollouts` refuses it.
+   renormalised to what was kept, with the trainer's, which are not. `GRPORun` refuses it, before anything is queued.
 4. The ratio of a whole answer is a product of hundreds, and TRL's default drops every answer for which it is above 3:
    16 to 24 % of those with 500 to 1,000 tokens. `default_options` has a ratio per token, cut at 2.
 5. vLLM may sample an image token, which breaks the next forward pass (verl#7038, EasyR1#110). `stated_options`
@@ -64,20 +64,6 @@ _VLLM_MODES: dict[str, Literal["colocate", "server"]] = {"colocated": "colocate"
 _DTYPES: dict[Precision, str] = {"bf16": "bfloat16", "float32": "float32"}
 
 
-def check_rollouts(run: GRPORun) -> None:
-    """Make sure that a run's options go together with its `rollouts`. Raises `ConfigError`."""
-    options = run.recipe.trainer
-    if stated := [name for name in stated_options(run.rollouts, ()) if name in options]:
-        raise ConfigError(f"`trainer.{stated[0]}` follows from the preset's `rollouts`; set that instead")
-    corrected = options.get("vllm_importance_sampling_correction", True)
-    if run.rollouts.engine != "transformers" and corrected and (distortion := _distortion(run)):
-        raise ConfigError(
-            f"with `{distortion}` vLLM's log-probabilities are of another distribution than the trainer's, and the "
-            "importance-sampling correction makes the gradient vanish (trl#6789); leave it out, or "
-            "`--set trainer.vllm_importance_sampling_correction=false`"
-        )
-
-
 def check_engine(run: GRPORun) -> None:
     """Make sure that this machine and this checkpoint can have the run's `rollouts`. Raises `R1SGGError`."""
     if run.rollouts.engine == "transformers":
@@ -92,19 +78,6 @@ def check_engine(run: GRPORun) -> None:
         )
     if run.rollouts.engine == "server" and not run.rollouts.server_url:
         raise ConfigError("rollouts by a vLLM server need its address, such as `server_url: http://HOST:8000`")
-
-
-def _distortion(run: GRPORun) -> str | None:
-    """The first option under which vLLM samples from, and reports, something else than the full softmax."""
-    options = run.recipe.trainer
-    distorting = {
-        "top_p": (run.recipe.top_p, 1.0),
-        "top_k": (run.recipe.top_k, 0),
-        "trainer.min_p": (options.get("min_p") or 0.0, 0.0),
-        "trainer.repetition_penalty": (options.get("repetition_penalty", 1.0), 1.0),
-        "trainer.vllm_structured_outputs_regex": (options.get("vllm_structured_outputs_regex"), None),
-    }
-    return next((f"{name}={value}" for name, (value, neutral) in distorting.items() if value != neutral), None)
 
 
 def stated_options(rollouts: Rollouts, unsampled: Sequence[int]) -> dict[str, Any]:

@@ -49,8 +49,8 @@ CORRECTION_OFF = "trainer.vllm_importance_sampling_correction=false"
 
 
 def small_run(engine: Rollouts, *overrides: str, model: str = "m") -> GRPORun:
-    run = resolve_run(GRPORun, None, overrides, model=model, dataset="d", out=Path("out"), precision="float32")
-    return run.model_copy(update={"rollouts": engine})
+    given = {"model": model, "dataset": "d", "out": Path("out"), "precision": "float32", "rollouts": engine}
+    return resolve_run(GRPORun, None, overrides, **given)
 
 
 # Options
@@ -83,33 +83,11 @@ def test_a_recipe_may_choose_another_correction_and_length() -> None:
     assert (config.vllm_importance_sampling_mode, config.vllm_max_model_length) == ("token_mask", 9000)
 
 
-@pytest.mark.parametrize(
-    "option",
-    ["use_vllm=true", "vllm_mode=server", "vllm_server_base_url=http://x", "vllm_gpu_memory_utilization=0.9"],
-)
+@pytest.mark.parametrize("option", ["use_vllm=true", "vllm_mode=server", "vllm_gpu_memory_utilization=0.9"])
 @pytest.mark.parametrize("engine", [Rollouts(), COLOCATED], ids=["transformers", "colocated"])
 def test_what_follows_from_the_preset_is_not_taken_from_the_recipe(option: str, engine: Rollouts) -> None:
-    name = option.partition("=")[0]
-    with pytest.raises(ConfigError, match=rf"`trainer.{name}` follows from the preset's `rollouts`"):
+    with pytest.raises(ConfigError, match=f"`trainer.{option.partition('=')[0]}`"):
         grpo_config(small_run(engine, f"trainer.{option}"))
-
-
-@pytest.mark.parametrize(
-    ("override", "named"),
-    [
-        ("top_p=0.9", "top_p=0.9"),
-        ("top_k=50", "top_k=50"),
-        ("trainer.min_p=0.1", "trainer.min_p=0.1"),
-        ("trainer.repetition_penalty=1.1", "trainer.repetition_penalty=1.1"),
-        ("trainer.vllm_structured_outputs_regex=a+", r"trainer.vllm_structured_outputs_regex=a\+"),
-    ],
-)
-@pytest.mark.parametrize("engine", [COLOCATED, SERVER], ids=["colocated", "server"])
-def test_sampling_that_makes_the_gradient_vanish_is_refused(override: str, named: str, engine: Rollouts) -> None:
-    with pytest.raises(ConfigError, match=rf"with `{named}` vLLM's .* makes the gradient vanish \(trl#6789\)"):
-        grpo_config(small_run(engine, override))
-    assert grpo_config(small_run(engine, override, CORRECTION_OFF)).vllm_importance_sampling_correction is False
-    assert not grpo_config(small_run(Rollouts(), override)).use_vllm
 
 
 @pytest.mark.parametrize(
