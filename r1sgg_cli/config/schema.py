@@ -225,3 +225,27 @@ class GRPORun(_RunConfig):
         """A step's completions, prompts times generations, are cut into equal parts."""
         self._check_micro_batch(self.recipe.prompts_per_step * self.recipe.num_generations, "answers of a step")
         return self
+
+    @model_validator(mode="after")
+    def vllm_samples_from_the_distribution_that_is_trained(self) -> Self:
+        """vLLM's log-probabilities are renormalised to the tokens that sampling leaves, the trainer's are not."""
+        corrected = self.recipe.trainer.get("vllm_importance_sampling_correction", True)
+        if self.rollouts.engine != "transformers" and corrected and (distortion := self._distortion()):
+            raise ValueError(
+                f"with `{distortion}` vLLM samples from another distribution than is trained, and its importance-"
+                "sampling correction makes the gradient vanish (trl#6789); leave it out, let transformers sample, or "
+                "`--set trainer.vllm_importance_sampling_correction=false`"
+            )
+        return self
+
+    def _distortion(self) -> str | None:
+        """The first option under which a token's probability when sampled is not that of the full softmax."""
+        trainer = self.recipe.trainer
+        distorting = {
+            "top_p": (self.recipe.top_p, 1.0),
+            "top_k": (self.recipe.top_k, 0),
+            "trainer.min_p": (trainer.get("min_p") or 0.0, 0.0),
+            "trainer.repetition_penalty": (trainer.get("repetition_penalty", 1.0), 1.0),
+            "trainer.vllm_structured_outputs_regex": (trainer.get("vllm_structured_outputs_regex"), None),
+        }
+        return next((f"{name}={value}" for name, (value, neutral) in distorting.items() if value != neutral), None)

@@ -6,11 +6,10 @@ Departures from TRL's defaults, and from the published settings, each of which w
 2. The policy never samples an image, video or vision token: one in an answer breaks the next forward pass
    (verl#7038, EasyR1#110). TRL suppresses the image token alone.
 3. Images stay out of the logs (`log_multimodal`), which hold every picture of a step otherwise.
-4. Rollouts come from transformers; `use_vllm` is refused, because TRL 1.16 hands colocated vLLM its image tokens
-   twice (trl#6294) and nothing raises.
+4. Who samples follows from `rollouts`; what TRL 1.16 does wrong with vLLM is mended in `training.rollouts`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial, update_wrapper
 from typing import Any
 
@@ -33,6 +32,16 @@ from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.examples import lazy_examples
 from r1sgg_cli.training.lora import lora_config
 from r1sgg_cli.training.processes import console_of_run, joined
+from r1sgg_cli.training.rollouts import (
+    EnginesAgree,
+    SamplesRight,
+    check_engine,
+    default_options,
+    max_model_length,
+    say_rollouts,
+    stated_options,
+    vllm_engine,
+)
 from r1sgg_cli.training.schedule import Epoch
 from r1sgg_cli.training.worker import begun, examples_of, load_model, num_micro_batches, train, trainer_config
 
@@ -59,8 +68,8 @@ class EpochSampler(Sampler[int]):
         return len(self.sampler)
 
 
-class SceneGraphGRPOTrainer(ResumesRight, GRPOTrainer):
-    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had."""
+class SceneGraphGRPOTrainer(ResumesRight, SamplesRight, GRPOTrainer):
+    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, and samples right."""
 
     def __init__(self, *, epoch: Epoch, **options: Any) -> None:
         super().__init__(**options)
@@ -83,18 +92,17 @@ def reward_functions(recipe: GRPORecipe) -> list[Any]:
     return [update_wrapper(partial(REWARDS[name], similarity=similarity), REWARDS[name]) for name in recipe.rewards]
 
 
-def grpo_config(run: GRPORun, **own: Any) -> GRPOConfig:
-    """TRL's configuration of a run. Raises `ConfigError` for options that cannot be used."""
+def grpo_config(run: GRPORun, unsampled: Sequence[int] = (), max_model_length: int | None = None) -> GRPOConfig:
+    """TRL's configuration of a run. Raises `ConfigError` for options that cannot be used.
+
+    The checkpoint says which tokens are `unsampled`, and how long a vLLM engine's sequences are at most.
+    """
     recipe = run.recipe
-    if recipe.trainer.get("use_vllm"):
-        raise ConfigError(
-            "`trainer.use_vllm` would corrupt rollouts with TRL 1.16 (doubled image tokens); leave it off"
-        )
     accumulation = num_micro_batches(run, recipe.prompts_per_step * recipe.num_generations)
     config = trainer_config(
         GRPOConfig,
         run,
-        {"loss_type": "dapo", "log_multimodal": False},
+        {"loss_type": "dapo", "log_multimodal": False, **default_options(run.rollouts, max_model_length)},
         gradient_accumulation_steps=accumulation,
         steps_per_generation=accumulation,  # one rollout of the whole batch a step: on policy
         num_generations=recipe.num_generations,
@@ -104,7 +112,7 @@ def grpo_config(run: GRPORun, **own: Any) -> GRPOConfig:
         top_k=recipe.top_k,
         beta=recipe.beta,
         reward_weights=list(recipe.rewards.values()),
-        **own,
+        **stated_options(run.rollouts, unsampled),
     )
     if config.num_iterations > 1 and recipe.checkpoint_every % config.num_iterations:
         raise ConfigError(  # a resumed run would sample at other steps than one that was never stopped
@@ -119,7 +127,8 @@ def train_grpo(run: GRPORun) -> None:
         console = console_of_run()
         trainable_family_of(run.model)
         rewards = reward_functions(run.recipe)
-        arguments = grpo_config(run, generation_kwargs={"suppress_tokens": list(unsampled_token_ids(run.model))})
+        check_engine(run)
+        arguments = grpo_config(run, unsampled_token_ids(run.model), max_model_length(run))
         rows = load_rows(run.dataset, run.split)
         _check_rows_suffice(run, rows)
         vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
@@ -151,13 +160,16 @@ def _train(
     family, processor, model = load_model(run)
     maker, rows, epoch = examples_of(run, rows, vocabulary, family, processor, recipe.max_new_tokens, console)
     _check_rows_suffice(run, rows)  # some may have been dropped
-    trainer = SceneGraphGRPOTrainer(
-        model=model,
-        args=arguments,
-        processing_class=processor,
-        reward_funcs=rewards,
-        epoch=epoch,
-        train_dataset=lazy_examples(rows, maker.grpo_example, maker.key),
-        peft_config=lora_config(recipe.lora, model),
-    )
+    say_rollouts(arguments, run.rollouts, console)
+    with vllm_engine(run):
+        trainer = SceneGraphGRPOTrainer(
+            model=model,
+            args=arguments,
+            processing_class=processor,
+            reward_funcs=rewards,
+            epoch=epoch,
+            train_dataset=lazy_examples(rows, maker.grpo_example, maker.key),
+            peft_config=lora_config(recipe.lora, model),
+        )
+    trainer.add_callback(EnginesAgree())
     train(trainer, run, epoch, console)

@@ -65,3 +65,26 @@ def test_a_micro_batch_that_does_not_divide_names_one_that_does(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         validated(kind, {**GIVEN, "recipe": recipe, "micro_batch": micro_batch})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "named"),
+    [
+        ({"top_p": 0.9}, "top_p=0.9"),
+        ({"top_k": 50}, "top_k=50"),
+        ({"trainer": {"min_p": 0.1}}, "trainer.min_p=0.1"),
+        ({"trainer": {"repetition_penalty": 1.1}}, "trainer.repetition_penalty=1.1"),
+        ({"trainer": {"vllm_structured_outputs_regex": "x"}}, "trainer.vllm_structured_outputs_regex=x"),
+    ],
+    ids=["nucleus", "most likely", "least likely", "penalty", "guided"],
+)
+@pytest.mark.parametrize("engine", ["colocated", "server"])
+def test_vllms_sampling_that_makes_the_gradient_vanish_is_refused(
+    recipe: dict[str, Any], named: str, engine: str
+) -> None:
+    by_vllm = {**GIVEN, "rollouts": {"engine": engine}}
+    with pytest.raises(ConfigError, match=rf"with `{named}` vLLM samples .* makes the gradient vanish \(trl#6789\)"):
+        validated(GRPORun, {**by_vllm, "recipe": recipe})
+    uncorrected = {**recipe.get("trainer", {}), "vllm_importance_sampling_correction": False}
+    validated(GRPORun, {**by_vllm, "recipe": {**recipe, "trainer": uncorrected}})
+    validated(GRPORun, {**GIVEN, "recipe": recipe})  # by transformers

@@ -38,6 +38,21 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return dict(AutoModelForImageTextToText.from_pretrained(folder).state_dict())
 
 
+def save_eager(checkpoint: Path, folder: Path, eagerness: float) -> Path:
+    """A tiny checkpoint that wants to write image tokens; their logits exceed all others by `eagerness` and more."""
+    model = AutoModelForImageTextToText.from_pretrained(checkpoint)
+    with torch.no_grad():
+        # The hidden state before the (tied) head keeps one number, whose sign varies; half of these tokens want it
+        # positive, half negative, so that one of them is the likeliest by far wherever the model stands.
+        model.model.language_model.norm.weight[1:] = 0.0
+        embeddings = model.get_input_embeddings().weight
+        for token, sign in zip(unsampled_token_ids(str(checkpoint)), (1, -1, 1, -1), strict=True):
+            embeddings[token, 0] = sign * eagerness
+    model.save_pretrained(folder)
+    AutoProcessor.from_pretrained(checkpoint).save_pretrained(folder)
+    return folder
+
+
 @pytest.mark.parametrize("model_type", TRAINABLE)
 def test_every_family_is_moved_by_its_rewards(
     model_type: ModelType, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
@@ -129,18 +144,8 @@ def test_a_policy_that_wants_to_write_image_tokens_never_does(
 ) -> None:
     """One such token breaks the next forward pass, hours into a run."""
     folder = tiny_checkpoint(model_type)
-    eager = tmp_path / "eager"
-    model = AutoModelForImageTextToText.from_pretrained(folder)
     forbidden = unsampled_token_ids(str(folder))
-    with torch.no_grad():
-        # The hidden state before the (tied) head keeps one number, whose sign varies; half of these tokens want it
-        # positive, half negative, so that one of them is the likeliest by far wherever the model stands.
-        model.model.language_model.norm.weight[1:] = 0.0
-        embeddings = model.get_input_embeddings().weight
-        for token, sign in zip(forbidden, (50.0, -50.0, 50.0, -50.0), strict=True):
-            embeddings[token, 0] = sign
-    model.save_pretrained(eager)
-    AutoProcessor.from_pretrained(folder).save_pretrained(eager)
+    eager = save_eager(folder, tmp_path / "eager", eagerness=50.0)
     written: list[int] = []
 
     def watching_reward(completions: Any, completion_ids: list[list[int]], **columns: Any) -> list[float | None]:

@@ -73,11 +73,6 @@ def test_the_micro_batch_changes_no_batch(tmp_path: Path) -> None:
     assert {c.per_device_train_batch_size * c.gradient_accumulation_steps for c in configs} == {256}
 
 
-def test_rollouts_that_trl_would_corrupt_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="doubled image tokens"):
-        grpo_config(grpo_run(tmp_path, "trainer.use_vllm=true"))
-
-
 def test_an_unknown_reward_names_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no reward `edge_rewrad`; there are format_reward, node_acc_reward"):
         reward_functions(grpo_run(tmp_path, "rewards.edge_rewrad=1").recipe)

