@@ -288,7 +288,7 @@ def _language(
 
 
 def _qwen2(config: _Fields, text: _Fields, vision: VisionShape) -> ModelShape:
-    """Qwen2-VL and Qwen2.5-VL; a config that was saved before transformers 5 says in its text part if heads are tied."""
+    """Qwen2-VL and Qwen2.5-VL; before transformers 5 the text part said if the head is tied."""
     return _language(
         config,
         text,
