@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "models": DOMAIN,
     "data": DOMAIN,
     "launch": DOMAIN,
-    "training": DOMAIN | {"metrics", "rewards", "models", "data"},
+    "training": DOMAIN | {"metrics", "rewards", "models", "data", "launch"},
     "inference": DOMAIN | {"metrics", "rewards", "models", "data"},
     "report": DOMAIN | {"metrics", "rewards", "models", "data"},
 }

@@ -62,11 +62,15 @@ class VisionShape:
     num_heads: int
     is_gated: bool
     """Whether its MLP multiplies two halves, as Qwen2.5-VL's does."""
+    mlp_tensors: int
+    """Tensors of the inner width that an MLP saves: 4 gated, 3 with quick GELU, which is two steps, 2 with GELU."""
     patch_size: int
     image_size: int
     """Pixels along one side of a tile or square; 0 where images keep their size."""
     merge_size: int
     """Patches along one side of an image token."""
+    pixels_per_patch: int
+    """Numbers that the encoder is given for one patch."""
     tiling: Tiling
     tower: tuple[Linears, ...]
     tower_rest: int
@@ -305,13 +309,15 @@ def _qwen2(config: _Fields, text: _Fields, vision: VisionShape) -> ModelShape:
 def _qwen2_vl(config: _Fields, text: _Fields, vision: _Fields) -> ModelShape:
     width = vision.number("embed_dim")
     inner = width * vision.number("mlp_ratio", 4)
-    return _qwen2(config, text, _qwen_vision(vision, width, inner, vision.number("hidden_size"), norm=2 * width))
+    return _qwen2(
+        config, text, _qwen_vision(vision, width, inner, vision.number("hidden_size"), norm=2 * width, mlp_tensors=3)
+    )
 
 
 def _qwen2_5_vl(config: _Fields, text: _Fields, vision: _Fields) -> ModelShape:
     width = vision.number("hidden_size")
     inner, out = vision.number("intermediate_size"), vision.number("out_hidden_size")
-    return _qwen2(config, text, _qwen_vision(vision, width, inner, out, norm=width, is_gated=True))
+    return _qwen2(config, text, _qwen_vision(vision, width, inner, out, norm=width, mlp_tensors=4, is_gated=True))
 
 
 def _qwen3_vl(config: _Fields, text: _Fields, vision: _Fields) -> ModelShape:
@@ -320,7 +326,7 @@ def _qwen3_vl(config: _Fields, text: _Fields, vision: _Fields) -> ModelShape:
     deep = len(vision.values.get("deepstack_visual_indexes") or ())
     merged = width * vision.number("spatial_merge_size", 2) ** 2
     more = width + vision.number("num_position_embeddings") * width + deep * 2 * merged  # bias, positions, norms
-    shape = _qwen_vision(vision, width, inner, out, norm=2 * width, num_mergers=1 + deep, rest=more)
+    shape = _qwen_vision(vision, width, inner, out, norm=2 * width, mlp_tensors=2, num_mergers=1 + deep, rest=more)
     bias = text.flag("attention_bias", False)
     return _language(
         config,
@@ -342,6 +348,7 @@ def _qwen_vision(
     out: int,
     *,
     norm: int,
+    mlp_tensors: int,
     is_gated: bool = False,
     num_mergers: int = 1,
     rest: int = 0,
@@ -357,9 +364,11 @@ def _qwen_vision(
         intermediate_size=inner,
         num_heads=vision.number("num_heads"),
         is_gated=is_gated,
+        mlp_tensors=mlp_tensors,
         patch_size=patch,
         image_size=0,
         merge_size=merge,
+        pixels_per_patch=pixels,
         tiling="area",
         tower=(
             Linears(layers, width, 3 * width, bias=True),
@@ -466,9 +475,11 @@ def _square_vision(
         intermediate_size=inner,
         num_heads=vision.number("num_attention_heads"),
         is_gated=False,
+        mlp_tensors=2 if tiling == "tiles" else 3,
         patch_size=vision.number("patch_size"),
         image_size=vision.number("image_size"),
         merge_size=merge,
+        pixels_per_patch=vision.number("num_channels", 3) * vision.number("patch_size") ** 2,
         tiling=tiling,
         tower=(
             Linears(3 * layers, width, width, qkv_bias),

@@ -224,5 +224,5 @@ def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path, content: str 
 
 
 def test_a_path_where_nothing_is_is_no_name_on_the_hub() -> None:
-    with pytest.raises(ModelError, match="no folder `.*nowhere`; give a checkpoint"):
+    with pytest.raises(ModelError, match=r"no folder `\./nowhere`; give a checkpoint"):
         load_config("./nowhere", fetch=False)
