@@ -34,7 +34,7 @@ while words[0].startswith("--"):
 first = int(options["nodelist"][1:]) if "nodelist" in options else 0
 tasks = []
 for node in range(first, first + int(options["nodes"])):
-    place = {"SLURM_NODEID": str(node), "SLURM_PROCID": str(node)}
+    place = {"SLURM_NODEID": str(node), "SLURM_PROCID": str(node), "BATCH_PID": str(os.getppid())}
     tasks.append(subprocess.Popen(words, env={**os.environ, **place}, start_new_session=True))
 def end(*_):
     for task in tasks:

@@ -9,8 +9,8 @@ from r1sgg_cli.launch.job import Job, JobKind
 from tests.launch.jobs import make_job
 from tests.launch.stand_ins import Cluster
 
-ASKED_TO_STOP = 'kill -USR1 "$(ps -o ppid= -p "$(ps -o ppid= -p "$PPID")")"'
-"""What Slurm does: the batch shell is two processes above a task."""
+ASKED_TO_STOP = 'kill -USR1 "$BATCH_PID"'
+"""What Slurm does, to the script alone."""
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r1sgg_cli.errors import LaunchError
@@ -120,7 +120,7 @@ def test_a_strange_name_is_only_a_strange_name(cluster: Cluster, tmp_path: Path,
 PRINTABLE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1).filter(str.isprintable)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None)
 @given(word=PRINTABLE)
 def test_any_printable_word_reaches_the_program_unchanged(tmp_path_factory: pytest.TempPathFactory, word: str) -> None:
     root = tmp_path_factory.mktemp("word")

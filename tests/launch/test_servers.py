@@ -32,31 +32,31 @@ def test_an_engine_is_told_what_training_needs_of_it() -> None:
     ("layout", "expected"),
     [
         ((1, 1, 4), {"--port": "1"}),
-        ((1, 2, 4), {"--port": "1", "--api-server-count": "1", "--data-parallel-size": "2"}),
         (
             (10, 2, 2),
             {
                 "--port": "1",
                 "--api-server-count": "1",
                 "--data-parallel-size": "20",
-                "--data-parallel-size-local": "2",
+                "--data-parallel-size-local": "1",
                 "--data-parallel-address": "10.0.0.7",
                 "--data-parallel-rpc-port": "2",
             },
         ),
     ],
-    ids=["one server", "two on a node", "two on each of ten nodes"],
+    ids=["one server", "two on each of ten nodes"],
 )
 def test_several_servers_are_one_at_a_single_address(layout: tuple[int, int, int], expected: dict[str, str]) -> None:
     assert as_dict(head_options(preset(*layout), "1", "10.0.0.7", "2")) == expected
 
 
-def test_other_nodes_add_engines_to_it() -> None:
+def test_the_others_add_to_it_and_sample_by_seeds_of_their_own() -> None:
     assert as_dict(headless_options(preset(10, 2, 2), "6", "10.0.0.7", "2")) == {
         "--headless": True,
         "--data-parallel-start-rank": "6",
+        "--seed": "6",
         "--data-parallel-size": "20",
-        "--data-parallel-size-local": "2",
+        "--data-parallel-size-local": "1",
         "--data-parallel-address": "10.0.0.7",
         "--data-parallel-rpc-port": "2",
     }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,12 @@ SMALL = {"slurm": {"cpus_per_gpu": 1, "memory_gib": 4, "time_limit": "00:30:00"}
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Job]:
     """A function that makes a job whose programs are lines of shell, all in folders with strange names."""
-    root = tmp_path / "it's 100% \"odd\" #1"
+    root = tmp_path / 'it\'s 100% "odd" #1'
     (root / "bin").mkdir(parents=True)
 
-    def make(kind: JobKind, name: str, program: str, preset: str = "a100-4x", overrides: Any = None, **fields: Any) -> Job:
+    def make(
+        kind: JobKind, name: str, program: str, preset: str = "a100-4x", overrides: Any = None, **fields: Any
+    ) -> Job:
         bin_dir = root / f"{name} bin"
         bin_dir.mkdir()
         path = bin_dir / ("torchrun" if kind == "torchrun" else "r1sgg")
@@ -129,7 +132,9 @@ class TestRealSlurm:
         log_with(job, job_id, "goes on from the queue")
         assert job_states([after])[after].state == "PENDING"
         assert wait_until(job_id, ["COMPLETED"]).restarts == 1
-        assert [line for line in log_of(job, job_id).splitlines() if "scontrol" not in line and "slurmstepd" not in line] == [
+        assert [
+            line for line in log_of(job, job_id).splitlines() if "scontrol" not in line and "slurmstepd" not in line
+        ] == [
             "start 0",
             "saved",
             "r1sgg: train goes on from the queue: requeue 1 of at most 20",
@@ -170,7 +175,9 @@ class TestRealSlurm:
 
     def test_two_nodes_train_as_one_beside_a_server(self, make: Callable[..., Job]) -> None:
         layout = {"num_nodes": 2, "gpus_per_node": 2, "rollouts": "servers", "servers": {}}
-        torchrun = f'echo "node $SLURM_NODEID has $CUDA_VISIBLE_DEVICES"; exec {sys.executable} -m torch.distributed.run "$@"'
+        torchrun = (
+            f'echo "node $SLURM_NODEID has $CUDA_VISIBLE_DEVICES"; exec {sys.executable} -m torch.distributed.run "$@"'
+        )
         job = make("torchrun", "two nodes", torchrun, "a100-16x", layout, model="org/model")
         write_program(job.work_dir)
         server = job.bin_dir / "vllm"
@@ -203,7 +210,9 @@ class TestRealSlurm:
     @pytest.mark.parametrize("call", [submit, expected_start])
     def test_what_slurm_refuses_is_one_line_in_its_words(self, make: Callable[..., Job], call: Any) -> None:
         script = save_script(make("single", "prepare", "exit 0", overrides={"slurm": {"partition": "nope"}}))
-        with pytest.raises(LaunchError, match=r"^`sbatch` refused: .*[Ii]nvalid partition.*; mend the preset") as caught:
+        with pytest.raises(
+            LaunchError, match=r"^`sbatch` refused: .*[Ii]nvalid partition.*; mend the preset"
+        ) as caught:
             call(script)
         assert "\n" not in str(caught.value)
 
@@ -213,8 +222,6 @@ class TestRealSlurm:
 
 def make_finished(job: Job) -> Job:
     """The same job, finished once `done` is in its folder."""
-    from dataclasses import replace
-
     return replace(job, finished_file=job.folder / "done")
 
 

@@ -48,17 +48,26 @@ rm -f "$trained"
 server_address="$(srun --nodes=1 --ntasks=1 --nodelist="${nodes[1]}" getent ahostsv4 "${nodes[0]}")"
 export server_address="${server_address%% *}" rpc_port="$((port + 2))"
 
-# A server, and the trainers of its node if it has any, until training has ended here or elsewhere.
+# The servers of a node, and its trainers if it has any, until training has ended here or elsewhere.
 # Nodes end at their own pace: a server that is gone gets a grace, in which training may turn out to have ended.
+all_serve() {
+  local server
+  for server in "${servers[@]}"; do kill -0 "$server" 2>/dev/null || return 1; done
+}
+any_serves() {
+  local server
+  for server in "${servers[@]}"; do if kill -0 "$server" 2>/dev/null; then return 0; fi; done
+  return 1
+}
 supervise() {
-  local server=$1 trainer=$2 server_log=$3 code=0 grace=20 patience=30
+  local trainer=$1 code=0 grace=20 patience=30
   while :; do
     if [ -n "$trainer" ] && ! kill -0 "$trainer" 2>/dev/null; then
       wait "$trainer" || code=$?
       break
     fi
     if [ -z "$trainer" ] && [ -e "$trained" ]; then break; fi
-    if ! kill -0 "$server" 2>/dev/null; then
+    if ! all_serve; then
       grace=$((grace - 1))
       if [ "$grace" -lt 0 ]; then
         code=1
@@ -67,16 +76,15 @@ supervise() {
     fi
     sleep 1
   done
-  if [ "$code" -ne 0 ] && ! kill -0 "$server" 2>/dev/null; then
-    say "the vLLM server on $(hostname) ended before the training did; its log is $server_log"
+  if [ "$code" -ne 0 ] && ! all_serve; then
+    say "a vLLM server on $(hostname) ended before the training did; its log is one of $server_log-*.out"
   fi
-  if [ -n "$trainer" ]; then kill "$trainer" 2>/dev/null || true; fi
-  kill "$server" 2>/dev/null || true
-  while kill -0 "$server" 2>/dev/null && [ "$patience" -gt 0 ]; do
+  kill ${trainer:+"$trainer"} "${servers[@]}" 2>/dev/null || true
+  while any_serves && [ "$patience" -gt 0 ]; do
     patience=$((patience - 1))
     sleep 1
   done
-  kill -9 "$server" 2>/dev/null || true
+  kill -9 "${servers[@]}" 2>/dev/null || true
   if [ "$code" -eq 0 ]; then touch "$trained"; fi
   return "$code"
 }
@@ -88,25 +96,28 @@ on_node() {
     touch "$trained"
     return
   fi
-  local gpus="${CUDA_VISIBLE_DEVICES:-0,1,2,3,4,5,6,7}" server trainer=
-  local server_log="$folder/logs/server-$SLURM_JOB_ID-$SLURM_NODEID.out"
-  local engine=(vllm serve Qwen/Qwen2-VL-7B-Instruct --weight-transfer-config '{"backend":"nccl"}' --logprobs-mode processed_logprobs --max-logprobs -1 --enable-scale-out --dtype bfloat16 --tensor-parallel-size 4 --max-model-len 3072)
-  if [ "$SLURM_NODEID" -eq 0 ]; then
-    engine+=(--port "$server_port" --api-server-count 1 --data-parallel-size 10 --data-parallel-size-local 1 --data-parallel-address "$server_address" --data-parallel-rpc-port "$rpc_port")
-  else
-    engine+=(--headless --data-parallel-start-rank "$SLURM_NODEID" --data-parallel-size 10 --data-parallel-size-local 1 --data-parallel-address "$server_address" --data-parallel-rpc-port "$rpc_port")
-  fi
-  CUDA_VISIBLE_DEVICES="$(cut -d, -f1-4 <<<"$gpus")" VLLM_SERVER_DEV_MODE=1 \
-    "${engine[@]}" >>"$server_log" 2>&1 &
-  server=$!
+  local gpus="${CUDA_VISIBLE_DEVICES:-0,1,2,3,4,5,6,7}" servers=() trainer=
+  local server_log="$folder/logs/server-$SLURM_JOB_ID" rank first engine
+  for ((rank = SLURM_NODEID * 1; rank < SLURM_NODEID * 1 + 1; rank++)); do
+    engine=(vllm serve Qwen/Qwen2-VL-7B-Instruct --weight-transfer-config '{"backend":"nccl"}' --logprobs-mode processed_logprobs --max-logprobs -1 --enable-scale-out --dtype bfloat16 --tensor-parallel-size 4 --max-model-len 3072)
+    if [ "$rank" -eq 0 ]; then
+      engine+=(--port "$server_port" --api-server-count 1 --data-parallel-size 10 --data-parallel-size-local 1 --data-parallel-address "$server_address" --data-parallel-rpc-port "$rpc_port")
+    else
+      engine+=(--headless --data-parallel-start-rank "$rank" --seed "$rank" --data-parallel-size 10 --data-parallel-size-local 1 --data-parallel-address "$server_address" --data-parallel-rpc-port "$rpc_port")
+    fi
+    first=$((rank % 1 * 4 + 1))
+    CUDA_VISIBLE_DEVICES="$(cut -d, -f"$first-$((first + 3))" <<<"$gpus")" VLLM_SERVER_DEV_MODE=1 \
+      "${engine[@]}" >>"$server_log-$rank.out" 2>&1 &
+    servers+=("$!")
+  done
   CUDA_VISIBLE_DEVICES="$(cut -d, -f5-8 <<<"$gpus")" \
     torchrun --nnodes 15 --node-rank "$SLURM_NODEID" --master-addr "$master_addr" --master-port "$master_port" --nproc-per-node 4 -m r1sgg_cli worker /runs/grpo &
   trainer=$!
-  supervise "$server" "$trainer" "$server_log"
+  supervise "$trainer"
 }
 
 trap - ERR
-task="$(declare -f say supervise on_node); on_node \"\$@\""
+task="$(declare -f say all_serve any_serves supervise on_node); on_node \"\$@\""
 srun --nodes=15 --ntasks=15 --kill-on-bad-exit=1 --label ${SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"} bash -c "$task" bash &
 steps+=("$!")
 

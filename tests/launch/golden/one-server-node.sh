@@ -44,18 +44,28 @@ export server_port="$((port + 1))"
 export R1SGG_SERVER_URL="http://${nodes[0]}:$server_port"
 export trained="$folder/logs/$SLURM_JOB_ID.trained"
 rm -f "$trained"
+export server_address=127.0.0.1 rpc_port="$((port + 2))"
 
-# A server, and the trainers of its node if it has any, until training has ended here or elsewhere.
+# The servers of a node, and its trainers if it has any, until training has ended here or elsewhere.
 # Nodes end at their own pace: a server that is gone gets a grace, in which training may turn out to have ended.
+all_serve() {
+  local server
+  for server in "${servers[@]}"; do kill -0 "$server" 2>/dev/null || return 1; done
+}
+any_serves() {
+  local server
+  for server in "${servers[@]}"; do if kill -0 "$server" 2>/dev/null; then return 0; fi; done
+  return 1
+}
 supervise() {
-  local server=$1 trainer=$2 server_log=$3 code=0 grace=20 patience=30
+  local trainer=$1 code=0 grace=20 patience=30
   while :; do
     if [ -n "$trainer" ] && ! kill -0 "$trainer" 2>/dev/null; then
       wait "$trainer" || code=$?
       break
     fi
     if [ -z "$trainer" ] && [ -e "$trained" ]; then break; fi
-    if ! kill -0 "$server" 2>/dev/null; then
+    if ! all_serve; then
       grace=$((grace - 1))
       if [ "$grace" -lt 0 ]; then
         code=1
@@ -64,16 +74,15 @@ supervise() {
     fi
     sleep 1
   done
-  if [ "$code" -ne 0 ] && ! kill -0 "$server" 2>/dev/null; then
-    say "the vLLM server on $(hostname) ended before the training did; its log is $server_log"
+  if [ "$code" -ne 0 ] && ! all_serve; then
+    say "a vLLM server on $(hostname) ended before the training did; its log is one of $server_log-*.out"
   fi
-  if [ -n "$trainer" ]; then kill "$trainer" 2>/dev/null || true; fi
-  kill "$server" 2>/dev/null || true
-  while kill -0 "$server" 2>/dev/null && [ "$patience" -gt 0 ]; do
+  kill ${trainer:+"$trainer"} "${servers[@]}" 2>/dev/null || true
+  while any_serves && [ "$patience" -gt 0 ]; do
     patience=$((patience - 1))
     sleep 1
   done
-  kill -9 "$server" 2>/dev/null || true
+  kill -9 "${servers[@]}" 2>/dev/null || true
   if [ "$code" -eq 0 ]; then touch "$trained"; fi
   return "$code"
 }
@@ -85,18 +94,25 @@ on_node() {
     touch "$trained"
     return
   fi
-  local gpus="${CUDA_VISIBLE_DEVICES:-0,1,2,3}" server trainer=
-  local server_log="$folder/logs/server-$SLURM_JOB_ID-$SLURM_NODEID.out"
-  local engine=(vllm serve Qwen/Qwen2-VL-7B-Instruct --weight-transfer-config '{"backend":"nccl"}' --logprobs-mode processed_logprobs --max-logprobs -1 --enable-scale-out --dtype bfloat16 --tensor-parallel-size 2 --gpu-memory-utilization 0.9 --max-model-len 3072)
-  engine+=(--port "$server_port" --api-server-count 1 --data-parallel-size 2)
-  CUDA_VISIBLE_DEVICES="$(cut -d, -f1-4 <<<"$gpus")" VLLM_SERVER_DEV_MODE=1 \
-    "${engine[@]}" >>"$server_log" 2>&1 &
-  server=$!
-  supervise "$server" "$trainer" "$server_log"
+  local gpus="${CUDA_VISIBLE_DEVICES:-0,1,2,3}" servers=() trainer=
+  local server_log="$folder/logs/server-$SLURM_JOB_ID" rank first engine
+  for ((rank = SLURM_NODEID * 2; rank < SLURM_NODEID * 2 + 2; rank++)); do
+    engine=(vllm serve Qwen/Qwen2-VL-7B-Instruct --weight-transfer-config '{"backend":"nccl"}' --logprobs-mode processed_logprobs --max-logprobs -1 --enable-scale-out --dtype bfloat16 --tensor-parallel-size 2 --gpu-memory-utilization 0.9 --max-model-len 3072)
+    if [ "$rank" -eq 0 ]; then
+      engine+=(--port "$server_port" --api-server-count 1 --data-parallel-size 2 --data-parallel-size-local 1 --data-parallel-address "$server_address" --data-parallel-rpc-port "$rpc_port")
+    else
+      engine+=(--headless --data-parallel-start-rank "$rank" --seed "$rank" --data-parallel-size 2 --data-parallel-size-local 1 --data-parallel-address "$server_address" --data-parallel-rpc-port "$rpc_port")
+    fi
+    first=$((rank % 2 * 2 + 1))
+    CUDA_VISIBLE_DEVICES="$(cut -d, -f"$first-$((first + 1))" <<<"$gpus")" VLLM_SERVER_DEV_MODE=1 \
+      "${engine[@]}" >>"$server_log-$rank.out" 2>&1 &
+    servers+=("$!")
+  done
+  supervise "$trainer"
 }
 
 trap - ERR
-task="$(declare -f say supervise on_node); on_node \"\$@\""
+task="$(declare -f say all_serve any_serves supervise on_node); on_node \"\$@\""
 srun --nodes=4 --ntasks=4 --kill-on-bad-exit=1 --label ${SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"} bash -c "$task" bash &
 steps+=("$!")
 
