@@ -8,6 +8,12 @@ from r1sgg_cli.launch.job import LOGS, Job
 from r1sgg_cli.launch.shell import looked_up, quoted
 
 _SET_U_OFF = "set +u # scripts of modules and environments read variables that are not set"
+_HAS_MODULE = (
+    "if ! type module >/dev/null 2>&1; then",
+    "  # shellcheck source=/dev/null",
+    "  source /etc/profile",
+    "fi",
+)
 _ON_SCRATCH = {
     "TMPDIR": "tmp",
     "TRITON_CACHE_DIR": "triton",
@@ -22,8 +28,7 @@ def environment_lines(job: Job) -> list[str]:
     environment, lines = job.preset.environment, []
     if environment.modules:
         loads = [f"module load {quoted(module)}" for module in environment.modules]
-        has_module = "type module >/dev/null 2>&1 || source /etc/profile"
-        lines += [_SET_U_OFF, has_module, "module purge", *loads, "set -u"]
+        lines += [_SET_U_OFF, *_HAS_MODULE, "module purge", *loads, "set -u"]
     if environment.container is None and environment.activate is None:
         lines.append(f'export PATH={quoted(str(job.bin_dir))}:"$PATH"')
     if environment.container is None:

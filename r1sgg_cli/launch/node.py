@@ -11,17 +11,26 @@ from r1sgg_cli.launch.shell import Expanded, command_line
 from r1sgg_cli.launch.torchrun import NodeRank, torchrun_argv
 
 _SUPERVISE = """\
-# A server, and the trainers of its node if it has any, until training has ended here or elsewhere.
+# The servers of a node, and its trainers if it has any, until training has ended here or elsewhere.
 # Nodes end at their own pace: a server that is gone gets a grace, in which training may turn out to have ended.
+all_serve() {
+  local server
+  for server in "${servers[@]}"; do kill -0 "$server" 2>/dev/null || return 1; done
+}
+any_serves() {
+  local server
+  for server in "${servers[@]}"; do if kill -0 "$server" 2>/dev/null; then return 0; fi; done
+  return 1
+}
 supervise() {
-  local server=$1 trainer=$2 server_log=$3 code=0 grace=20 patience=30
+  local trainer=$1 code=0 grace=20 patience=30
   while :; do
     if [ -n "$trainer" ] && ! kill -0 "$trainer" 2>/dev/null; then
       wait "$trainer" || code=$?
       break
     fi
     if [ -z "$trainer" ] && [ -e "$trained" ]; then break; fi
-    if ! kill -0 "$server" 2>/dev/null; then
+    if ! all_serve; then
       grace=$((grace - 1))
       if [ "$grace" -lt 0 ]; then
         code=1
@@ -30,16 +39,15 @@ supervise() {
     fi
     sleep 1
   done
-  if [ "$code" -ne 0 ] && ! kill -0 "$server" 2>/dev/null; then
-    say "the vLLM server on $(hostname) ended before the training did; its log is $server_log"
+  if [ "$code" -ne 0 ] && ! all_serve; then
+    say "a vLLM server on $(hostname) ended before the training did; its log is one of $server_log-*.out"
   fi
-  if [ -n "$trainer" ]; then kill "$trainer" 2>/dev/null || true; fi
-  kill "$server" 2>/dev/null || true
-  while kill -0 "$server" 2>/dev/null && [ "$patience" -gt 0 ]; do
+  kill ${trainer:+"$trainer"} "${servers[@]}" 2>/dev/null || true
+  while any_serves && [ "$patience" -gt 0 ]; do
     patience=$((patience - 1))
     sleep 1
   done
-  kill -9 "$server" 2>/dev/null || true
+  kill -9 "${servers[@]}" 2>/dev/null || true
   if [ "$code" -eq 0 ]; then touch "$trained"; fi
   return "$code"
 }
@@ -70,7 +78,7 @@ def _server_places(job: Job) -> list[str]:
         'rm -f "$trained"',
     ]
     if servers.num_nodes == 1:
-        return lines
+        return [*lines, *(['export server_address=127.0.0.1 rpc_port="$((port + 2))"'] if servers.per_node > 1 else [])]
     return [
         *lines,
         "# An address, asked for where it is used: to itself a node may be its loopback.",
@@ -81,7 +89,7 @@ def _server_places(job: Job) -> list[str]:
 
 def function_names(job: Job) -> str:
     """What `srun` must be handed for `on_node` to work."""
-    return "say supervise on_node" if job.has_servers else "on_node"
+    return "say all_serve any_serves supervise on_node" if job.has_servers else "on_node"
 
 
 def function_lines(job: Job) -> list[str]:
@@ -115,23 +123,18 @@ def _torchrun(job: Job, node: int) -> str:
 def _servers_and_trainers(job: Job) -> list[str]:
     preset, servers = job.preset, job.preset.servers
     assert servers is not None
-    assert job.model is not None
     taken, trainers = servers.per_node * servers.tensor_parallel, trainers_per_node(preset)
     all_gpus = ",".join(map(str, range(preset.gpus_per_node)))
     lines = [
         *(_only_training(job) if servers.num_nodes < preset.num_nodes else []),
-        f'local gpus="${{CUDA_VISIBLE_DEVICES:-{all_gpus}}}" server trainer=',
-        f'local server_log="$folder/{LOGS}/server-$SLURM_JOB_ID-$SLURM_NODEID.out"',
-        f"local engine=({command_line(engine_argv(job.model, preset, job.max_model_len))})",
-        *_engine_place(job),
-        f'CUDA_VISIBLE_DEVICES="$(cut -d, -f1-{taken} <<<"$gpus")" VLLM_SERVER_DEV_MODE=1 \\',
-        '  "${engine[@]}" >>"$server_log" 2>&1 &',
-        "server=$!",
+        f'local gpus="${{CUDA_VISIBLE_DEVICES:-{all_gpus}}}" servers=() trainer=',
+        f'local server_log="$folder/{LOGS}/server-$SLURM_JOB_ID" rank first engine',
+        *_start_servers(job),
     ]
     if trainers[0]:
         visible = f'CUDA_VISIBLE_DEVICES="$(cut -d, -f{taken + 1}-{preset.gpus_per_node} <<<"$gpus")"'
         lines += [f"{visible} \\", f"  {_torchrun(job, node=0)} &", "trainer=$!"]
-    return [*lines, 'supervise "$server" "$trainer" "$server_log"']
+    return [*lines, 'supervise "$trainer"']
 
 
 def _only_training(job: Job) -> list[str]:
@@ -146,19 +149,27 @@ def _only_training(job: Job) -> list[str]:
     ]
 
 
-def _engine_place(job: Job) -> list[str]:
+def _start_servers(job: Job) -> list[str]:
+    """Each server of the node in a process of its own, on the next `tensor_parallel` GPUs."""
     servers = job.preset.servers
     assert servers is not None
-    port, address, rpc_port = (Expanded(f'"${name}"') for name in ("server_port", "server_address", "rpc_port"))
+    assert job.model is not None
+    each, width = servers.per_node, servers.tensor_parallel
+    rank, port, address, rpc_port = (
+        Expanded(f'"${name}"') for name in ("rank", "server_port", "server_address", "rpc_port")
+    )
     head = command_line(head_options(job.preset, port, address, rpc_port))
-    if servers.num_nodes == 1:
-        return [f"engine+=({head})"]
-    start_rank = f"$((SLURM_NODEID * {servers.per_node}))" if servers.per_node > 1 else "$SLURM_NODEID"
-    headless = headless_options(job.preset, Expanded(f'"{start_rank}"'), address, rpc_port)
+    headless = command_line(headless_options(job.preset, rank, address, rpc_port))
+    place = [f"  engine+=({head})"]
+    if servers.num_nodes * each > 1:
+        place = ['  if [ "$rank" -eq 0 ]; then', f"  {place[0]}", "  else", f"    engine+=({headless})", "  fi"]
     return [
-        'if [ "$SLURM_NODEID" -eq 0 ]; then',
-        f"  engine+=({head})",
-        "else",
-        f"  engine+=({command_line(headless)})",
-        "fi",
+        f"for ((rank = SLURM_NODEID * {each}; rank < SLURM_NODEID * {each} + {each}; rank++)); do",
+        f"  engine=({command_line(engine_argv(job.model, job.preset, job.max_model_len))})",
+        *place,
+        f"  first=$((rank % {each} * {width} + 1))",
+        f'  CUDA_VISIBLE_DEVICES="$(cut -d, -f"$first-$((first + {width - 1}))" <<<"$gpus")" VLLM_SERVER_DEV_MODE=1 \\',
+        '    "${engine[@]}" >>"$server_log-$rank.out" 2>&1 &',
+        '  servers+=("$!")',
+        "done",
     ]

@@ -1,7 +1,8 @@
 """The command of a vLLM server that samples for GRPO.
 
-TRL takes one address. Several servers are therefore one: an API server on the first node, which shares requests among
-data-parallel engines there and, headless, on the other server nodes.
+TRL takes one address. Several servers are therefore one: the first answers, and shares requests with the others, its
+data-parallel ranks. Each has a process and a seed of its own: vLLM seeds all ranks of a process alike, so that two of
+them that get the same prompt at once write the same answer, and a group of answers has nothing to compare.
 """
 
 from r1sgg_cli.config.hardware import Preset
@@ -25,25 +26,21 @@ def engine_argv(model: str, preset: Preset, max_model_len: int | None) -> list[s
 
 
 def head_options(preset: Preset, port: str, address: str, rpc_port: str) -> list[str]:
-    """More for the first node: it answers at `port`, and its other nodes find it at `address`, an IP address."""
-    assert preset.servers is not None
-    num_servers = preset.servers.num_nodes * preset.servers.per_node
-    if num_servers == 1:
-        return ["--port", port]
+    """More for the first server: it answers at `port`, and the others find it at `address`, an IP address."""
+    shared = _shared(preset, address, rpc_port)
     # One API server: each more is a process of its own, and weights are synchronised through whichever answers.
-    return ["--port", port, "--api-server-count", "1", *_shared(preset, address, rpc_port)]
+    return ["--port", port, *(["--api-server-count", "1", *shared] if shared else [])]
 
 
-def headless_options(preset: Preset, start_rank: str, address: str, rpc_port: str) -> list[str]:
-    """More for every other server node, whose first engine is the deployment's `start_rank`-th."""
-    return ["--headless", "--data-parallel-start-rank", start_rank, *_shared(preset, address, rpc_port)]
+def headless_options(preset: Preset, rank: str, address: str, rpc_port: str) -> list[str]:
+    """More for every other server, the deployment's `rank`-th."""
+    return ["--headless", "--data-parallel-start-rank", rank, "--seed", rank, *_shared(preset, address, rpc_port)]
 
 
 def _shared(preset: Preset, address: str, rpc_port: str) -> list[str]:
     assert preset.servers is not None
     num_servers = preset.servers.num_nodes * preset.servers.per_node
-    options = ["--data-parallel-size", str(num_servers)]
-    if preset.servers.num_nodes > 1:
-        options += ["--data-parallel-size-local", str(preset.servers.per_node)]
-        options += ["--data-parallel-address", address, "--data-parallel-rpc-port", rpc_port]
-    return options
+    if num_servers == 1:
+        return []
+    options = ["--data-parallel-size", str(num_servers), "--data-parallel-size-local", "1"]
+    return [*options, "--data-parallel-address", address, "--data-parallel-rpc-port", rpc_port]
