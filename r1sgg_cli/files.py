@@ -45,13 +45,13 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, name: str = LOCK_FILE, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
     """Keep every other process that asks for it out of `folder`, which is made if absent. Raises `OutputError`.
 
-    The lock ends with the process, however it ends; its file `.lock` stays. Where the file system has no locks
-    nothing is kept out.
+    `shared` keeps out only those that ask for the folder alone; `wait` waits for them. The lock ends with the process,
+    however it ends; its file stays. Where the file system has no locks nothing is kept out.
     """
-    path = folder / LOCK_FILE
+    path = folder / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -59,19 +59,20 @@ def locked(folder: Path) -> Iterator[None]:
         raise OutputError(f"cannot write `{path}`: {error.strerror}; name another folder") from error
     _held.add(descriptor)
     try:
-        _lock(descriptor, folder)
+        _lock(descriptor, path, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         _held.discard(descriptor)
         os.close(descriptor)
 
 
-def _lock(descriptor: int, folder: Path) -> None:
+def _lock(descriptor: int, path: Path, how: int) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how)
     except BlockingIOError as error:
         raise OutputError(
-            f"another r1sgg is writing to `{folder}` (it holds `{LOCK_FILE}` there); wait for it or give another folder"
+            f"another r1sgg is writing to `{path.parent}` (it holds `{path.name}` there); "
+            "wait for it or give another folder"
         ) from error
     except OSError as error:
         if error.errno not in _NO_LOCKS:
@@ -112,7 +113,9 @@ def insist_on_own_folder(folder: Path, record: str, beside: Iterable[str] = ()) 
     """
     if (folder / record).exists() or not folder.exists():
         return
-    if not folder.is_dir() or {path.name for path in folder.iterdir()} - {LOCK_FILE, *beside}:
+    foreign = {path.name for path in folder.iterdir()} - {LOCK_FILE, *beside} if folder.is_dir() else {folder.name}
+    # Another process may be writing the record at this moment.
+    if any(not name.startswith(f".{record}.") for name in foreign):
         raise OutputError(f"`{folder}` holds something else; name a new or empty folder")
 
 

@@ -6,7 +6,22 @@ import typer
 from typer.core import TyperGroup
 
 from r1sgg_cli import __version__
-from r1sgg_cli.cli import demo, doctor, gather, grpo, infer, prepare, sft, tiny, view, worker
+from r1sgg_cli.cli import (
+    demo,
+    doctor,
+    gather,
+    grpo,
+    infer,
+    init,
+    prepare,
+    presets,
+    sft,
+    status,
+    submit,
+    tiny,
+    view,
+    worker,
+)
 from r1sgg_cli.cli import eval as evaluate
 
 
@@ -54,6 +69,11 @@ app.command("grpo")(grpo.grpo)
 app.command("infer")(infer.infer)
 app.command("gather")(gather.gather)
 app.command("eval")(evaluate.evaluate)
+app.command("submit", context_settings={"allow_interspersed_args": False})(submit.submit)
+app.command("status")(status.status)
+app.command("cancel")(status.cancel)
+app.command("presets")(presets.presets)
+app.command("init")(init.init)
 app.command("tiny")(tiny.tiny)
 app.command("doctor")(doctor.doctor)
 app.command("worker", hidden=True)(worker.worker)

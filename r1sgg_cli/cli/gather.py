@@ -44,8 +44,8 @@ def gather(
 
 def _print_passed_over(predictions: Predictions, console: Console) -> None:
     passed_over = predictions.provenance["gather"]
-    for line_number, reason in passed_over["broken_lines"]:
-        console.print(f"[yellow]warning:[/] line {line_number} of `answers.jsonl` is left out: {escape(reason)}")
+    for line_number, reason, file in passed_over["broken_lines"]:
+        console.print(f"[yellow]warning:[/] line {line_number} of `{file}` is left out: {escape(reason)}")
     if passed_over["repeated_answers"]:
         console.print(f"[yellow]warning:[/] {passed_over['repeated_answers']} later answers of an image are left out")
     if passed_over["answers_of_other_images"]:

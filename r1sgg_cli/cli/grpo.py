@@ -1,8 +1,16 @@
 """`r1sgg grpo`."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from r1sgg_cli.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from r1sgg_cli.config.schema import GRPORun
 
 
 def grpo(
@@ -13,7 +21,10 @@ def grpo(
     overrides: options.SetOption = None,
     split: options.SplitOption = "train",
     vocabulary: options.VocabularyOption = None,
-    micro_batch: options.MicroBatchOption = 4,
+    preset: options.PresetOption = None,
+    launcher: options.LauncherOption = None,
+    dry_run: options.DryRunOption = False,
+    micro_batch: options.MicroBatchOption = None,
     precision: options.PrecisionOption = None,
     seed: options.SeedOption = 42,
     report_to: options.ReportOption = None,
@@ -26,23 +37,31 @@ def grpo(
 
     Example: r1sgg grpo --model runs/sft --dataset data/shapes --out runs/grpo --set learning_rate=6e-7
     """
-    from r1sgg_cli.config.recipes import resolve_run
+    from r1sgg_cli.cli.launching import launch_training
     from r1sgg_cli.config.schema import GRPORun
-    from r1sgg_cli.training.grpo import train_grpo
-    from r1sgg_cli.training.worker import default_precision
 
-    run = resolve_run(
+    launch_training(
         GRPORun,
-        recipe,
-        overrides or (),
+        _trainer,
+        recipe=recipe,
+        overrides=overrides or (),
+        preset=preset,
+        launcher=launcher,
+        dry_run=dry_run,
+        micro_batch=micro_batch,
+        precision=precision,
         model=model,
         dataset=dataset,
         split=split,
         vocabulary=vocabulary,
         out=out,
         seed=seed,
-        micro_batch=micro_batch,
-        precision=precision or default_precision(),
         report_to=report_to or [],
     )
-    train_grpo(run)
+
+
+def _trainer() -> Callable[[GRPORun], None]:
+    """What trains in this process; TRL and torch are imported only for it."""
+    from r1sgg_cli.training.grpo import train_grpo
+
+    return train_grpo

@@ -1,7 +1,7 @@
 """`r1sgg infer`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,27 +35,38 @@ def infer(
         int, typer.Option(min=1, help="Images in one batch; what is finished is kept batch by batch.")
     ] = 8,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first images of the split.")] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only the I-th of N equal shares, from 0; others answer the rest beside it."),
+    ] = None,
+    preset: options.PresetOption = None,
+    launcher: options.LauncherOption = None,
+    dry_run: options.DryRunOption = False,
 ) -> None:
     """Write the model's answer for every image of a split.
 
-    Answers are greedy and kept as they come; the same command continues with the images that have none yet.
+    Answers are greedy and kept as they come; the same command continues with the images that have none yet. On several
+    GPUs (`--preset`) each answers its share; in Slurm they are the tasks of an array.
 
     Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
     """
-    from r1sgg_cli.inference import infer as inference
+    from r1sgg_cli.cli.sharing import chosen_part, launch_inference
 
-    inference.infer(
-        inference.InferRequest(
-            model=model,
-            out=out,
-            dataset=dataset,
-            split=split,
-            vocabulary=vocabulary,
-            predefined_categories=predefined,
-            think=think,
-            max_pixels=max_pixels,
-            max_new_tokens=max_new_tokens,
-            batch_size=batch_size,
-            limit=limit,
-        )
-    )
+    asked: dict[str, Any] = {
+        "dataset": dataset,
+        "split": split,
+        "predefined_categories": predefined,
+        "think": think,
+        "vocabulary": vocabulary,
+        "max_pixels": max_pixels,
+        "max_new_tokens": max_new_tokens,
+        "batch_size": batch_size,
+        "limit": limit,
+    }
+    share = chosen_part(part, launcher)
+    if share is None and launch_inference(model, out, asked, preset, launcher, dry_run=dry_run):
+        return
+    from r1sgg_cli.inference import infer as inference
+    from r1sgg_cli.inference.answers import Part
+
+    inference.infer(inference.InferRequest(model=model, out=out, part=Part(*share) if share else None, **asked))

@@ -9,6 +9,7 @@ MODEL_HELP = "A checkpoint's folder, or its name on the Hugging Face hub."
 DATASET_HELP = "A folder written by `r1sgg prepare`, or a data set's name on the hub."
 
 Precision = Literal["bf16", "float32"]
+Launcher = Literal["here", "torchrun", "allocation", "slurm"]
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 DatasetOption = Annotated[str, typer.Option("--dataset", "-d", help=DATASET_HELP)]
@@ -27,17 +28,33 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Override one recipe value, also `trainer.OPTION` under TRL's own name. Repeatable.",
+        help="Override one recipe value, `trainer.OPTION` under TRL's own name, or `preset.OPTION`. Repeatable.",
     ),
 ]
-MicroBatchOption = Annotated[
-    int,
+PresetOption = Annotated[
+    str | None,
     typer.Option(
-        "--micro-batch", min=1, help="Sequences in one forward pass: memory and speed, never what is learned."
+        "--preset", "-p", help="A GPU profile's name or .yaml file (`r1sgg presets`); this machine when not given."
+    ),
+]
+LauncherOption = Annotated[
+    Launcher | None,
+    typer.Option("--launcher", help="Where it starts; found out when not given: here if this machine has the GPUs."),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show the plan and what would be started; touch nothing.")
+]
+MicroBatchOption = Annotated[
+    int | None,
+    typer.Option(
+        "--micro-batch",
+        min=1,
+        help="Sequences in one forward pass: memory and speed, never what is learned. The most that fit, if not given.",
     ),
 ]
 PrecisionOption = Annotated[
-    Precision | None, typer.Option("--precision", help="bf16 where the GPU has it, else float32, when not given.")
+    Precision | None,
+    typer.Option("--precision", help="The preset's when not given: bf16 where the GPU computes in it."),
 ]
 VocabularyOption = Annotated[
     str | None,

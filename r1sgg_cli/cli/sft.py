@@ -1,8 +1,16 @@
 """`r1sgg sft`."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from r1sgg_cli.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from r1sgg_cli.config.schema import SFTRun
 
 
 def sft(
@@ -13,7 +21,10 @@ def sft(
     overrides: options.SetOption = None,
     split: options.SplitOption = "train",
     vocabulary: options.VocabularyOption = None,
-    micro_batch: options.MicroBatchOption = 4,
+    preset: options.PresetOption = None,
+    launcher: options.LauncherOption = None,
+    dry_run: options.DryRunOption = False,
+    micro_batch: options.MicroBatchOption = None,
     precision: options.PrecisionOption = None,
     seed: options.SeedOption = 42,
     report_to: options.ReportOption = None,
@@ -25,23 +36,31 @@ def sft(
 
     Example: r1sgg sft --model Qwen/Qwen2-VL-2B-Instruct --dataset data/shapes --out runs/sft
     """
-    from r1sgg_cli.config.recipes import resolve_run
+    from r1sgg_cli.cli.launching import launch_training
     from r1sgg_cli.config.schema import SFTRun
-    from r1sgg_cli.training.sft import train_sft
-    from r1sgg_cli.training.worker import default_precision
 
-    run = resolve_run(
+    launch_training(
         SFTRun,
-        recipe,
-        overrides or (),
+        _trainer,
+        recipe=recipe,
+        overrides=overrides or (),
+        preset=preset,
+        launcher=launcher,
+        dry_run=dry_run,
+        micro_batch=micro_batch,
+        precision=precision,
         model=model,
         dataset=dataset,
         split=split,
         vocabulary=vocabulary,
         out=out,
         seed=seed,
-        micro_batch=micro_batch,
-        precision=precision or default_precision(),
         report_to=report_to or [],
     )
-    train_sft(run)
+
+
+def _trainer() -> Callable[[SFTRun], None]:
+    """What trains in this process; TRL and torch are imported only for it."""
+    from r1sgg_cli.training.sft import train_sft
+
+    return train_sft

@@ -63,7 +63,7 @@ class Experiment(Strict):
     preset: str = "a100-16x"
     dataset: str = "JosephZ/vg150_train_sgg_prompt"
     """To train on; what `prepare` writes, where there is such a stage."""
-    split: str | None = None
+    split: str = "train"
     test_dataset: str | None = "JosephZ/vg150_val_sgg_prompt"
     """To answer and evaluate; null: the data set's own split `test_split`."""
     test_split: str | None = None

@@ -16,7 +16,7 @@ RUN_FILE = "run.yaml"
 """What a run's folder was made with, written by the worker that begins it."""
 LAUNCH_FILE = "launch.yaml"
 """What workers are to run, written by the launcher."""
-LAUNCHER_FILES = (LAUNCH_FILE, "job.sh", "logs")
+LAUNCHER_FILES = (LAUNCH_FILE, "job.sh", "jobs.json", "logs")
 """What a launcher may leave in a run's folder before the run begins."""
 
 FORMERLY: Mapping[str, Any] = {

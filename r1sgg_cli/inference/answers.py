@@ -3,6 +3,8 @@
     run.json             what ran: model, data, prompts, generation settings, vocabulary, versions, command
     ground_truth.jsonl   every image of the split, boxes in pixels of the original image
     answers.jsonl        one line per answered image; only ever appended to, by one process
+    answers-I-of-N.jsonl the same of a part, where several processes share a split
+    complete.json        there once every image is answered
 
 An appended batch is on the disk, every line of it, or not there at all. A line that kill -9 cut short is
 dropped by the next writer and passed over by readers.
@@ -24,6 +26,7 @@ from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 
 FinishReason = Literal["stop", "length"]
 RUN_FILE, GROUND_TRUTH_FILE, ANSWERS_FILE = "run.json", "ground_truth.jsonl", "answers.jsonl"
+COMPLETE_FILE = "complete.json"
 
 
 class VocabularyRow(TypedDict):
@@ -75,10 +78,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class BrokenLine:
-    """A line of `answers.jsonl` that holds no answer; numbers start at 1."""
+    """A line of a file of answers that holds no answer; numbers start at 1."""
 
     line_number: int
     reason: str
+    file: str = ANSWERS_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,35 +141,60 @@ def load_ground_truth(out_dir: Path) -> tuple[ImageTruth, ...]:
     return tuple(truths.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of `num_parts` equal shares of a split; `index` starts at 0."""
+
+    index: int
+    num_parts: int
+
+    def __str__(self) -> str:
+        return f"{self.index}-of-{self.num_parts}"
+
+    @property
+    def answers_file(self) -> str:
+        """The file that this part alone appends to."""
+        return f"answers-{self}.jsonl"
+
+
 def load_answers(out_dir: Path) -> LoadedAnswers:
-    """Read `answers.jsonl`; broken lines are listed and the rest kept. No file means no answers yet."""
-    path = out_dir / ANSWERS_FILE
-    lines = _load_bytes(path).split(b"\n") if path.exists() else []
+    """Read `answers.jsonl` and those of parts; broken lines are listed and the rest kept. No file: no answers yet."""
     answers: dict[str, Answer] = {}
     broken: list[BrokenLine] = []
     num_duplicates = 0
-    for line_number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            answer = _parse_answer_line(line)
-        except (KeyError, TypeError, ValueError) as error:
-            cut = line_number == len(lines)  # no newline after it
-            broken.append(
-                BrokenLine(line_number, "cut short, as by a killed run" if cut else f"no answer in it ({error})")
-            )
-            continue
-        num_duplicates += answer.image_id in answers
-        answers.setdefault(answer.image_id, answer)
+    for path in _answers_files(out_dir):
+        lines = _load_bytes(path).split(b"\n")
+        for line_number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                answer = _parse_answer_line(line)
+            except (KeyError, TypeError, ValueError) as error:
+                cut = line_number == len(lines)  # no newline after it
+                reason = "cut short, as by a killed run" if cut else f"no answer in it ({error})"
+                broken.append(BrokenLine(line_number, reason, path.name))
+                continue
+            num_duplicates += answer.image_id in answers
+            answers.setdefault(answer.image_id, answer)
     return LoadedAnswers(answers, num_duplicates, tuple(broken))
 
 
-class AnswersFile:
-    """`answers.jsonl` opened for appending: `with AnswersFile(out_dir) as file: file.append(batch)`."""
+def _answers_files(out_dir: Path) -> list[Path]:
+    whole = out_dir / ANSWERS_FILE
+    return [*([whole] if whole.exists() else []), *sorted(out_dir.glob("answers-*-of-*.jsonl"))]
 
-    def __init__(self, out_dir: Path) -> None:
+
+def mark_complete(out_dir: Path, num_images: int) -> None:
+    """Write `complete.json`. Raises `OutputError`."""
+    save_text(json.dumps({"images": num_images}) + "\n", out_dir / COMPLETE_FILE)
+
+
+class AnswersFile:
+    """A file of answers opened for appending: `with AnswersFile(out_dir) as file: file.append(batch)`."""
+
+    def __init__(self, out_dir: Path, name: str = ANSWERS_FILE) -> None:
         """Open the file, made if absent, and drop a last line that was cut short. Raises `OutputError`."""
-        self._path = out_dir / ANSWERS_FILE
+        self._path = out_dir / name
         try:
             out_dir.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)

@@ -10,7 +10,6 @@ from r1sgg_cli.config.record import differences
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_provenance
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.inference.answers import (
-    ANSWERS_FILE,
     RUN_FILE,
     Answer,
     ImageTruth,
@@ -42,8 +41,8 @@ def gather_answers(out_dir: Path, *, allow_missing: bool = False) -> Predictions
     if missing and not allow_missing:
         named = ", ".join(f"`{image_id}`" for image_id in missing[:NUM_NAMED])
         more = ", …" if len(missing) > NUM_NAMED else ""
-        broken = ", ".join(str(line.line_number) for line in loaded.broken)
-        unread = f" (line {broken} of `{ANSWERS_FILE}` cannot be read)" if broken else ""
+        broken = ", ".join(f"line {line.line_number} of `{line.file}`" for line in loaded.broken)
+        unread = f" ({broken} cannot be read)" if broken else ""
         raise AnswersError(
             f"{len(missing)} of {len(truths)} images have no answer: {named}{more}{unread};"
             " run the same `r1sgg infer` again to go on, or add `--allow-missing` to count them as failures"
@@ -87,7 +86,7 @@ def _vocabulary(run: RunRecord, out_dir: Path) -> Vocabulary:
 def _provenance(run: RunRecord, truths: tuple[ImageTruth, ...], loaded: LoadedAnswers) -> dict[str, Any]:
     known = {truth.image_id for truth in truths}
     passed_over = {
-        "broken_lines": [[line.line_number, line.reason] for line in loaded.broken],
+        "broken_lines": [[line.line_number, line.reason, line.file] for line in loaded.broken],
         "repeated_answers": loaded.num_duplicates,
         "answers_of_other_images": sum(image_id not in known for image_id in loaded.answers),
     }

@@ -3,7 +3,8 @@
 import importlib.metadata
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,26 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from r1sgg_cli import __version__
-from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.record import LAUNCHER_FILES, differences
 from r1sgg_cli.config.schema import SFTRecipe
 from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
 from r1sgg_cli.data.rows import dataset_fingerprint, decoded, load_rows, parse_ground_truth, sized_rows, undecoded
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import AnswersError, ConfigError, DataError
-from r1sgg_cli.files import insist_on_own_folder, locked
+from r1sgg_cli.files import LOCK_FILE, insist_on_own_folder, locked
 from r1sgg_cli.inference.answers import (
+    ANSWERS_FILE,
+    COMPLETE_FILE,
     RUN_FILE,
     Answer,
     AnswersFile,
     ImageTruth,
+    Part,
     RunRecord,
     load_answers,
     load_ground_truth,
     load_run,
+    mark_complete,
     save_ground_truth,
     save_run,
 )
@@ -40,6 +45,8 @@ from r1sgg_cli.models.families import ModelFamily, family_of
 from r1sgg_cli.models.images import ImageLimits, fit_image, image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
+_BEGIN_LOCK = f"{LOCK_FILE}-begin"
+"""Held while a folder is started: parts of a split begin at the same time."""
 MAX_PIXELS = SFTRecipe().max_pixels
 """Of a checkpoint that remembers none: published inference has the limit of published SFT."""
 
@@ -59,6 +66,8 @@ class InferRequest:
     max_new_tokens: int
     batch_size: int
     limit: int | None
+    part: Part | None = None
+    """The share of the images that this process answers, where others answer the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +105,45 @@ def infer(request: InferRequest) -> None:
     for row in rows.remove_columns("image"):
         asker.prompt(row)  # what cannot be asked is said before anything is written
     record = _record(request, asker)
-    insist_on_own_folder(request.out, RUN_FILE)
-    with locked(request.out):
-        _begin(record, rows, request.out, console)
-        answered = load_answers(request.out)
-        for line in answered.broken:
-            reason = escape(line.reason)
-            console.print(f"[yellow]line {line.line_number} of answers.jsonl passed over[/]: {reason}")
-        left = [i for i, image_id in enumerate(rows["image_id"]) if image_id not in answered.answers]
-        if len(left) < len(rows):
-            console.print(f"{len(rows) - len(left)} of {len(rows)} images are answered already")
+    with _alone(request):
+        with locked(request.out, _BEGIN_LOCK, wait=True):
+            _begin(record, rows, request.out, console)
+        left = _left(rows, request, console)
         if left:
+            (request.out / COMPLETE_FILE).unlink(missing_ok=True)
             _answer(rows.select(left), request, asker, console)
+        if all(image_id in load_answers(request.out).answers for image_id in rows["image_id"]):
+            mark_complete(request.out, len(rows))
     console.print(f"answers: {escape(str(request.out))}")
+
+
+@contextmanager
+def _alone(request: InferRequest) -> Iterator[None]:
+    """The folder for this process alone, or a part of it where several share a split. Raises `OutputError`."""
+    part = request.part
+    own = f"{LOCK_FILE}-{part}" if part else None
+    parts = [f"{LOCK_FILE}-{Part(index, part.num_parts)}" for index in range(part.num_parts)] if part else []
+    insist_on_own_folder(request.out, RUN_FILE, (*LAUNCHER_FILES, _BEGIN_LOCK, *parts))
+    with locked(request.out, shared=part is not None), ExitStack() as held:
+        if own:
+            held.enter_context(locked(request.out, own))
+        yield
+
+
+def _left(rows: Dataset, request: InferRequest, console: Console) -> list[int]:
+    """Positions of the images that this process is to answer: its part, less those that have an answer."""
+    answered = load_answers(request.out)
+    for line in answered.broken:
+        reason = escape(line.reason)
+        console.print(f"[yellow]line {line.line_number} of {line.file} passed over[/]: {reason}")
+    part = request.part
+    mine = [i for i in range(len(rows)) if part is None or i % part.num_parts == part.index]
+    image_ids = rows["image_id"]
+    left = [i for i in mine if image_ids[i] not in answered.answers]
+    of_part = f" of part {part}" if part else ""
+    if len(left) < len(mine):
+        console.print(f"{len(mine) - len(left)} of {len(mine)} images{of_part} are answered already")
+    return left
 
 
 def _load(request: InferRequest) -> Dataset:
@@ -223,7 +258,8 @@ def _answer(rows: Dataset, request: InferRequest, asker: Asker, console: Console
     stored = undecoded(rows)
     system = system_prompt(asker.prompting)
     columns = (TextColumn("infer"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with AnswersFile(request.out) as file, Progress(*columns, console=console) as progress:
+    name = request.part.answers_file if request.part else ANSWERS_FILE
+    with AnswersFile(request.out, name) as file, Progress(*columns, console=console) as progress:
         task = progress.add_task("infer", total=len(rows))
         for start in range(0, len(rows), request.batch_size):
             batch = [decoded(stored[i]) for i in range(start, min(start + request.batch_size, len(rows)))]

@@ -73,18 +73,6 @@ class Job:
         return "%A_%a.out" if self.kind == "array" else "%j.out"
 
 
-def trainers_per_node(preset: Preset) -> tuple[int, ...]:
-    """Training processes on each node: one per GPU that no rollout server takes; one on a CPU.
-
-    Servers take the first GPUs of the first nodes, so that counts differ where they share nodes with trainers.
-    """
-    gpus = max(1, preset.gpus_per_node)
-    if preset.servers is None:
-        return (gpus,) * preset.num_nodes
-    taken = preset.servers.per_node * preset.servers.tensor_parallel
-    return tuple(gpus - taken if node < preset.servers.num_nodes else gpus for node in range(preset.num_nodes))
-
-
 def hf_home(environ: Mapping[str, str], home: Path) -> Path:
     """Where the hub's libraries keep their files under these variables."""
     return Path(environ.get("HF_HOME") or home / ".cache" / "huggingface")

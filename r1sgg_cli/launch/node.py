@@ -5,7 +5,7 @@ are its children, and neither outlives the other.
 """
 
 from r1sgg_cli.launch.environment import node_environment_lines
-from r1sgg_cli.launch.job import LOGS, Job, trainers_per_node
+from r1sgg_cli.launch.job import LOGS, Job
 from r1sgg_cli.launch.servers import engine_argv, head_options, headless_options
 from r1sgg_cli.launch.shell import Expanded, command_line
 from r1sgg_cli.launch.torchrun import NodeRank, torchrun_argv
@@ -58,7 +58,7 @@ def place_lines(job: Job) -> list[str]:
     """For the script itself: where the nodes find each other, where that is needed."""
     if job.num_nodes == 1 and not job.has_servers:
         return []
-    trainers = trainers_per_node(job.preset)
+    trainers = job.preset.trainers_per_node
     first = next(node for node, count in enumerate(trainers) if count)
     lines = [
         'mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")',
@@ -110,7 +110,7 @@ def _work(job: Job) -> list[str]:
 
 def _torchrun(job: Job, node: int) -> str:
     """What starts the trainers of a node like the `node`-th."""
-    trainers = trainers_per_node(job.preset)
+    trainers = job.preset.trainers_per_node
     num_nodes = sum(count > 0 for count in trainers)
     if num_nodes == 1:
         return command_line(torchrun_argv(job.command, trainers[node]))
@@ -123,7 +123,7 @@ def _torchrun(job: Job, node: int) -> str:
 def _servers_and_trainers(job: Job) -> list[str]:
     preset, servers = job.preset, job.preset.servers
     assert servers is not None
-    taken, trainers = servers.per_node * servers.tensor_parallel, trainers_per_node(preset)
+    taken, trainers = servers.per_node * servers.tensor_parallel, preset.trainers_per_node
     all_gpus = ",".join(map(str, range(preset.gpus_per_node)))
     lines = [
         *(_only_training(job) if servers.num_nodes < preset.num_nodes else []),

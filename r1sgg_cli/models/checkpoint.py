@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import transformers
+from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -14,6 +15,21 @@ from r1sgg_cli.files import folder_fingerprint
 # What transformers, tokenizers and safetensors raise for files that are missing, cut short or of another kind.
 _BROKEN = (OSError, ValueError, SafetensorError)
 _WEIGHTS = ("config.json", "*.safetensors", "pytorch_model*.bin")
+
+
+def fetch_checkpoint(model: str) -> None:
+    """Bring a hub model's files into the hub's cache, for machines without a network; a folder is there already.
+
+    Raises `ModelError`.
+    """
+    if Path(model).is_dir():
+        return
+    try:
+        snapshot_download(model, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"])
+    except _BROKEN as error:
+        raise ModelError(
+            f"`{model}` cannot be fetched: {first_line(error)}; fetch it where there is a network"
+        ) from error
 
 
 def load_processor(model: str) -> Any:

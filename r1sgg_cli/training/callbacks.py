@@ -1,6 +1,7 @@
 """What a running training shows and leaves behind: a progress bar on the terminal, one JSON line per logged step."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class MetricsLog(TrainerCallback):
         """One line per log, less the Trainer's closing totals: after a resume they cover a part of the run only."""
         if state.is_world_process_zero and logs and "train_runtime" not in logs:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+                known = {"step": state.global_step, "max_steps": state.max_steps, "time": time.time()}
+                file.write(json.dumps({**known, **logs}) + "\n")
 
 
 def load_metric_rows(path: Path) -> list[dict[str, Any]]:

@@ -110,6 +110,6 @@ def test_provenance_is_the_run_and_what_was_passed_over(make_folder: FolderMaker
     provenance = gather_answers(folder).provenance
     assert provenance["model"] == "runs/sft"
     assert provenance["command"] == "r1sgg infer runs/sft answers"
-    assert [number for number, _ in provenance["gather"]["broken_lines"]] == [4]
+    assert [(number, file) for number, _, file in provenance["gather"]["broken_lines"]] == [(4, ANSWERS_FILE)]
     assert provenance["gather"]["repeated_answers"] == 1
     assert provenance["gather"]["answers_of_other_images"] == 1

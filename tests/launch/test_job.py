@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from r1sgg_cli.launch.job import JobKind, hf_home, trainers_per_node
+from r1sgg_cli.launch.job import JobKind, hf_home
 from tests.launch.jobs import MODEL, make_job
 
 SERVERS = {"rollouts": "servers"}
@@ -24,7 +24,7 @@ SERVERS = {"rollouts": "servers"}
 def test_servers_take_the_first_gpus_of_the_first_nodes(
     preset: str, overrides: dict[str, object], counts: tuple[int, ...]
 ) -> None:
-    assert trainers_per_node(make_job("torchrun", preset, overrides, **MODEL).preset) == counts
+    assert make_job("torchrun", preset, overrides, **MODEL).preset.trainers_per_node == counts
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,109 @@
+"""A plan as people read it before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from r1sgg_cli.launch.plan import TrainingPlan
+
+
+def print_plan(plan: TrainingPlan, console: Console) -> None:
+    """The plan as a table of two columns."""
+    table = Table(show_header=False, title=f"plan: {plan.run.stage} of {escape(plan.run.model)}", title_justify="left")
+    for name, value in plan_rows(plan):
+        table.add_row(name, escape(value))
+    console.print(table)
+
+
+def plan_rows(plan: TrainingPlan) -> list[tuple[str, str]]:
+    """What a plan says, a name and a sentence each."""
+    return [
+        ("hardware", _hardware(plan)),
+        ("training", _training(plan)),
+        *([("rollouts", _rollouts(plan))] if plan.run.stage == "grpo" else []),
+        ("batch", _batch(plan)),
+        ("memory", _memory(plan)),
+        ("steps", _steps(plan)),
+        ("expected", _expected(plan)),
+        ("run folder", str(plan.run.out)),
+    ]
+
+
+def _hardware(plan: TrainingPlan) -> str:
+    preset = plan.preset
+    if preset.gpu is None:
+        return f"{preset.name}: CPU"
+    nodes = f"{preset.num_nodes} node{'s' * (preset.num_nodes > 1)} × {preset.gpus_per_node} "
+    return f"{preset.name}: {nodes}{preset.gpu.name}"
+
+
+def _training(plan: TrainingPlan) -> str:
+    run = plan.run
+    spread = {
+        "ddp": "whole model on each (DDP)",
+        "zero2": "optimizer and gradients shared out (ZeRO-2)",
+        "zero2-offload": "optimizer and gradients shared out, the optimizer in host memory (ZeRO-2 offload)",
+        "zero3": "weights, gradients and optimizer shared out (ZeRO-3)",
+        "zero3-offload": "all shared out, weights and optimizer in host memory (ZeRO-3 offload)",
+        "fsdp2": "weights, gradients and optimizer shared out (FSDP2)",
+    }[run.sharding]
+    learned = f"adapters of rank {run.recipe.lora.rank}" if run.recipe.lora else "all weights"
+    many = run.world_size > 1
+    where = f"{run.world_size} processes, {spread}" if many else "1 process"
+    return f"{where}; {learned}, {run.precision}"
+
+
+def _rollouts(plan: TrainingPlan) -> str:
+    run, servers = plan.run, plan.preset.servers
+    assert run.stage == "grpo"
+    if run.rollouts.engine == "colocated":
+        return f"vLLM in each training process, {run.rollouts.gpu_memory_utilization:.0%} of its GPU's memory"
+    if run.rollouts.engine == "server":
+        assert servers is not None
+        count = servers.num_nodes * servers.per_node
+        return f"{count} vLLM server{'s' * (count > 1)} of {servers.tensor_parallel} GPUs, on {servers.num_nodes} nodes"
+    return "transformers' own generation in each training process"
+
+
+def _batch(plan: TrainingPlan) -> str:
+    run = plan.run
+    if run.stage == "sft":
+        of_step = f"{run.recipe.batch_size} examples"
+    else:
+        total = run.recipe.prompts_per_step * run.recipe.num_generations
+        of_step = f"{run.recipe.prompts_per_step} prompts × {run.recipe.num_generations} answers = {total}"
+    parts = f"{run.world_size} processes × {run.micro_batch} at once × {plan.accumulation} accumulated"
+    return f"{of_step} a step = {parts}"
+
+
+def _memory(plan: TrainingPlan) -> str:
+    from r1sgg_cli.launch.memory import GIB
+
+    memory, preset, tokens = plan.memory, plan.preset, plan.tokens
+    has = f" of {preset.gpu.memory_gib:g}" if preset.gpu else ""
+    sizes = {name: size / GIB for name, size in asdict(memory).items() if name != "host"}
+    parts = ", ".join(f"{name} {size:.1f}" for name, size in sizes.items() if size >= 0.05)
+    host = f"; {memory.host / GIB:.0f} GiB of each node's memory" if memory.host else ""
+    longest = f"at {tokens.total:,} tokens ({tokens.prompt} prompt, {tokens.image} image, {tokens.answer} answer)"
+    return f"{memory.total / GIB:.1f}{has} GiB per {'GPU' if preset.gpu else 'process'} {longest}: {parts}{host}"
+
+
+def _steps(plan: TrainingPlan) -> str:
+    if plan.num_steps is None:
+        return "known when the data set has been read"
+    if plan.run.recipe.max_steps:
+        return f"{plan.num_steps:,}"
+    return f"{plan.num_steps:,} ({plan.num_rows:,} images × {plan.run.recipe.num_epochs:g} epochs)"
+
+
+def _expected(plan: TrainingPlan) -> str:
+    if plan.hours is None:
+        return "unknown: nothing that was published compares; the progress bar says after the first steps"
+    return f"about {plan.hours.hours:.1f} h ({plan.hours.basis})"

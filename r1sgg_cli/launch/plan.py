@@ -1,0 +1,262 @@
+"""What a run comes to on a preset: computed, pure, and the same optimizer steps everywhere.
+
+The global batch is the recipe's. A plan chooses how it is cut (training processes, micro-batch, accumulation), how
+weights and optimizer are spread, and vLLM's share of memory, so that the forecast fits; what does not fit is refused
+with the numbers and the nearest thing that does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from r1sgg_cli.config.hardware import Preset
+from r1sgg_cli.config.layers import validated
+from r1sgg_cli.config.schema import GRPORecipe, GRPORun, Rollouts, SFTRecipe, SFTRun, Sharding
+from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.launch.memory import (
+    GIB,
+    Device,
+    MemoryForecast,
+    RolloutLoad,
+    Spread,
+    TrainingStep,
+    forecast_training,
+    vllm_share,
+)
+from r1sgg_cli.launch.shape import ModelShape
+from r1sgg_cli.launch.steps import Hours, expected_hours, num_steps, sequences_per_step
+
+BY_SPEED: tuple[Sharding, ...] = ("ddp", "zero2", "zero3", "zero3-offload")
+"""What `sharding: auto` tries, the one with the least communication first."""
+PROMPT_TOKENS = 700
+"""System and user prompt with open categories, at most; see the test that counts them."""
+VOCABULARY_TOKENS = 900
+"""What VG150's 150 objects and 50 predicates, or PSG's 133 and 56, add to a prompt, at most."""
+LEAST_VLLM_SHARE = 0.2
+"""The published share of a colocated engine; less was tried by nobody."""
+SAMPLED_AT_ONCE = 32
+"""Sequences for whose keys and values a colocated engine is given room; it samples more in turns."""
+FITS_UP_TO = 0.95
+"""Of a card's memory: allocators leave gaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceTokens:
+    """The longest sequence that a run may meet, in tokens."""
+
+    prompt: int
+    image: int
+    answer: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.prompt + self.image + self.answer
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """A run as its workers will read it, and what is expected of it."""
+
+    run: SFTRun | GRPORun
+    preset: Preset
+    shape: ModelShape
+    tokens: SequenceTokens
+    memory: MemoryForecast
+    num_rows: int | None
+    num_steps: int | None
+    hours: Hours | None
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-batches of one process in one optimizer step."""
+        return sequences_per_step(self.run) // (self.run.world_size * self.run.micro_batch)
+
+
+def plan_training(
+    run: SFTRun | GRPORun,
+    preset: Preset,
+    shape: ModelShape,
+    rows: int | None = None,
+    *,
+    micro_batch: int | None = None,
+    alternatives: Sequence[Preset] = (),
+) -> TrainingPlan:
+    """The plan of `run` on `preset`; `micro_batch` leaves only that one, `alternatives` are presets to name if nothing
+    fits. Raises `ConfigError`."""
+    preset = preset if run.stage == "grpo" else without_rollouts(preset)
+    _insist_on_equal_shares(run, preset)
+    fits = _first_that_fits(run, preset, shape, micro_batch)
+    if fits is None:
+        raise ConfigError(_what_does_not_fit(run, preset, shape, micro_batch, alternatives))
+    planned, memory = fits
+    steps = num_steps(planned, rows)
+    hours = expected_hours(planned, preset, shape.num_parameters, steps)
+    return TrainingPlan(planned, preset, shape, sequence_tokens(run, shape), memory, rows, steps, hours)
+
+
+def without_rollouts(preset: Preset) -> Preset:
+    """The preset for work in which nothing is sampled: every GPU is free for it."""
+    return preset.model_copy(update={"rollouts": "transformers", "servers": None})
+
+
+def sequence_tokens(run: SFTRun | GRPORun, shape: ModelShape) -> SequenceTokens:
+    """The longest sequence of a run, from its recipe."""
+    recipe = run.recipe
+    answer = recipe.max_answer_tokens if isinstance(recipe, SFTRecipe) else recipe.max_new_tokens
+    prompt = PROMPT_TOKENS + (VOCABULARY_TOKENS if recipe.predefined_categories else 0)
+    return SequenceTokens(prompt, shape.image_tokens(recipe.max_pixels), answer)
+
+
+def _insist_on_equal_shares(run: SFTRun | GRPORun, preset: Preset) -> None:
+    total, processes = sequences_per_step(run), sum(preset.trainers_per_node)
+    if total % processes == 0:
+        return
+    unit, key = (1, "batch_size") if run.stage == "sft" else (run.recipe.num_generations, "prompts_per_step")
+    wanted = total // unit
+    fitting = [n for n in range(1, wanted + processes + 1) if n * unit % processes == 0]
+    nearest = sorted(sorted(fitting, key=lambda n: abs(n - wanted))[:2])
+    settings = " or ".join(f"`--set {key}={n}`" for n in nearest)
+    what = "examples" if run.stage == "sft" else f"answers ({wanted} prompts × {unit})"
+    raise ConfigError(
+        f"a step's {total} {what} cannot be shared equally by the {processes} training processes of preset "
+        f"`{preset.name}`; the nearest that can is {settings}, which is another recipe, or a preset of another size"
+    )
+
+
+def _first_that_fits(
+    run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, micro_batch: int | None
+) -> tuple[SFTRun | GRPORun, MemoryForecast] | None:
+    for sharding in _shardings(preset):
+        for size in _micro_batches(run, preset, micro_batch):
+            planned = _with_hardware(run, preset, shape, sharding, size)
+            memory = forecast(planned, preset, shape)
+            if _fits(memory, preset):
+                return planned, memory
+    return None
+
+
+def _shardings(preset: Preset) -> tuple[Sharding, ...]:
+    if preset.sharding != "auto":
+        return (preset.sharding,)
+    return BY_SPEED if sum(preset.trainers_per_node) > 1 else ("ddp",)
+
+
+def _micro_batches(run: SFTRun | GRPORun, preset: Preset, wanted: int | None) -> list[int]:
+    """Sizes to try, the largest first; each cuts a process's share into whole parts."""
+    share = sequences_per_step(run) // sum(preset.trainers_per_node)
+    if wanted is not None:
+        return [wanted]  # whether it divides the share is checked with the run
+    return [size for size in range(min(share, preset.max_micro_batch), 0, -1) if share % size == 0]
+
+
+def _with_hardware(
+    run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, sharding: Sharding, micro_batch: int
+) -> SFTRun | GRPORun:
+    """The run with the plan's choices, validated once more."""
+    hardware: dict[str, Any] = {
+        "world_size": sum(preset.trainers_per_node),
+        "micro_batch": micro_batch,
+        "sharding": sharding,
+        "precision": preset.precision,
+    }
+    if run.stage == "grpo":
+        hardware["rollouts"] = _rollouts(run, preset, shape)
+    return validated(type(run), {**run.model_dump(), **hardware})
+
+
+def _rollouts(run: GRPORun, preset: Preset, shape: ModelShape) -> dict[str, Any]:
+    engines = {"transformers": "transformers", "colocated": "colocated", "servers": "server"}
+    rollouts: dict[str, Any] = {"engine": engines[preset.rollouts]}
+    if preset.rollouts == "colocated" and preset.gpu is not None:
+        share = sequences_per_step(run) // sum(preset.trainers_per_node)
+        tokens = sequence_tokens(run, shape).total
+        at_once = min(share, SAMPLED_AT_ONCE)
+        computed = max(LEAST_VLLM_SHARE, vllm_share(shape, preset.gpu.memory_gib, at_once, tokens))
+        rollouts["gpu_memory_utilization"] = preset.gpu_memory_utilization or computed
+    return Rollouts.model_validate(rollouts).model_dump()
+
+
+def forecast(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> MemoryForecast:
+    """Memory of one training process at the run's longest sequences."""
+    recipe, tokens = run.recipe, sequence_tokens(run, shape)
+    step = TrainingStep(
+        stage=run.stage,
+        micro_batch=run.micro_batch,
+        prompt_tokens=tokens.prompt + tokens.image,
+        completion_tokens=tokens.answer,
+        image_tokens=tokens.image,
+        precision=run.precision,
+        lora_rank=recipe.lora.rank if recipe.lora else None,
+        gradient_checkpointing=bool(recipe.trainer.get("gradient_checkpointing", True)),
+        freeze_vision=recipe.freeze_vision,
+        has_reference=isinstance(recipe, GRPORecipe) and recipe.beta > 0 and recipe.lora is None,
+    )
+    spread = Spread(sharding=run.sharding, world_size=run.world_size, processes_per_node=max(preset.trainers_per_node))
+    device: Device = "cpu" if preset.gpu is None else "cuda"
+    return forecast_training(shape, step, spread, _rollout_load(run, preset), device)
+
+
+def _rollout_load(run: SFTRun | GRPORun, preset: Preset) -> RolloutLoad | None:
+    if not isinstance(run, GRPORun) or run.rollouts.engine == "server":
+        return None
+    share = sequences_per_step(run) // run.world_size
+    if run.rollouts.engine == "transformers" or preset.gpu is None:
+        return RolloutLoad(num_sequences=share)
+    taken = round(run.rollouts.gpu_memory_utilization * preset.gpu.memory_gib * GIB)
+    return RolloutLoad(num_sequences=share, vllm_bytes=taken)
+
+
+def server_tokens(plan: TrainingPlan) -> int | None:
+    """The longest sequence that rollout servers are asked for; None where there are none."""
+    return plan.tokens.total if plan.preset.servers is not None else None
+
+
+def _fits(memory: MemoryForecast, preset: Preset) -> bool:
+    host = preset.host_memory_gib * GIB
+    if preset.gpu is None:
+        return memory.total * sum(preset.trainers_per_node) <= host
+    return memory.total <= FITS_UP_TO * preset.gpu.memory_gib * GIB and memory.host <= FITS_UP_TO * host
+
+
+def _what_does_not_fit(
+    run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, micro_batch: int | None, alternatives: Sequence[Preset]
+) -> str:
+    """One line: what it needs at least, what there is, and the nearest that fits."""
+    size = micro_batch or 1
+    tried = [
+        (forecast(_with_hardware(run, preset, shape, sharding, size), preset, shape), sharding)
+        for sharding in _shardings(preset)
+    ]
+    memory, sharding = min(tried, key=lambda one: one[0].total)
+    has = f"{preset.gpu.memory_gib:g} GiB" if preset.gpu else f"{preset.host_memory_gib:g} GiB of memory"
+    needs = f"{memory.total / GIB:.1f} GiB on each GPU"
+    if memory.host > FITS_UP_TO * preset.host_memory_gib * GIB:
+        needs, has = f"{memory.host / GIB:.0f} GiB of each node's memory", f"{preset.host_memory_gib:g} GiB"
+    weights = "adapters" if run.recipe.lora else "all weights"
+    what = f"{run.stage} of {weights} of a {shape.num_parameters / 1e9:.1f}B model"
+    way_out = _nearest(run, preset, shape, alternatives)
+    return (
+        f"{what} needs at least {needs} ({sharding}, micro-batch {size}), preset `{preset.name}` has {has}; {way_out}"
+    )
+
+
+def _nearest(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, alternatives: Sequence[Preset]) -> str:
+    """What to do: smaller micro-batches, adapters on the same cards, or the smallest preset that holds it all."""
+    if _is_possible(run, preset, shape):
+        return "leave `--micro-batch` to the plan"
+    ways = []
+    with_adapters = validated(type(run), {**run.model_dump(), "recipe": {**run.recipe.model_dump(), "lora": {}}})
+    if run.recipe.lora is None and _is_possible(with_adapters, preset, shape):
+        ways.append(f"train adapters (`--recipe {run.stage}-lora`)")
+    larger = sorted((p for p in alternatives if p.gpu), key=lambda p: (p.num_gpus, p.gpu.memory_gib if p.gpu else 0))
+    fitting = next((p for p in larger if _is_possible(run, p, shape)), None)
+    if fitting is not None:
+        ways.append(f"use `--preset {fitting.name}`")
+    return " or ".join(ways) if ways else "no shipped preset holds it; shorten answers or images in the recipe"
+
+
+def _is_possible(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> bool:
+    preset = preset if run.stage == "grpo" else without_rollouts(preset)
+    equal = sequences_per_step(run) % sum(preset.trainers_per_node) == 0
+    return equal and _first_that_fits(run, preset, shape, None) is not None

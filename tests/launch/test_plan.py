@@ -1,0 +1,191 @@
+"""A plan: the recipe's global batch on any preset, or a refusal with the numbers and the nearest that fits."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from r1sgg_cli.config.hardware import Preset
+from r1sgg_cli.config.layers import SHIPPED, validated
+from r1sgg_cli.config.presets import known_presets, load_preset
+from r1sgg_cli.config.recipes import load_recipe, resolve_run
+from r1sgg_cli.config.schema import GRPORun, SFTRun
+from r1sgg_cli.data.prompts import Prompting, system_prompt, user_prompt
+from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.launch.memory import GIB
+from r1sgg_cli.launch.plan import (
+    FITS_UP_TO,
+    PROMPT_TOKENS,
+    VOCABULARY_TOKENS,
+    TrainingPlan,
+    plan_training,
+    sequence_tokens,
+)
+from r1sgg_cli.launch.shape import ModelShape, load_config, parse_shape
+from r1sgg_cli.launch.steps import sequences_per_step
+
+FOLDERS = [folder for folder in SHIPPED if folder.is_dir()]
+SHIPPED_PRESETS = [load_preset(name, FOLDERS) for name in known_presets(FOLDERS)]
+MODELS = {"2B": "Qwen/Qwen2-VL-2B-Instruct", "7B": "Qwen/Qwen2-VL-7B-Instruct"}
+
+
+def shape_of(size: str) -> ModelShape:
+    loaded = load_config(MODELS[size], fetch=False)
+    assert loaded is not None
+    return parse_shape(loaded[0], MODELS[size])
+
+
+def run_of(stage: str, recipe: str | None = None, **values: Any) -> SFTRun | GRPORun:
+    kind: type[SFTRun | GRPORun] = SFTRun if stage == "sft" else GRPORun
+    given = {"model": "m", "dataset": "d", "out": Path("o"), "precision": "bf16", "micro_batch": 1}
+    overrides = [f"{key}={value}" for key, value in values.items()]
+    return resolve_run(kind, recipe, overrides, **given)
+
+
+def planned(stage: str, preset: str, size: str, recipe: str | None = None, **values: Any) -> TrainingPlan:
+    run = run_of(stage, recipe, **values)
+    return plan_training(run, load_preset(preset, FOLDERS), shape_of(size), 56_224, alternatives=SHIPPED_PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("stage", "preset", "size", "sharding"),
+    [
+        ("sft", "a100-4x", "2B", "ddp"),
+        ("sft", "a100-4x", "7B", "zero2"),
+        ("grpo", "a100-16x", "2B", "ddp"),
+        ("grpo", "a100-16x", "7B", "zero2"),
+        ("grpo", "gh200-16x", "7B", "zero2"),
+        ("grpo", "h200-8x", "2B", "ddp"),
+        ("sft", "rtx4090-8x", "7B", "zero3-offload"),
+        ("grpo", "rtx3090-8x", "7B", "zero3-offload"),
+    ],
+)
+def test_the_published_recipes_fit_the_shipped_presets(stage: str, preset: str, size: str, sharding: str) -> None:
+    plan = planned(stage, preset, size)
+    assert plan.run.sharding == sharding
+    assert plan.preset.gpu is not None
+    assert plan.memory.total <= FITS_UP_TO * plan.preset.gpu.memory_gib * GIB
+
+
+@pytest.mark.parametrize("preset", [p.name for p in SHIPPED_PRESETS])
+@pytest.mark.parametrize("stage", ["sft", "grpo"])
+@pytest.mark.parametrize("recipe", [None, "lora"])
+def test_every_preset_makes_the_same_steps_or_is_refused(preset: str, stage: str, recipe: str | None) -> None:
+    named = f"{stage}-lora" if recipe else None
+    try:
+        plan = planned(stage, preset, "2B", named)
+    except ConfigError as refusal:
+        said = str(refusal)
+    else:
+        assert plan.run.recipe == run_of(stage, named).recipe
+        total = plan.run.world_size * plan.run.micro_batch * plan.accumulation
+        assert total == sequences_per_step(plan.run)
+        assert plan.num_steps == (1_757 if stage == "grpo" else 1_320)
+        return
+    assert "\n" not in said
+    assert re.search("`--(set|recipe|preset) |no shipped preset holds it", said)
+
+
+def test_servers_sample_for_grpo_alone() -> None:
+    assert planned("grpo", "rtx4090-8x", "7B").run.world_size == 4
+    sft = planned("sft", "rtx4090-8x", "7B")
+    assert (sft.run.world_size, sft.preset.servers) == (8, None)
+
+
+def test_the_fused_layout_takes_the_published_batch() -> None:
+    plan = planned("grpo", "rtx4090-120x", "7B", prompts_per_step=20)
+    assert (plan.run.world_size, plan.run.sharding) == (80, "zero3")
+    assert plan.run.micro_batch * plan.accumulation == 2
+
+
+@pytest.mark.parametrize(
+    ("stage", "preset", "size", "message"),
+    [
+        pytest.param(
+            *("grpo", "rtx4090-120x", "7B"),
+            r"256 answers \(32 prompts × 8\) cannot be shared equally by the 80 .*`--set prompts_per_step=30` or "
+            r"`--set prompts_per_step=40`",
+            id="not divisible",
+        ),
+        pytest.param(
+            *("sft", "single-24gb", "2B"),
+            r"sft of all weights of a 2.2B model needs at least \d+\.\d GiB on each GPU \(ddp, micro-batch 1\), preset "
+            r"`single-24gb` has 23.5 GiB; train adapters \(`--recipe sft-lora`\) or use `--preset a100-4x`",
+            id="too large for one card",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_nearest_that_does(
+    stage: str, preset: str, size: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        planned(stage, preset, size)
+
+
+def test_a_micro_batch_that_was_asked_for_is_taken_or_refused() -> None:
+    run, preset, shape = run_of("sft"), load_preset("a100-4x", FOLDERS), shape_of("7B")
+    assert plan_training(run, preset, shape, micro_batch=2).run.micro_batch == 2
+    with pytest.raises(ConfigError, match="`--micro-batch 5` does not divide the 32 examples"):
+        plan_training(run, preset, shape, micro_batch=5)
+    with pytest.raises(ConfigError, match=r"micro-batch 32.*; leave `--micro-batch` to the plan"):
+        plan_training(run, preset, shape, micro_batch=32)
+
+
+def test_more_memory_never_means_smaller_parts() -> None:
+    sizes = [24.0, 40.0, 79.0, 139.0]
+    run, shape = run_of("sft", "sft-lora"), shape_of("2B")
+    at_once = []
+    for size in sizes:
+        preset = load_preset("a100-4x", FOLDERS, {"gpu": {"memory_gib": size}})
+        at_once.append(plan_training(run, preset, shape).run.micro_batch)
+    assert at_once == sorted(at_once)
+    assert at_once[0] < at_once[-1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(prompts=st.integers(1, 64), generations=st.integers(2, 16), gpus=st.integers(1, 8), nodes=st.integers(1, 4))
+def test_the_parts_of_a_batch_make_the_batch(prompts: int, generations: int, gpus: int, nodes: int) -> None:
+    run = validated(
+        GRPORun,
+        {
+            **{"model": "m", "dataset": "d", "out": "o", "precision": "bf16", "micro_batch": 1},
+            "recipe": {**load_recipe("grpo-lora"), "prompts_per_step": prompts, "num_generations": generations},
+        },
+    )
+    preset = load_preset("h200-8x", FOLDERS, {"gpus_per_node": gpus, "num_nodes": nodes})
+    if prompts * generations % (gpus * nodes):
+        with pytest.raises(ConfigError, match="cannot be shared equally"):
+            plan_training(run, preset, shape_of("2B"))
+    else:
+        plan = plan_training(run, preset, shape_of("2B"))
+        assert plan.run.world_size * plan.run.micro_batch * plan.accumulation == prompts * generations
+
+
+def test_prompts_are_no_longer_than_a_forecast_says() -> None:
+    """Four characters make a token in English prose; a token has at least three in these prompts."""
+    from r1sgg_cli.scene_graph.vocabulary import load_vocabulary
+
+    for name in ("vg150", "psg"):
+        vocabulary = load_vocabulary(name)
+        for predefined in (False, True):
+            prompting = Prompting(True, predefined)
+            text = system_prompt(prompting) + user_prompt({}, prompting, "", vocabulary, vocabulary_named=True)
+            allowed = PROMPT_TOKENS + (VOCABULARY_TOKENS if predefined else 0)
+            assert len(text) / 3 <= allowed
+
+
+def test_tokens_are_those_of_the_recipe() -> None:
+    tokens = sequence_tokens(run_of("grpo"), shape_of("2B"))
+    assert (tokens.image, tokens.answer) == (512, 1024)
+    assert sequence_tokens(run_of("sft"), shape_of("2B")).image == 1024
+
+
+def test_a_plan_changes_no_preset_and_no_run() -> None:
+    run, preset = run_of("grpo"), load_preset("a100-16x", FOLDERS)
+    before = run.model_dump(), preset.model_dump()
+    plan_training(run, preset, shape_of("2B"))
+    assert (run.model_dump(), preset.model_dump()) == before
+    assert isinstance(preset, Preset)
