@@ -240,7 +240,7 @@ def _buffers(shape: ModelShape, step: TrainingStep, spread: Spread) -> float:
         case "ddp":
             return 4 * trained
         case "fsdp2":
-            layer = sum(part.num_parameters / part.count for part in shape.linears) + shape.linears[1].inputs
+            layer = sum(part.num_parameters for part in shape.linears) / shape.num_layers
             return width * (2 * layer + shape.embedding_parameters * (1 if shape.is_tied else 2))
         case "zero2" | "zero2-offload":
             return 2 * width * min(_REDUCE_BUCKET, trained)  # two, for `overlap_comm`
@@ -338,24 +338,23 @@ def _moments(shape: ModelShape, step: TrainingStep, spread: Spread, device: Devi
     layer = _LayerBytes(compute, stream, trains, step.lora_rank, mask)
     saved, hidden = layer.language(shape, step.is_padded), shape.hidden_size
 
-    ends = tokens * (3 * stream * hidden + 2 * stream * shape.head_dim)  # the last norm, rotary angles
+    ends: float = tokens * (3 * stream * hidden + 2 * stream * shape.head_dim)  # the last norm, rotary angles
     ends += step.is_padded * step.micro_batch * (step.prompt_tokens + step.completion_tokens) ** 2
     kept = ends + tokens * shape.num_layers * stream * hidden
     if not step.gradient_checkpointing:
         kept += tokens * shape.num_layers * saved
     vision_kept, vision_layer = _vision(shape, step, autocast)
 
-    weights = sum(part.num_weights / part.count for part in shape.linears)
+    weights = sum(part.num_weights for part in shape.linears) / shape.num_layers
     largest = max(part.inputs * part.outputs for part in shape.linears)
     waits = 4 * shape.embedding_parameters if shape.is_tied and trains else 0
-    copies = _autocast_copies(shape, step) if autocast else 0
+    copies = _autocast_copies(shape, step) if autocast else 0.0
     # A matrix's gradient is there when the MLP's own gradients have just begun.
     gradients = tokens * layer.language_gradients(shape)
     matrix = (4 * largest + tokens * compute * shape.intermediate_size) if trains else 0
     backward = max(gradients, matrix)
     if step.gradient_checkpointing:
-        # Of frozen matrices, which autocast does not remember, the largest is there twice.
-        backward += tokens * saved + (2 * weights + (0 if trains else 2 * largest) if autocast else 0)
+        backward += tokens * saved + (2 * weights if autocast else 0)
     else:
         kept, copies = kept + copies, 0  # the copies are saved for the backward pass
 
@@ -403,9 +402,9 @@ def _head_backward(shape: ModelShape, step: TrainingStep, autocast: bool, device
     tile_rows, columns = min(rows, _HEAD_ROWS), min(shape.vocab_size, _HEAD_COLUMNS)
     tile = tile_rows * _HEAD_COLUMNS * compute
     copies = 0 if device == "cuda" else _CPU_BACKWARD_COPIES * 4 * tile_rows * columns
-    gradient = 4 * shape.embedding_parameters if step.lora_rank is None else 0
-    if not autocast and compute == 2:
-        gradient *= 1.5  # turned to bf16 at the end
+    gradient = 0
+    if step.lora_rank is None:  # turned to bf16 at the end where the weights are
+        gradient = (6 if compute == 2 and not autocast else 4) * shape.embedding_parameters
     inputs = rows * hidden * (4 + (4 if autocast else compute))
     return tile + copies + gradient + inputs + (2 * columns * hidden if autocast else 0)
 

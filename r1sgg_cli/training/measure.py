@@ -63,7 +63,7 @@ def measure_step(config: Mapping[str, Any], step: TrainingStep, device: Device) 
             optimizer.zero_grad(set_to_none=True)
         kept.update(optimizer=_optimizer_bytes(optimizer))
 
-    total = _cuda_peak(run) if device == "cuda" else _cpu_peak(run)
+    total = _cuda_peak(run) if device == "cuda" else cpu_peak(run)
     return MeasuredMemory(total=total, **kept)
 
 
@@ -154,7 +154,8 @@ def _cuda_peak(run: Callable[[], None]) -> int:
     return int(torch.cuda.max_memory_allocated())
 
 
-def _cpu_peak(run: Callable[[], None]) -> int:
+def cpu_peak(run: Callable[[], None]) -> int:
+    """The most bytes that tensors and kernels of the CPU hold at once while `run` runs, beyond those of before."""
     gc.collect()  # what dies under the profiler would count as less than nothing
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         run()

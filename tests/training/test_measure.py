@@ -1,13 +1,24 @@
 """Forecast and fact: what one real step allocates on a CPU, to the byte, against what was forecast."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoProcessor
 
+from r1sgg_cli.config.layers import validated
+from r1sgg_cli.config.schema import SFTRun
+from r1sgg_cli.data.prompts import Prompting
+from r1sgg_cli.data.rows import load_rows
 from r1sgg_cli.launch.memory import TrainingStep, forecast_training
-from r1sgg_cli.launch.shape import parse_shape
-from r1sgg_cli.training.measure import measure_step
+from r1sgg_cli.launch.shape import load_config, parse_shape
+from r1sgg_cli.models.families import FAMILIES
+from r1sgg_cli.models.images import image_limits
+from r1sgg_cli.training.examples import ExampleMaker
+from r1sgg_cli.training.measure import cpu_peak, measure_step
+from r1sgg_cli.training.sft import AnswerCollator, train_sft
 from tests.launch.shapes import FAMILY_NAMES, Kind, config_of
 
 pytestmark = pytest.mark.slow
@@ -18,6 +29,7 @@ STEP = TrainingStep(
 LARGE_IMAGE = {"image_tokens": 64, "prompt_tokens": 72}
 BOUND, BOUND_TRANSIENT = 0.10, 0.20
 """Of the whole, and of what comes and goes alone: most cases are within 2 and 3 %."""
+_VISION: list[tuple[Kind, bool]] = [("vision", True), ("vision", False)]
 CASES: dict[str, tuple[str, Kind, dict[str, Any]]] = {
     "wide": ("qwen2_vl", "wide", {}),
     "wide, bf16": ("qwen2_vl", "wide", {"precision": "bf16"}),
@@ -46,7 +58,7 @@ CASES: dict[str, tuple[str, Kind, dict[str, Any]]] = {
             {**(LARGE_IMAGE if kind == "vision" else {}), "precision": "bf16", "gradient_checkpointing": checkpointing},
         )
         for family in FAMILY_NAMES[1:]
-        for kind, checkpointing in (("vision", True), ("vision", False))
+        for kind, checkpointing in _VISION
     },
 }
 
@@ -71,3 +83,41 @@ def test_the_cases_tell_the_terms_apart() -> None:
         parts = {name: getattr(forecast, name) for name in ("activations", "logits", "vision")}
         largest.add(max(parts, key=parts.__getitem__))
     assert largest == {"activations", "logits", "vision"}
+
+
+@pytest.mark.parametrize(("precision", "checkpointing"), [("float32", False), ("bf16", True)])
+def test_the_real_trainer_allocates_as_much(
+    precision: Any,
+    checkpointing: bool,
+    tiny_checkpoint: Callable[[str], Path],
+    ten_scenes: Path,
+    tmp_path: Path,
+) -> None:
+    model = tiny_checkpoint("qwen2_vl")
+    recipe = {"batch_size": 8, "max_steps": 2, "trainer": {"gradient_checkpointing": checkpointing}}
+    given = {"model": str(model), "dataset": str(ten_scenes), "split": "train", "out": str(tmp_path / "run")}
+    run = validated(SFTRun, {**given, "micro_batch": 4, "precision": precision, "recipe": recipe})
+    peak = cpu_peak(lambda: train_sft(run))
+
+    processor = AutoProcessor.from_pretrained(model)
+    limits = image_limits("smart_resize", processor, run.recipe.max_pixels)
+    maker = ExampleMaker(FAMILIES["qwen2_vl"], limits, Prompting(False, False), None)
+    collator = AnswerCollator(
+        processor=processor, completion_only_loss=True, end_token_ids=(processor.tokenizer.eos_token_id,)
+    )
+    batch = collator([maker.sft_example(row) for row in load_rows(str(ten_scenes), "train")])
+    answer = int((batch["labels"] != -100).sum(-1).max())
+    step = TrainingStep(
+        stage="sft",
+        micro_batch=4,
+        prompt_tokens=batch["input_ids"].shape[1] - answer,
+        completion_tokens=answer,
+        image_tokens=int((batch["input_ids"] == processor.image_token_id).sum(-1).max()),
+        precision=precision,
+        gradient_checkpointing=checkpointing,
+    )
+    found = load_config(str(model), fetch=False)
+    assert found is not None
+    forecast = forecast_training(parse_shape(found[0], "m"), step, device="cpu")
+    assert forecast.total == pytest.approx(peak, rel=BOUND)
+    assert measure_step(found[0], step, "cpu").total == pytest.approx(peak, rel=BOUND)
