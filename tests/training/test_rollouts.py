@@ -169,7 +169,7 @@ def logged(guard: EnginesAgree, difference: float | None) -> None:
     guard.on_log(TrainingArguments("out", use_cpu=True), TrainerState(), TrainerControl(), logs)
 
 
-@pytest.mark.parametrize("difference", [0.073, float("nan")])
+@pytest.mark.parametrize("difference", [0.19, float("nan")], ids=["old image features", "not a number"])
 def test_engines_that_disagree_at_first_stop_the_run(difference: float) -> None:
     with pytest.raises(ModelError, match="they see different prompts or weights"):
         logged(EnginesAgree(), difference)
@@ -177,7 +177,7 @@ def test_engines_that_disagree_at_first_stop_the_run(difference: float) -> None:
 
 def test_engines_that_agree_at_first_are_not_watched_again() -> None:
     guard = EnginesAgree()
-    for difference in (None, 0.02, 0.5):
+    for difference in (None, 0.05, 0.5):
         logged(guard, difference)
 
 
