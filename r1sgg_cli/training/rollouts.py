@@ -228,6 +228,13 @@ def vllm_engine(run: GRPORun) -> Iterator[None]:
     set_seed(run.seed, device_specific=True)  # as TRL does before it starts vLLM
 
 
+def end_engine(trainer: Any) -> None:
+    """Take a colocated vLLM down. It ends the processes' group as well, and otherwise would do so at Python's exit,
+    where the group may be gone already and a finished run would close with a traceback."""
+    if trainer.use_vllm and trainer.vllm_generation.mode == "colocate":
+        trainer.vllm_generation.llm.llm_engine.engine_core.shutdown()
+
+
 @contextmanager
 def _standing_in(module: ModuleType, name: str, value: Any) -> Iterator[None]:
     original = getattr(module, name)
