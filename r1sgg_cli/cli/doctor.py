@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -11,21 +11,38 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from r1sgg_cli.cli.options import MODEL_HELP
+from r1sgg_cli.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from r1sgg_cli.launch.finding import Finding
+    from r1sgg_cli.launch.memory import MemoryForecast, TrainingStep
+    from r1sgg_cli.launch.shape import ModelShape
+    from r1sgg_cli.training.measure import MeasuredMemory
 
+MEASURED_MODEL = "Qwen/Qwen2-VL-2B-Instruct"
+PROMPT_TOKENS, ANSWER_TOKENS = 300, 600
+"""Text of a prompt and of a fine-tuning answer, about as long as VG150's are."""
 STYLES = {"ok": "green", "note": "yellow", "missing": "bold red", "wrong": "bold red"}
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Instead, compare the memory forecast with what steps really take.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help=f"Whose shape is measured. {MODEL_HELP}", show_default=False)
+    ] = None,
 ) -> None:
     """Check what this machine has against what r1sgg needs, and say how to mend what is missing.
 
     Python and packages, GPUs and drivers, vLLM, DeepSpeed, Slurm, hub cache, disks. Exit code 1 where something that
     is needed is missing or wrong; a note leaves it at 0.
+
+    With --measure: random weights of a model's shape, Qwen2-VL-2B's when no other is named, take training steps here.
 
     Example: r1sgg doctor
     """
@@ -35,6 +52,11 @@ def doctor(
 
     from r1sgg_cli.launch.doctor import examine
 
+    if measure:
+        _measure(model or MEASURED_MODEL, as_json)
+        return
+    if model:
+        raise ConfigError("`--model` says whose steps are measured; add `--measure`")
     findings = examine(os.environ, Path.cwd())
     shown = list(findings) if as_json else _show(findings)
     if as_json:
@@ -55,3 +77,94 @@ def _show(findings: Iterator[Finding]) -> list[Finding]:
             table.add_row(finding.name, f"[{STYLES[finding.state]}]{finding.state}[/]", escape(finding.detail) + mend)
     console.print(table)
     return shown
+
+
+def _measure(model: str, as_json: bool) -> None:
+    import gc
+    import json
+    import os
+
+    from r1sgg_cli.errors import ModelError
+    from r1sgg_cli.launch.machine import free_memory_gib, local_preset, look_at_machine
+    from r1sgg_cli.launch.memory import GIB, Device, forecast_training
+    from r1sgg_cli.launch.shape import load_config, parse_shape
+
+    found = load_config(model, fetch=True)
+    if found is None:
+        raise ModelError(f"nothing is known of `{model}`; give a checkpoint's folder, or a name on the hub")
+    config, _ = found
+    shape = parse_shape(config, model)
+    preset = local_preset(look_at_machine(os.environ))
+    device: Device = "cuda" if preset.gpu else "cpu"
+    # The profiler that follows each allocation on a CPU needs room itself: half of the memory was seen to be too much.
+    room_gib = preset.gpu.memory_gib if preset.gpu else free_memory_gib() / 3
+    forecasts = [(step, forecast_training(shape, step, device=device)) for step in _steps(shape, preset.precision)]
+    fitting = [(step, forecast) for step, forecast in forecasts if forecast.total <= room_gib * GIB]
+    if not fitting:
+        least_gib = min(forecast.total for _, forecast in forecasts) / GIB
+        raise ConfigError(
+            f"a step of `{model}` takes {least_gib:.1f} GiB by forecast, and {room_gib:.1f} may be taken here; "
+            "name a smaller one with `--model`, such as one that `r1sgg tiny` writes"
+        )
+    from r1sgg_cli.training.measure import measure_step
+
+    compared = []
+    for step, forecast in fitting:
+        gc.collect()  # the model of the step before may hang in a cycle, and would be counted
+        with Console(stderr=True).status(f"measuring {_name(step)}"):
+            compared.append((step, _parts(forecast, measure_step(config, step, device))))
+    if as_json:
+        rows = [
+            {"step": _name(step), "part": part, "forecast": a, "fact": b}
+            for step, parts in compared
+            for part, a, b in parts
+        ]
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    for step, parts in compared:
+        Console().print(_comparison(f"{model} on {preset.description}: {_name(step)}", parts))
+
+
+def _steps(shape: ModelShape, precision: Literal["bf16", "float32"]) -> list[TrainingStep]:
+    """Fine-tuning and GRPO of all weights, and fine-tuning of adapters, as the published recipes make them."""
+    from r1sgg_cli.config.schema import GRPORecipe, Lora, SFTRecipe
+    from r1sgg_cli.launch.memory import TrainingStep
+
+    def step(recipe: SFTRecipe | GRPORecipe, **own: Any) -> TrainingStep:
+        image = shape.image_tokens(recipe.max_pixels)
+        return TrainingStep(prompt_tokens=PROMPT_TOKENS + image, image_tokens=image, precision=precision, **own)
+
+    sft = {"stage": "sft", "micro_batch": 1, "completion_tokens": ANSWER_TOKENS}
+    grpo = GRPORecipe()
+    return [
+        step(SFTRecipe(), **sft),
+        step(grpo, stage="grpo", micro_batch=2, completion_tokens=grpo.max_new_tokens),
+        step(SFTRecipe(), **sft, lora_rank=Lora().rank),
+    ]
+
+
+def _name(step: TrainingStep) -> str:
+    trained = f"adapters of rank {step.lora_rank}" if step.lora_rank else "all weights"
+    return f"{step.stage}, {trained}, {step.precision}, micro-batch {step.micro_batch}"
+
+
+def _parts(forecast: MemoryForecast, measured: MeasuredMemory) -> list[tuple[str, int, int]]:
+    """Forecast and fact of each part that the allocator counts: the driver's and fragments are left out."""
+    transient = forecast.activations + forecast.logits + forecast.vision
+    parts = [
+        ("weights", forecast.weights, measured.weights),
+        ("gradients", forecast.gradients, measured.gradients),
+        ("optimizer", forecast.optimizer, measured.optimizer),
+        ("comes and goes", transient, measured.transient),
+    ]
+    return [*parts, ("total", sum(part[1] for part in parts), measured.total)]
+
+
+def _comparison(title: str, parts: list[tuple[str, int, int]]) -> Table:
+    table = Table("part", title=title, caption="of the allocator; CUDA's context and fragments come on top")
+    for column in ("forecast MiB", "fact MiB", "difference"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for part, forecast, fact in parts:
+        difference = f"{forecast / fact - 1:+.1%}" if fact else "–"
+        table.add_row(part, f"{forecast / 2**20:,.1f}", f"{fact / 2**20:,.1f}", difference)
+    return table

@@ -156,6 +156,13 @@ def _memory_bytes() -> int:
     return min(limits)
 
 
+def free_memory_gib() -> float:
+    """Host memory that could be taken now without swapping."""
+    stated = re.search(r"^MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="utf-8"), re.MULTILINE)
+    assert stated, "Linux has said this since 3.14"
+    return min(int(stated.group(1)) * 1024, _memory_bytes()) / 2**30
+
+
 def _allocation(environ: Mapping[str, str]) -> Allocation | None:
     job_id = environ.get("SLURM_JOB_ID")
     if not job_id:

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from r1sgg_cli.launch.shape import load_config
 from tests.launch.programs import NO_DRIVER, put_program
 
 
@@ -51,3 +53,35 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     )
     _, output = doctor(tmp_path, code=code)
     assert output.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_the_memory_forecast_is_compared_with_the_fact(tmp_path: Path, tiny_checkpoint: Callable[[str], Path]) -> None:
+    argv = ["doctor", "--measure", "--model", str(tiny_checkpoint("qwen2_vl")), "--json"]
+    environ = {**os.environ, "PATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-m", "r1sgg_cli", *argv], env=environ, capture_output=True, check=True)
+    rows = json.loads(done.stdout)
+    assert [row["part"] for row in rows[:5]] == ["weights", "gradients", "optimizer", "comes and goes", "total"]
+    assert len({row["step"] for row in rows}) == 3
+    assert [row for row in rows if row["forecast"] != pytest.approx(row["fact"], rel=0.1)] == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--model", "m"], "add `--measure`"),
+        (["--measure", "--model", "none/such/folder"], "none/such/folder"),
+        (["--measure", "--model", "{large}"], "GiB by forecast"),
+    ],
+    ids=["model alone", "no folder", "too large"],
+)
+def test_what_cannot_be_measured_is_one_line(argv: list[str], message: str, tmp_path: Path) -> None:
+    config, _ = load_config("Qwen/Qwen2-VL-7B-Instruct", fetch=False) or ({}, "")
+    config = json.loads(json.dumps(config).replace('"num_hidden_layers": 28', '"num_hidden_layers": 100000'))
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    environ = {**os.environ, "PATH": str(tmp_path)}
+    command = [sys.executable, "-m", "r1sgg_cli", "doctor", *(part.format(large=tmp_path) for part in argv)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
