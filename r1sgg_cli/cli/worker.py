@@ -1,5 +1,6 @@
 """`r1sgg worker`: what torchrun starts."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,14 +16,14 @@ def worker(
 
     Example: r1sgg worker runs/sft
     """
-    from r1sgg_cli.config.record import load_launch
+    from r1sgg_cli.config.record import at_server, load_launch
     from r1sgg_cli.config.schema import SFTRun
     from r1sgg_cli.training.grpo import train_grpo
     from r1sgg_cli.training.processes import one_voice
     from r1sgg_cli.training.sft import train_sft
 
     with one_voice():
-        run = load_launch(folder)
+        run = at_server(load_launch(folder), os.environ)
         if isinstance(run, SFTRun):
             train_sft(run)
         else:

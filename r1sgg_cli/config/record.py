@@ -16,6 +16,8 @@ RUN_FILE = "run.yaml"
 """What a run's folder was made with, written by the worker that begins it."""
 LAUNCH_FILE = "launch.yaml"
 """What workers are to run, written by the launcher."""
+SERVER_URL = "R1SGG_SERVER_URL"
+"""The environment variable by which a job's script names its rollout server."""
 LAUNCHER_FILES = (LAUNCH_FILE, "job.sh", "jobs.json", "logs")
 """What a launcher may leave in a run's folder before the run begins."""
 
@@ -99,3 +101,11 @@ def load_launch(folder: Path) -> SFTRun | GRPORun:
     if not isinstance(values, Mapping) or values.get("stage") not in kinds:
         raise ConfigError(f"`{path}` holds no run whose `stage` is sft or grpo; launch it again")
     return validated(kinds[values["stage"]], values)
+
+
+def at_server(run: SFTRun | GRPORun, environ: Mapping[str, str]) -> SFTRun | GRPORun:
+    """The run with the address of its rollout server, which a job knows only once its nodes are chosen."""
+    if run.stage != "grpo" or run.rollouts.engine != "server" or run.rollouts.server_url:
+        return run
+    rollouts = run.rollouts.model_copy(update={"server_url": environ.get(SERVER_URL)})
+    return run.model_copy(update={"rollouts": rollouts})

@@ -63,7 +63,7 @@ def check_required(supported: Supported, installed: Mapping[str, str]) -> Iterat
     """One finding for each package whose version matters or that is missing, one for all others."""
     others = 0
     for requirement in supported.required:
-        version = installed.get(requirement.name)
+        version = installed.get(canonicalize_name(requirement.name))
         tried = supported.tried.get(requirement.name, SpecifierSet())
         wanted = requirement.specifier or tried
         if version is not None and not wanted:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from r1sgg_cli.config.recipes import resolve_run
-from r1sgg_cli.config.record import FORMERLY, record_run
-from r1sgg_cli.config.schema import SFTRun
+from r1sgg_cli.config.record import FORMERLY, at_server, record_run
+from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml
 from r1sgg_cli.errors import ConfigError, OutputError
 
@@ -60,3 +60,13 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OutputError, match="cannot write"):
         record_run(sft_run(tmp_path / "file" / "run"), tmp_path / "file" / "run", INPUTS)
+
+
+def test_a_job_says_where_its_rollout_server_is(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"model": "m", "dataset": "d", "out": tmp_path, "precision": "float32"}
+    run = resolve_run(GRPORun, None, (), **options, rollouts={"engine": "server"})
+    placed = at_server(run, {"R1SGG_SERVER_URL": "http://n1:8000"})
+    assert isinstance(placed, GRPORun)
+    assert placed.rollouts.server_url == "http://n1:8000"
+    elsewhere = resolve_run(GRPORun, None, (), **options)
+    assert at_server(elsewhere, {"R1SGG_SERVER_URL": "http://n1:8000"}) == elsewhere
