@@ -12,7 +12,8 @@ from typing import Any
 from peft import PeftModel
 from safetensors import SafetensorError
 
-from r1sgg_cli.errors import OutputError
+from r1sgg_cli.config.schema import GRPORun, SFTRun
+from r1sgg_cli.errors import ConfigError, OutputError
 from r1sgg_cli.training.processes import wait_for_all
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -47,6 +48,16 @@ def is_last_step(checkpoint: Path) -> bool:
     """Whether the run's training ended with this checkpoint."""
     state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
     return bool(state["global_step"] >= state["max_steps"])
+
+
+def insist_on_as_many(checkpoint: Path, run: SFTRun | GRPORun) -> None:
+    """Make sure that a checkpoint of DeepSpeed has a part for each process, and no more. Raises `ConfigError`."""
+    num_written = len(list(checkpoint.glob("rng_state*.pth")))
+    if run.sharding.startswith("zero") and num_written != run.world_size:
+        raise ConfigError(
+            f"`{checkpoint}` was written by {num_written} processes, and DeepSpeed goes on with as many only, not "
+            f"with {run.world_size}; use a preset of that size, or a new --out"
+        )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from r1sgg_cli.training.processes import is_first
 ADAPTER = "adapter"
 _OF_TRAINING = (  # what a checkpoint holds besides its model
     *("optimizer*", "scheduler.pt", "scaler.pt", "rng_state*.pth", "trainer_state.json", "training_args.bin"),
-    *("global_step*", "latest", "zero_to_fp32.py", "pytorch_model_fsdp*", "r1sgg.json"),
+    *("global_step*", "latest", "zero_to_*.py", "pytorch_model_fsdp*", "r1sgg.json"),
 )
 
 

@@ -28,7 +28,7 @@ from r1sgg_cli.models.families import ModelFamily, trainable_family_of
 from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
-from r1sgg_cli.training.checkpoints import is_last_step, last_complete_checkpoint
+from r1sgg_cli.training.checkpoints import insist_on_as_many, is_last_step, last_complete_checkpoint
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
 from r1sgg_cli.training.finished import save_finished
 from r1sgg_cli.training.lengths import rows_to_train_on
@@ -210,6 +210,7 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Consol
     for path in passed_over:
         console.print(f"[yellow]passed over[/] `{escape(str(path))}`: it is half-written")
     if checkpoint:
+        insist_on_as_many(checkpoint, run)
         console.print(f"continuing from `{escape(str(checkpoint))}`")
     watchdog = Watchdog(step_timeout(run))
     with watchdog.watching():

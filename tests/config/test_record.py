@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from r1sgg_cli.config.recipes import resolve_run
-from r1sgg_cli.config.record import FORMERLY, at_server, record_run
+from r1sgg_cli.config.record import FORMERLY, LAUNCH_FILE, at_server, load_launch, record_run, save_launch
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml
 from r1sgg_cli.errors import ConfigError, OutputError
@@ -70,3 +70,30 @@ def test_a_job_says_where_its_rollout_server_is(tmp_path: Path) -> None:
     assert placed.rollouts.server_url == "http://n1:8000"
     elsewhere = resolve_run(GRPORun, None, (), **options)
     assert at_server(elsewhere, {"R1SGG_SERVER_URL": "http://n1:8000"}) == elsewhere
+
+
+@pytest.mark.parametrize("kind", [SFTRun, GRPORun])
+def test_a_worker_reads_the_run_that_was_launched(kind: type[SFTRun] | type[GRPORun], tmp_path: Path) -> None:
+    given = {"model": "m", "dataset": "d", "precision": "bf16", "world_size": 4, "sharding": "zero3"}
+    run = resolve_run(kind, None, ("lora={rank: 8}",), **given, out=tmp_path, stop_file=tmp_path / "stop")
+    save_launch(run, tmp_path, {"preset": "a100-4x"})
+    assert load_launch(tmp_path) == run
+    assert load_yaml(tmp_path / LAUNCH_FILE)["preset"] == "a100-4x"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no `launch.yaml` in"),
+        ("preset: a100-4x", "holds no run whose `stage` is sft or grpo"),
+        ("run: {stage: infer}", "holds no run whose `stage` is sft or grpo"),
+        ("run: {stage: sft, model: m, dataset: d, out: o, precision: fp8}", "precision: Input should be 'bf16'"),
+        ("run: [", "is not valid YAML"),
+    ],
+    ids=["no file", "no run", "another stage", "no such precision", "no YAML"],
+)
+def test_a_launch_that_cannot_be_read_is_one_line(text: str | None, message: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / LAUNCH_FILE).write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        load_launch(tmp_path)

@@ -1,12 +1,16 @@
 """Which checkpoint a run goes on from, and what a full disk says."""
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from r1sgg_cli.errors import OutputError
-from r1sgg_cli.training.checkpoints import full_disk_is_said, last_complete_checkpoint
+from r1sgg_cli.config.schema import SFTRun
+from r1sgg_cli.errors import ConfigError, OutputError
+from r1sgg_cli.training.checkpoints import full_disk_is_said, insist_on_as_many, last_complete_checkpoint
+from tests.training.torchrun import run_of
 
 
 def write_checkpoint(run: Path, step: int, state: str | None) -> Path:
@@ -36,6 +40,22 @@ def test_a_half_written_one_is_passed_over_and_named(tmp_path: Path, state: str 
     good = write_checkpoint(tmp_path, 2, whole(2))
     bad = write_checkpoint(tmp_path, 3, state)
     assert last_complete_checkpoint(tmp_path) == (good, [bad])
+
+
+@pytest.mark.parametrize(("sharding", "refused"), [("zero3", True), ("ddp", False), ("fsdp2", False)])
+def test_another_number_of_processes_goes_on_where_each_part_can_be_found(
+    sharding: str, refused: bool, tmp_path: Path
+) -> None:
+    for number in range(4):
+        (tmp_path / f"rng_state_{number}.pth").touch()
+    given: dict[str, Any] = {"sharding": sharding, "micro_batch": 1}
+    same, fewer = (run_of(SFTRun, Path("m"), Path("d"), tmp_path, **given, world_size=size) for size in (4, 2))
+    insist_on_as_many(tmp_path, same)
+    expected: AbstractContextManager[Any] = nullcontext()
+    if refused:
+        expected = pytest.raises(ConfigError, match="written by 4 processes")
+    with expected:
+        insist_on_as_many(tmp_path, fewer)
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """The trainer's options: the recipe's, then TRL's own names, each checked before anything is loaded."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from trl import SFTConfig
 
 from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
-from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.errors import ConfigError, OutputError
 from r1sgg_cli.training.grpo import grpo_config, reward_functions
-from r1sgg_cli.training.worker import trainer_config
+from r1sgg_cli.training.worker import begun, num_micro_batches, trainer_config
 
 
 def sft_run(out: Path, *overrides: str) -> SFTRun:
@@ -97,3 +99,25 @@ def test_a_task_that_no_reward_applies_to_is_refused(tmp_path: Path, overrides: 
 
 def test_rewards_keep_their_names_for_the_logs(tmp_path: Path) -> None:
     assert [f.__name__ for f in reward_functions(grpo_run(tmp_path).recipe)] == ["format_reward", "edge_hard_reward"]
+
+
+def test_processes_share_a_batch(tmp_path: Path) -> None:
+    run = sft_run(tmp_path).model_copy(update={"micro_batch": 4, "world_size": 8})
+    assert num_micro_batches(run, 128) == 4
+
+
+@pytest.mark.parametrize("foreign", [False, True], ids=["the launcher's files", "and another"])
+def test_a_run_begins_beside_what_the_launcher_wrote_and_beside_nothing_else(
+    foreign: bool, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
+) -> None:
+    given = {"model": str(tiny_checkpoint("qwen2_vl")), "dataset": str(synthetic_dataset), "precision": "float32"}
+    run = resolve_run(SFTRun, None, (), **given, out=tmp_path / "run")
+    (run.out / "logs").mkdir(parents=True)
+    for name in ("launch.yaml", "job.sh", *(["thesis.tex"] if foreign else [])):
+        (run.out / name).touch()
+    if foreign:
+        with pytest.raises(OutputError, match="holds something else"), begun(run, Console(quiet=True)):
+            pass
+    else:
+        with begun(run, Console(quiet=True)) as is_new:
+            assert is_new

@@ -1,0 +1,172 @@
+"""Two processes under torchrun are one training: its steps, its voice, its end."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from r1sgg_cli.config.schema import GRPORun, SFTRun
+from r1sgg_cli.models.asking import load_asking
+from r1sgg_cli.training.checkpoints import last_complete_checkpoint
+from r1sgg_cli.training.grpo import train_grpo
+from r1sgg_cli.training.sft import train_sft
+from tests.training.torchrun import (
+    R1SGG,
+    R1SGG_WITH_FSDP,
+    last_step,
+    launched,
+    logged,
+    run_of,
+    said,
+    torchrun,
+    wait_until,
+    worker_of,
+)
+
+pytestmark = pytest.mark.slow
+
+NEEDS_DEEPSPEED = pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs `uv sync --extra deepspeed`")
+
+
+@pytest.fixture(scope="module")
+def of_one_process(
+    tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """What one process makes of the run."""
+    out = tmp_path_factory.mktemp("one") / "run"
+    run = run_of(SFTRun, tiny_checkpoint("qwen2_vl"), ten_scenes, out, world_size=1)
+    train_sft(run)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("sharding", "micro_batch", "module"),
+    [
+        pytest.param("ddp", 1, R1SGG, id="ddp"),
+        pytest.param("zero3", 2, R1SGG, id="zero3", marks=NEEDS_DEEPSPEED),
+        pytest.param("fsdp2", 2, R1SGG_WITH_FSDP, id="fsdp2"),
+    ],
+)
+def test_two_processes_learn_what_one_does_also_when_they_are_stopped_in_between(
+    sharding: str,
+    micro_batch: int,
+    module: str,
+    of_one_process: Path,
+    tiny_checkpoint: Callable[[str], Path],
+    ten_scenes: Path,
+    tmp_path: Path,
+) -> None:
+    """Over two epochs, each of whose last step has fewer rows than the others."""
+    stop_file = tmp_path / "stop"
+    options: dict[str, Any] = {"sharding": sharding, "micro_batch": micro_batch, "stop_file": stop_file}
+    run = run_of(SFTRun, tiny_checkpoint("qwen2_vl"), ten_scenes, tmp_path / "run", **options)
+    stop_file.touch()
+    code, stderr = torchrun(run, module=module)
+    assert code == 0, stderr
+    assert stderr.count("stopped at step 1 of 6 as asked; the same command continues") == 1
+    assert last_complete_checkpoint(run.out) == (run.out / "checkpoint-1", [])
+    assert load_asking(str(run.out)) is None
+    stop_file.unlink()
+    code, stderr = torchrun(run, module=module)
+    assert code == 0, stderr
+    for line in ("answers: ", "sft step 6 of 6", "finished: "):
+        assert stderr.count(line) == 1  # one of the two speaks
+    for row, other in zip(*(logged(out, "loss", "grad_norm") for out in (run.out, of_one_process)), strict=True):
+        assert row == pytest.approx(other, rel=1e-4)
+    weights, others = (AutoModelForImageTextToText.from_pretrained(out) for out in (run.out, of_one_process))
+    for (name, weight), other in zip(weights.state_dict().items(), others.state_dict().values(), strict=True):
+        assert torch.allclose(weight, other, atol=1e-4), name
+    assert AutoProcessor.from_pretrained(run.out).chat_template
+    assert load_asking(str(run.out)) == load_asking(str(of_one_process))
+
+
+@NEEDS_DEEPSPEED
+def test_bf16_is_in_force_under_deepspeed(
+    of_one_process: Path, tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
+) -> None:
+    """The Trainer's own option alone trains in float32 without a word; the finished model has the engine's weights."""
+    options: dict[str, Any] = {"sharding": "zero2", "precision": "bf16", "micro_batch": 1}
+    run = run_of(SFTRun, tiny_checkpoint("qwen2_vl"), ten_scenes, tmp_path, **options)
+    code, stderr = torchrun(run)
+    assert code == 0, stderr
+    assert AutoModelForImageTextToText.from_pretrained(tmp_path, dtype="auto").dtype == torch.bfloat16
+    for row, other in zip(*(logged(out, "loss") for out in (tmp_path, of_one_process)), strict=True):
+        assert row == pytest.approx(other, rel=5e-3)
+
+
+@pytest.mark.usefixtures("named_token_reward")
+def test_grpo_goes_on_after_a_worker_is_killed_as_if_it_had_not_been(
+    tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
+) -> None:
+    """And asks in each step for the rows that one process would ask for."""
+    rewards = "rewards={token_reward: 1, row_reward: 0.001}"
+    model = tiny_checkpoint("qwen2_vl")
+    alone = run_of(GRPORun, model, ten_scenes, tmp_path / "alone", rewards, world_size=1)
+    train_grpo(alone)
+    whole, killed = (run_of(GRPORun, model, ten_scenes, tmp_path / name, rewards) for name in ("whole", "killed"))
+    code, stderr = torchrun(whole)
+    assert code == 0, stderr
+    with launched(killed, "--max-restarts", "1") as process:
+        wait_until(lambda: last_step(killed.out) >= 3, process)
+        worker_of(process, 1).kill()
+        assert process.wait(timeout=300) == 0, said(killed)
+    assert "continuing from" in said(killed)
+    names = ("loss", "grad_norm", "rewards/token_reward/mean")
+    for row, other in zip(logged(killed.out, *names), logged(whole.out, *names), strict=True):
+        assert row == pytest.approx(other, abs=1e-6)
+    asked = "rewards/row_reward/mean"
+    assert logged(whole.out, asked) == [pytest.approx(row) for row in logged(alone.out, asked)]
+
+
+def test_a_worker_that_waits_for_another_in_vain_says_where_and_ends(
+    tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
+) -> None:
+    model = tiny_checkpoint("qwen2_vl")
+    run = run_of(SFTRun, model, ten_scenes, tmp_path, "max_steps=100000", step_timeout_minutes=0.25)
+    with launched(run) as process:
+        wait_until(lambda: last_step(tmp_path) >= 1, process)
+        other = worker_of(process, 1)
+        other.suspend()
+        wait_until(lambda: "Thread 0x" in said(run) and "training/sft.py" in said(run), process)
+        other.kill()  # torchrun would wait half a minute for a process that cannot hear it
+        assert process.wait(timeout=100) == 1
+    assert said(run).count("error: rank 0 on ") == 1
+    assert "hangs: no step ended for 0.25 minutes (`step_timeout_minutes`) since step " in said(run)
+    assert "the same command continues from the last complete checkpoint" in said(run)
+
+
+@pytest.mark.parametrize(
+    ("options", "foreign", "message"),
+    [
+        pytest.param({"world_size": 1}, False, "the run is of 1 process and 2 were started", id="met by all"),
+        pytest.param({}, True, "holds something else; name a new or empty folder", id="met by the first alone"),
+        pytest.param(
+            {"sharding": "fsdp2"},
+            False,
+            "would train with `sharding: ddp` in float32 on 2",
+            id="FSDP that would not be",
+        ),
+    ],
+)
+def test_a_mistake_is_said_once_and_ends_all(
+    options: dict[str, Any],
+    foreign: bool,
+    message: str,
+    tiny_checkpoint: Callable[[str], Path],
+    ten_scenes: Path,
+    tmp_path: Path,
+) -> None:
+    run = run_of(SFTRun, tiny_checkpoint("qwen2_vl"), ten_scenes, tmp_path, **options)
+    if foreign:
+        (tmp_path / "thesis.tex").touch()
+    code, stderr = torchrun(run)
+    assert code == 1
+    errors = [line for line in stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, stderr
+    assert message in errors[0]
+    assert "[rank" not in stderr  # torch marks a worker's traceback so
+    assert message in stderr.partition("Root Cause")[2]
