@@ -180,6 +180,17 @@ class _RunConfig(Strict):
     report_to: list[Literal["tensorboard", "wandb", "trackio"]] = []
     """Besides `metrics.jsonl`, which is always written."""
 
+    @property
+    def frozen_in_bf16(self) -> bool:
+        """Whether weights beside adapters are loaded in bf16: they do not change, and take half the memory.
+
+        Not where vLLM samples: TRL adds the adapters to them and takes them off again for each synchronisation, and in
+        bf16 they would drift.
+        """
+        recipe: SFTRecipe | GRPORecipe = self.recipe  # type: ignore[attr-defined]
+        uses_vllm = isinstance(self, GRPORun) and self.rollouts.engine != "transformers"
+        return recipe.lora is not None and self.precision == "bf16" and self.sharding == "ddp" and not uses_vllm
+
     def _check_micro_batch(self, num_sequences: int, what: str) -> None:
         """Every process has the same number of whole micro-batches."""
         if num_sequences % self.world_size:

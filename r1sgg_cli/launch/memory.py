@@ -65,6 +65,8 @@ class TrainingStep:
     precision: Precision = "bf16"
     lora_rank: int | None = None
     """Adapters on the language model's linear layers are trained; None trains all weights."""
+    frozen_in_bf16: bool = False
+    """Whether weights that adapters leave alone are kept in bf16."""
     gradient_checkpointing: bool = True
     freeze_vision: bool = False
     has_reference: bool = False
@@ -219,7 +221,8 @@ def _kept(shape: ModelShape, step: TrainingStep, spread: Spread) -> _Kept:
     shards = spread.world_size
     if not spread.is_deepspeed:
         shards = shards if spread.sharding == "fsdp2" else 1
-        return _Kept(4 * parameters / shards, 4 * trained / shards, 8 * trained / shards)
+        frozen = (2 if step.frozen_in_bf16 else 4) * (parameters - trained)
+        return _Kept((frozen + 4 * trained) / shards, 4 * trained / shards, 8 * trained / shards)
     width = 2 if step.precision == "bf16" else 4
     stage3 = spread.sharding.startswith("zero3")
     weights, gradients = width * parameters / (shards if stage3 else 1), width * trained / shards
@@ -331,7 +334,7 @@ class _LayerBytes:
 def _moments(shape: ModelShape, step: TrainingStep, spread: Spread, device: Device) -> Iterable[_Moment]:
     """The moments of a step one of which needs most."""
     tokens, compute = step.num_tokens, _compute_bytes(step)
-    autocast = spread.autocasts(step.precision)
+    autocast = spread.autocasts(step.precision) and not step.frozen_in_bf16
     stream = 4 if autocast else compute
     trains = step.lora_rank is None
     mask = 1 if device == "cuda" else 4
@@ -352,7 +355,9 @@ def _moments(shape: ModelShape, step: TrainingStep, spread: Spread, device: Devi
     # A matrix's gradient is there when the MLP's own gradients have just begun.
     gradients = tokens * layer.language_gradients(shape)
     matrix = (4 * largest + tokens * compute * shape.intermediate_size) if trains else 0
-    backward = max(gradients, matrix)
+    # peft turns what an adapter reads to the adapter's float32, and its gradient back.
+    recast = 8 * tokens * shape.intermediate_size if step.frozen_in_bf16 else 0
+    backward = max(gradients, matrix) + recast
     if step.gradient_checkpointing:
         backward += tokens * saved + (2 * weights if autocast else 0)
     else:
@@ -440,7 +445,7 @@ def _rollouts(shape: ModelShape, step: TrainingStep, spread: Spread, rollouts: R
     if rollouts.vllm_bytes is not None:
         return images + rollouts.vllm_bytes
     compute = _compute_bytes(step)
-    autocast = spread.autocasts(step.precision)
+    autocast = spread.autocasts(step.precision) and not step.frozen_in_bf16
     stream = 4 if autocast else compute
     # Under autocast the rotary angles make keys float32.
     cache = count * shape.kv_elements_per_token * (stream + compute) / 2

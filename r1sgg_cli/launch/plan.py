@@ -188,6 +188,7 @@ def forecast(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> Memory
         image_tokens=tokens.image,
         precision=run.precision,
         lora_rank=recipe.lora.rank if recipe.lora else None,
+        frozen_in_bf16=run.frozen_in_bf16,
         gradient_checkpointing=bool(recipe.trainer.get("gradient_checkpointing", True)),
         freeze_vision=recipe.freeze_vision,
         has_reference=isinstance(recipe, GRPORecipe) and recipe.beta > 0 and recipe.lora is None,

@@ -72,8 +72,9 @@ def _model_and_optimizer(
 ) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
     values = json.loads(json.dumps(dict(config)))  # transformers changes what it is given
     family = FAMILIES[values.pop("model_type")]
+    dtype = torch.bfloat16 if step.frozen_in_bf16 else torch.float32
     with torch.device(device):
-        model = AutoModelForImageTextToText.from_config(AutoConfig.for_model(family.model_type, **values))
+        model = AutoModelForImageTextToText.from_config(AutoConfig.for_model(family.model_type, **values), dtype=dtype)
     add_fused_lm_head(model, outputs=_HEAD_OUTPUTS[step.stage])
     if step.freeze_vision:
         model.model.get_submodule(family.vision_module).requires_grad_(False)

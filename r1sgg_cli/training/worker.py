@@ -147,10 +147,10 @@ def check_no_thought_is_opened(processor: Any, model: str) -> None:
 
 
 def load_model(run: SFTRun | GRPORun) -> tuple[ModelFamily, Any, Any]:
-    """Family, processor and model. Weights are float32 also under bf16, which then is autocast: an update of 6e-7 is
-    below bf16's resolution and would be lost."""
+    """Family, processor and model. Weights that are trained are float32 also under bf16, which then is autocast: an
+    update of 6e-7 is below bf16's resolution and would be lost."""
     family = trainable_family_of(run.model)
-    processor, model = load_checkpoint(run.model, torch.float32)
+    processor, model = load_checkpoint(run.model, torch.bfloat16 if run.frozen_in_bf16 else torch.float32)
     check_no_thought_is_opened(processor, run.model)
     # Where the Trainer looks for them; it would set them itself, with a warning that tells a user nothing.
     model.config.eos_token_id = processor.tokenizer.eos_token_id

@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from r1sgg_cli.launch.packages import (
     Supported,
@@ -27,7 +28,7 @@ def write_distribution(folder: Path, name: str, version: str) -> None:
 
 def good_versions(supported: Supported) -> dict[str, str]:
     """Of each required package the lowest version that its ranges name, or any."""
-    ranges = {requirement.name: requirement.specifier for requirement in supported.required}
+    ranges = {str(canonicalize_name(requirement.name)): requirement.specifier for requirement in supported.required}
     ranges |= supported.tried
     lowest = {name: [one.version for one in stated if one.operator in ("==", ">=")] for name, stated in ranges.items()}
     return {name: versions[0] if versions else "0" for name, versions in lowest.items()}

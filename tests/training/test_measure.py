@@ -36,6 +36,16 @@ CASES: dict[str, tuple[str, Kind, dict[str, Any]]] = {
     "wide, no checkpoints": ("qwen2_vl", "wide", {"gradient_checkpointing": False}),
     "wide, LoRA": ("qwen2_vl", "wide", {"lora_rank": 8}),
     "wide, LoRA, bf16": ("qwen2_vl", "wide", {"lora_rank": 8, "precision": "bf16"}),
+    "wide, LoRA, frozen weights in bf16": (
+        "qwen2_vl",
+        "wide",
+        {"lora_rank": 8, "precision": "bf16", "frozen_in_bf16": True},
+    ),
+    "deep, LoRA, frozen weights in bf16": (
+        "qwen2_vl",
+        "deep",
+        {"lora_rank": 8, "precision": "bf16", "frozen_in_bf16": True, "prompt_tokens": 300},
+    ),
     "wide, GRPO of four long sequences": (
         "qwen2_vl",
         "wide",
