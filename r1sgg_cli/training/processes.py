@@ -57,9 +57,12 @@ def one_voice() -> Iterator[None]:
 
 
 def _meeting_place() -> Any:
-    """The key-value store that torchrun keeps for the processes of this start."""
+    """The key-value store that torchrun keeps for the processes, less what those of an earlier start left in it.
+
+    torchrun keeps it when it restarts them, and a process that reads where another listened before waits in vain.
+    """
     store, _, _ = next(dist.rendezvous("env://"))
-    return store
+    return dist.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
 def tell_torchrun(line: str) -> None:

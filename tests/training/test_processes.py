@@ -148,7 +148,7 @@ def test_a_worker_that_waits_for_another_in_vain_says_where_and_ends(
             {"sharding": "fsdp2"},
             False,
             "would train with `sharding: ddp` in float32 on 2",
-            id="FSDP that would not be",
+            id="FSDP on CPUs",
         ),
     ],
 )
