@@ -13,6 +13,8 @@ with code 1. Whatever is not an `R1SGGError` is a bug and keeps its traceback. A
 user's mistake: `scene_graph.parse.ParseError` stands outside this tree.
 """
 
+import os
+
 
 class R1SGGError(Exception):
     """A mistake that the user can mend; the message is one line that says how."""
@@ -45,3 +47,13 @@ class OutputError(R1SGGError):
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, or its kind where it says nothing: what one line of ours can quote."""
     return (str(error).strip() or repr(error)).splitlines()[0]
+
+
+def why_unfetched(error: BaseException) -> str:
+    """The first line of an error over a name on the hub, and the way out where the hub may not be asked at all."""
+    switches = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+    set_ones = [f"`{name}`" for name in switches if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]
+    reason = first_line(error)
+    if not set_ones:
+        return reason
+    return f"{reason.rstrip('.')}; the hub is not asked ({', '.join(set_ones)}): unset that, or give a local folder"

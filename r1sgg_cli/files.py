@@ -5,7 +5,8 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -45,18 +46,21 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 @contextmanager
-def locked(folder: Path, name: str = LOCK_FILE, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
+def locked(
+    folder: Path, name: str = LOCK_FILE, *, shared: bool = False, wait: bool = False, for_path: Path | None = None
+) -> Iterator[None]:
     """Keep every other process that asks for it out of `folder`, which is made if absent. Raises `OutputError`.
 
     `shared` keeps out only those that ask for the folder alone; `wait` waits for them. The lock ends with the process,
-    however it ends; its file stays. Where the file system has no locks nothing is kept out.
+    however it ends; its file stays. Where the file system has no locks nothing is kept out. An error over a folder that
+    is our own affair names `for_path`, what the user asked for.
     """
     path = folder / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise OutputError(f"cannot write `{path}`: {error.strerror}; name another folder") from error
+        raise OutputError(f"cannot write `{for_path or path}`: {error.strerror}; name another folder") from error
     _held.add(descriptor)
     try:
         _lock(descriptor, path, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
@@ -64,6 +68,24 @@ def locked(folder: Path, name: str = LOCK_FILE, *, shared: bool = False, wait: b
     finally:
         _held.discard(descriptor)
         os.close(descriptor)
+
+
+@contextmanager
+def work_beside(out: Path, keeps: Callable[[Path], int] = lambda folder: 0) -> Iterator[Path]:
+    """A locked folder in which `out` is made before it is moved to its place; it is removed in the end.
+
+    It stays where the process is killed, or an error ends it and `keeps` counts something finished in it. Raises
+    `OutputError`.
+    """
+    folder = out.parent / f".{out.name}.partial"
+    with locked(folder, for_path=out):
+        is_done = False
+        try:
+            yield folder
+            is_done = True
+        finally:
+            if is_done or not keeps(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock(descriptor: int, path: Path, how: int) -> None:
@@ -126,6 +148,16 @@ def missing_local(name: str) -> str | None:
     is_path = name.startswith(("/", ".", "~")) or name.endswith("/") or len(path.parts) != 2 or beside.is_dir()
     if path.exists() or not is_path:
         return None
-    names = [other.name for other in beside.iterdir()] if beside.is_dir() else []
-    close = difflib.get_close_matches(path.name, names, n=1)
-    return f"no folder `{name}`" + (f" (did you mean `{beside / close[0]}`?)" if close else "")
+    close = closest_beside(path)
+    return f"no folder `{name}`" + (f" (did you mean `{close}`?)" if close else "")
+
+
+def closest_beside(path: Path) -> Path | None:
+    """What has nearly the name of a path where nothing is, in its folder; to share `.json` is no likeness."""
+    beside = path.parent
+    others = [other for other in beside.iterdir() if not other.name.startswith(".")] if beside.is_dir() else []
+    stems = difflib.get_close_matches(path.stem, {other.stem for other in others}, n=1)
+    alike = [other.name for other in others if other.stem in stems]
+    return (
+        beside / max(alike, key=lambda name: difflib.SequenceMatcher(None, name, path.name).ratio()) if alike else None
+    )

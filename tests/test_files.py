@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from r1sgg_cli.errors import OutputError
-from r1sgg_cli.files import folder_fingerprint, insist_on_own, insist_on_own_folder, locked, missing_local, save_text
+from r1sgg_cli.files import (
+    closest_beside,
+    folder_fingerprint,
+    insist_on_own,
+    insist_on_own_folder,
+    locked,
+    missing_local,
+    save_text,
+    work_beside,
+)
 
 HOLDER = """
 import sys
@@ -155,3 +164,35 @@ def test_a_path_where_nothing_is_is_not_looked_for_on_the_hub(
     (tmp_path / "runs" / "tiny").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert missing_local(name) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        pytest.param("owm.jsonl", "own.jsonl", id="a letter"),
+        pytest.param("psg.jsn", "psg.json", id="in the ending"),
+        pytest.param("psg.txt", "psg.json", id="another ending"),
+        pytest.param("sg.json", "psg.json", id="the nearest ending"),
+        pytest.param("vg.json", None, id="the ending alone"),
+        pytest.param("x.partial", None, id="hidden"),
+    ],
+)
+def test_a_name_is_like_another_in_more_than_its_ending(name: str, meant: str | None, tmp_path: Path) -> None:
+    for other in ("own.jsonl", "psg.json", "psg.json.bak", "shapes.json", ".x.partial"):
+        (tmp_path / other).touch()
+    assert closest_beside(tmp_path / name) == (meant and tmp_path / meant)
+
+
+def test_work_is_done_beside_its_place_and_kept_only_where_an_error_would_lose_something(tmp_path: Path) -> None:
+    def stop_with(name: str) -> None:
+        with work_beside(tmp_path / "out", keeps=lambda folder: len(list(folder.glob("*.done")))) as folder:
+            (folder / name).touch()
+            raise KeyboardInterrupt
+
+    for name, left in (("a.begun", []), ("a.done", [".out.partial"])):
+        with pytest.raises(KeyboardInterrupt):
+            stop_with(name)
+        assert [path.name for path in tmp_path.iterdir()] == left
+    with work_beside(tmp_path / "out", keeps=lambda folder: 1) as folder:
+        assert (folder / "a.done").exists()
+    assert list(tmp_path.iterdir()) == [], "what is finished stands at its place"

@@ -36,6 +36,8 @@ class Scale:
 
 RECORD = "demo.txt"
 """By which a folder is known as a demo's own."""
+RECORD_WITHOUT_OPTIONS = "The folder of a demo: `r1sgg demo` goes on in it.\n"
+"""What older versions wrote; their options are known by the data set only."""
 FULL = Scale(num_images=14_400, num_test=500)  # no image is seen twice in fine-tuning
 QUICK = Scale(1200, 64, sft=("--set", "max_steps=100"), grpo=("--set", "max_steps=6", "--set", "checkpoint_every=3"))
 
@@ -65,7 +67,7 @@ def demo(
         console.print(f"[bold cyan]$ {escape(typed[-1])}[/]", soft_wrap=True, highlight=False)
         _run_command(line)
 
-    _begin(out)
+    _begin(out, quick, seed)
     stages, gain = _run_story(out, QUICK if quick else FULL, str(seed), run)
     page = out / "index.html"
     _write_page(page, stages, gain, _curves(out), out / "data", typed)
@@ -75,12 +77,19 @@ def demo(
     Console().print(f"pictures and curves: [bold]{escape(str(page))}[/]", soft_wrap=True)
 
 
-def _begin(out: Path) -> None:
-    """Make the folder ours, or insist that it is."""
+def _begin(out: Path, quick: bool, seed: int) -> None:
+    """Make the folder ours, or insist that it is a demo's with the same options. Raises `OutputError`."""
+    from r1sgg_cli.errors import OutputError
     from r1sgg_cli.files import insist_on_own_folder, save_text
 
     insist_on_own_folder(out, RECORD)
-    save_text("The folder of a demo: `r1sgg demo` goes on in it.\n", out / RECORD)
+    here, record = f"r1sgg demo {'--quick ' if quick else ''}--seed {seed}", out / RECORD
+    text = f"The folder of a demo: `{here}` goes on in it.\n"
+    there = record.read_text(encoding="utf-8") if record.exists() else text
+    if there not in (text, RECORD_WITHOUT_OPTIONS):
+        made_by = there.split("`")[1] if there.count("`") == 2 else "something else"
+        raise OutputError(f"`{out}` holds the demo of `{made_by}`, and this is `{here}`; give another `--out`")
+    save_text(there, record)
 
 
 def _run_command(argv: list[str]) -> None:

@@ -52,8 +52,12 @@ def evaluate(
 
 
 def _origin(provenance: Mapping[str, Any]) -> str:
+    from r1sgg_cli.data.predictions import limit_of
+
     split = f" ({provenance['split']})" if provenance.get("split") else ""
-    return f"{provenance.get('model', 'unknown model')} on {provenance.get('dataset', 'unknown data set')}{split}"
+    limit = f", {part}" if (part := limit_of(provenance)) else ""
+    model, dataset = provenance.get("model", "unknown model"), provenance.get("dataset", "unknown data set")
+    return f"{model} on {dataset}{split}{limit}"
 
 
 def _table(evaluation: Evaluation) -> Table:

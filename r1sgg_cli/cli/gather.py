@@ -28,7 +28,7 @@ def gather(
 
     Example: r1sgg gather answers/ preds.json
     """
-    from r1sgg_cli.data.predictions import FORMAT, save_predictions
+    from r1sgg_cli.data.predictions import FORMAT, limit_of, save_predictions
     from r1sgg_cli.files import insist_on_own
     from r1sgg_cli.inference.gather import gather_answers, insist_on_same_run
 
@@ -39,18 +39,26 @@ def gather(
     _print_passed_over(gathered, Console(stderr=True, soft_wrap=True))
     console = Console()
     console.print(_summary(gathered))
-    console.print(f"[bold]{escape(str(predictions))}[/]: {len(gathered.images)} images", soft_wrap=True)
+    images = limit_of(gathered.provenance) or f"{len(gathered.images)} images"
+    console.print(f"[bold]{escape(str(predictions))}[/]: {images}", soft_wrap=True)
 
 
 def _print_passed_over(predictions: Predictions, console: Console) -> None:
+    from r1sgg_cli.data.predictions import limit_of
+
     passed_over = predictions.provenance["gather"]
     for line_number, reason, file in passed_over["broken_lines"]:
         console.print(f"[yellow]warning:[/] line {line_number} of `{file}` is left out: {escape(reason)}")
     if passed_over["repeated_answers"]:
         console.print(f"[yellow]warning:[/] {passed_over['repeated_answers']} later answers of an image are left out")
     if passed_over["answers_of_other_images"]:
-        count = passed_over["answers_of_other_images"]
-        console.print(f"[yellow]warning:[/] {count} answers are left out: their images are not in the split")
+        count, part = passed_over["answers_of_other_images"], limit_of(predictions.provenance)
+        why = (
+            f"the folder was last asked for the {part}; the same `r1sgg infer` without `--limit` takes them in"
+            if part
+            else "their images are not in the split"
+        )
+        console.print(f"[yellow]warning:[/] {count} answers are left out: {why}")
 
 
 def _summary(predictions: Predictions) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ from r1sgg_cli.cli.prepared import description_table, print_met, print_published
 from r1sgg_cli.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from r1sgg_cli.data.annotations import AnnotationSource
     from r1sgg_cli.data.cleaning import CleaningRules
@@ -205,7 +206,21 @@ def _progress(source: AnnotationSource, selection: Selection, console: Console) 
     return progress
 
 
+@contextmanager
+def _shown(progress: Progress) -> Iterator[None]:
+    """The bars, on a terminal from the beginning; none stays where nothing came of it, so that an error is one line."""
+    if progress.console.is_interactive:
+        progress.start()
+    try:
+        yield
+    finally:
+        if progress.live.is_started:
+            progress.live.transient = not any(task.completed for task in progress.tasks)
+            progress.stop()
+
+
 def _advance(progress: Progress, split: str, num_images: int) -> None:
+    progress.start()  # what is started already stays so
     task = next((task.id for task in progress.tasks if task.description == split), None)
     progress.advance(progress.add_task(split, total=None) if task is None else task, num_images)
 
@@ -221,8 +236,9 @@ def _write(
 ) -> None:
     from r1sgg_cli.data.prepare import NothingLeftError, prepare_dataset
 
-    with _progress(source, selection, console) as progress:
-        try:
+    progress = _progress(source, selection, console)
+    try:
+        with _shown(progress):
             done = prepare_dataset(
                 source,
                 out,
@@ -232,11 +248,9 @@ def _write(
                 num_workers=num_workers,
                 on_progress=lambda split, num_images: _advance(progress, split, num_images),
             )
-        except NothingLeftError as error:
-            progress.stop()
-            print_met(error.tally, console)
-            raise
-        progress.stop()
+    except NothingLeftError as error:
+        print_met(error.tally, console)
+        raise
     if done is None:
         _say_already_there(out, console)
         return
@@ -283,7 +297,8 @@ def _check(
 ) -> None:
     from r1sgg_cli.data.check import check_source, faults_beside
 
-    with _progress(source, selection, console) as progress:
+    progress = _progress(source, selection, console)
+    with _shown(progress):
         done = check_source(
             source,
             rules,
@@ -291,7 +306,6 @@ def _check(
             num_workers=num_workers,
             on_progress=lambda split, num_images: _advance(progress, split, num_images),
         )
-        progress.stop()
     Console().print(description_table(done))
     print_met(done.tally, console)
     faults = done.tally.num_faults()

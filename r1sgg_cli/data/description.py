@@ -27,12 +27,14 @@ def describe(source: AnnotationSource, rules: CleaningRules, selection: Selectio
     vocabulary = rules.vocabulary
     kept = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in asdict(rules).items()}
     kept["vocabulary"] = vocabulary and written_names(vocabulary)
+    # What is rendered or fetched has no folder: it is the same wherever the command is run.
+    has_folder = source.files or source.images_dir != Path()
     return {
         "format": FORMAT,
         "source": source.layout,
         **source.details,
         "files": [[name, _sha256(path)] for name, path in _named(source.files)],
-        "images": str(source.images_dir.resolve()),
+        **({"images": str(source.images_dir.resolve())} if has_folder else {}),
         "rules": kept,
         "splits": selection.splits and sorted(selection.splits),
         "limit": selection.limit,
@@ -88,13 +90,17 @@ def is_prepared(folder: Path, description: Mapping[str, Any], *, strict: bool = 
             raise OutputError(f"`{folder}` is the folder you are in; name a new one inside it with `--out`")
         return False
     found = load_description(folder)
-    changed = differences({key: found.get(key) for key in description}, description)
-    if changed:
-        raise OutputError(f"`{folder}` was prepared with other options ({_shortened(changed)}); choose another `--out`")
+    if changed := changes(found, description):
+        raise OutputError(f"`{folder}` was prepared with other options ({changed}); choose another `--out`")
     met = Tally.from_json(found.get("met", {}))
     if strict and met.num_faults():
         raise strict_error(met)
     return True
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What of a description is new, in one line, empty where nothing is; what `old` alone says is passed over."""
+    return _shortened(differences({key: old.get(key) for key in new}, new))
 
 
 def _shortened(changes: Sequence[str]) -> str:

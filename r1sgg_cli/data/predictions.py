@@ -69,6 +69,14 @@ def load_provenance(path: Path) -> dict[str, Any]:
         raise AnswersError(f"`{path}` does not say whose predictions it holds: {error!r}") from error
 
 
+def limit_of(provenance: Mapping[str, Any]) -> str | None:
+    """Which part of its split a trial asked for, in words; None for the whole split, or where nothing is said."""
+    limit, split_size = provenance.get("limit"), provenance.get("split_size")
+    if limit is None or split_size is None or limit >= split_size:
+        return None
+    return f"first {limit} of {split_size} images (`--limit`)"
+
+
 def load_predictions(path: Path) -> Predictions:
     """Read `preds.json`, images in ascending order of `image_id`. Raises `AnswersError`."""
     content = _load_content(path)

@@ -7,7 +7,8 @@ NAME/                       the finished data set
   train_statistics.json     counts of names and triplets of the training split
   prepare.json              how it came about, and every fault that was met
 .NAME.partial/              beside it until it is finished
-  prepare.json              what is being prepared; another description starts anew
+  prepare.json              what is being prepared; finished chunks of another description are refused, never thrown
+                            away: hours of decoding may be in them, and a mistyped option is mended in seconds
   train-00012.arrow         one chunk, whole or absent
   train-00012.json          what was counted in it
 """
@@ -22,9 +23,10 @@ from typing import Any
 from datasets import disable_progress_bars
 
 from r1sgg_cli.data.annotations import AnnotationSource
+from r1sgg_cli.data.chunks import load_result
 from r1sgg_cli.data.cleaning import CleaningRules
 from r1sgg_cli.data.cutter import CHUNK_SIZE, Cutter, Selection
-from r1sgg_cli.data.description import describe, is_prepared, written_names
+from r1sgg_cli.data.description import changes, describe, is_prepared, load_description, written_names
 from r1sgg_cli.data.faults import Tally
 from r1sgg_cli.data.open_vocabulary import base_names
 from r1sgg_cli.data.rows import BASE_VOCABULARY_FILE, DESCRIPTION_FILE, VOCABULARY_FILE
@@ -32,7 +34,7 @@ from r1sgg_cli.data.shards import assemble
 from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics, vocabulary_met
 from r1sgg_cli.data.workers import process_chunks
 from r1sgg_cli.errors import DataError, OutputError
-from r1sgg_cli.files import LOCK_FILE, locked, save_text
+from r1sgg_cli.files import LOCK_FILE, save_text, work_beside
 
 ALL_NAMES = CleaningRules()
 EVERYTHING = Selection()
@@ -76,10 +78,8 @@ def prepare_dataset(
     description = describe(source, rules, selection)
     if is_prepared(out, description, strict=strict):
         return None
-    work = out.parent / f".{out.name}.partial"
-    with locked(work):
+    with work_beside(out, keeps=_num_finished) as work:
         if is_prepared(out, description, strict=strict):  # by another process, a moment ago
-            shutil.rmtree(work, ignore_errors=True)
             return None
         _begin(work, description)
         cutter = Cutter(source, rules, selection, work, strict)
@@ -129,17 +129,35 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _begin(work: Path, description: Mapping[str, Any]) -> None:
-    """Keep what a run of the same description has finished; clear away everything else."""
+    """Keep what a run of the same description has finished, and clear away what is not finished.
+
+    Raises `OutputError` where a run of another description has finished something.
+    """
     record = work / DESCRIPTION_FILE
-    text = json.dumps({"chunk_size": CHUNK_SIZE, **description}, indent=2) + "\n"
+    new = {"chunk_size": CHUNK_SIZE, **description}
+    text = json.dumps(new, indent=2) + "\n"
     if record.is_file() and record.read_bytes() == text.encode():
         return
+    num_finished = _num_finished(work)
+    if num_finished and not (changed := changes(load_description(work), new)):
+        return
+    if num_finished:
+        raise OutputError(
+            f"`{work}` holds {num_finished} finished chunks of a stopped run with other options ({changed}); "
+            "give those to go on, choose another `--out`, or remove that folder to start anew"
+        )
     for path in work.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
         elif path.name != LOCK_FILE:
             path.unlink()
     save_text(text, record)
+
+
+def _num_finished(work: Path) -> int:
+    """How many chunks with images in them need not be done again."""
+    results = (load_result(path.with_suffix(".arrow")) for path in work.glob("*-*.json"))
+    return sum(result is not None and result.statistics.num_images > 0 for result in results)
 
 
 def _finish(work: Path, out: Path, done: Prepared, rules: CleaningRules, description: Mapping[str, Any]) -> None:
@@ -161,7 +179,6 @@ def _finish(work: Path, out: Path, done: Prepared, rules: CleaningRules, descrip
         finished.replace(out)
     except OSError as error:
         raise OutputError(f"cannot write `{out}`: {error.strerror or error}; choose another `--out`") from error
-    shutil.rmtree(work, ignore_errors=True)
 
 
 def _save_json(value: Any, path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
 
 from r1sgg_cli.data.images import decode_image, stored_image_wh
-from r1sgg_cli.errors import DataError, first_line
+from r1sgg_cli.errors import DataError, first_line, why_unfetched
 from r1sgg_cli.files import folder_fingerprint, missing_local
 from r1sgg_cli.scene_graph.boxes import is_box
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
@@ -102,7 +102,8 @@ def _load_unchecked(source: str) -> DatasetDict:
         loaded = load_from_disk(source) if saved else load_dataset(source)
     # Not found, no network, files that are broken; the others are what a description of another shape leads to.
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise DataError(f"`{source}` is no data set that can be read: {first_line(error)}") from error
+        reason = first_line(error) if folder.exists() else why_unfetched(error)
+        raise DataError(f"`{source}` is no data set that can be read: {reason}") from error
     return loaded if isinstance(loaded, DatasetDict) else DatasetDict({"train": loaded})
 
 

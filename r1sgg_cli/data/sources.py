@@ -2,7 +2,7 @@
 
 import difflib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.data.readers.rows import open_published, open_rows
 from r1sgg_cli.data.vocabularies import PUBLISHED
 from r1sgg_cli.errors import DataError
+from r1sgg_cli.files import closest_beside
 
 HUB = "hub:"
 VG150_FILES = "vg150-h5"
@@ -39,7 +40,7 @@ def open_source(name: str, path: Path | None, options: ReadOptions) -> Annotatio
         raise DataError("`hub:` needs a name, as in `hub:OWNER/NAME`")
     if name.startswith(HUB) or (name in PUBLISHED and not is_path):
         return _with_own_images(options, name)
-    layout, found = detect_layout(_existing(Path(name)))
+    layout, found = detect_layout(_existing(Path(name), words=("synthetic", *PUBLISHED, *READERS)))
     return _with_own_images(options, str(found)) if layout == "rows" else READERS[layout](found, options)
 
 
@@ -50,16 +51,14 @@ def _with_own_images(options: ReadOptions, name: str) -> AnnotationSource:
     return open_published(name) if name in PUBLISHED else open_rows(name.removeprefix(HUB))
 
 
-def _existing(path: Path) -> Path:
+def _existing(path: Path, words: Iterable[str] = ()) -> Path:
+    """The path, if something is there; `words` are what else might have been meant."""
     if path.exists():
         return path
-    beside = path.parent
-    names = [other.name for other in beside.iterdir()] if beside.is_dir() else []
-    close = difflib.get_close_matches(path.name, names, n=1)
-    hint = (
-        f"did you mean `{beside / close[0]}`?" if close else "give `synthetic`, `hub:OWNER/NAME`, or annotation files"
-    )
-    raise DataError(f"no source `{path}`: {hint}")
+    words = () if path.suffix else words  # `psg.json` is no misspelt `jsonl`
+    close = closest_beside(path) or next(iter(difflib.get_close_matches(str(path), words, n=1)), None)
+    hint = f"did you mean `{close}`?" if close else "give annotation files, `synthetic`, or `hub:OWNER/NAME`"
+    raise DataError(f"no file or folder `{path}`; {hint}")
 
 
 def hold_out(source: AnnotationSource, test_share: float, seed: int) -> AnnotationSource:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypedDict, get_args
+from typing import Any, Literal, NotRequired, Self, TypedDict, get_args
 
 from r1sgg_cli.data.predictions import checked_graph
 from r1sgg_cli.errors import AnswersError, OutputError
@@ -46,6 +46,10 @@ class RunRecord(TypedDict):
     dataset: str
     dataset_fingerprint: str | None
     split: str | None
+    split_size: NotRequired[int]
+    """Images in the split; older records do not say it, nor the `limit`."""
+    limit: NotRequired[int | None]
+    """Only so many first images of the split were last asked for; None: all."""
     prompts: Mapping[str, Any]
     generation: Mapping[str, Any]
     vocabulary: VocabularyRow | None

@@ -40,7 +40,7 @@ from r1sgg_cli.inference.answers import (
 )
 from r1sgg_cli.inference.engine import TransformersEngine
 from r1sgg_cli.models.asking import Asking, load_asking
-from r1sgg_cli.models.checkpoint import fingerprint, load_processor
+from r1sgg_cli.models.checkpoint import check_weights, fingerprint, load_processor
 from r1sgg_cli.models.families import ModelFamily, family_of
 from r1sgg_cli.models.images import ImageLimits, fit_image, image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
@@ -97,14 +97,15 @@ def infer(request: InferRequest) -> None:
     """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake."""
     console = Console(stderr=True, soft_wrap=True, emoji=False)
     family = family_of(request.model)
+    check_weights(request.model)
     asking = resolve_asking(request, console)
-    rows = _load(request)
+    rows, split_size = _load(request)
     limits = image_limits(family.fitting, load_processor(request.model), asking.max_pixels)
     vocabulary = vocabulary_of(request.dataset, request.vocabulary)
     asker = Asker(family, asking, limits, vocabulary, vocabulary_named=request.vocabulary is not None)
     for row in rows.remove_columns("image"):
         asker.prompt(row)  # what cannot be asked is said before anything is written
-    record = _record(request, asker)
+    record = _record(request, asker, split_size)
     with _alone(request):
         with locked(request.out, _BEGIN_LOCK, wait=True):
             _begin(record, rows, request.out, console)
@@ -146,13 +147,15 @@ def _left(rows: Dataset, request: InferRequest, console: Console) -> list[int]:
     return left
 
 
-def _load(request: InferRequest) -> Dataset:
+def _load(request: InferRequest) -> tuple[Dataset, int]:
+    """The rows that are asked for, and how many the split has."""
     rows = load_rows(request.dataset, request.split)
+    split_size = len(rows)
     if request.limit is not None:
         rows = rows.select(range(min(request.limit, len(rows))))
     if len(set(rows["image_id"])) != len(rows):
         raise DataError(f"`{request.dataset}` repeats image ids, so its answers could not be told apart")
-    return rows
+    return rows, split_size
 
 
 def resolve_asking(request: InferRequest, console: Console) -> Asking:
@@ -181,7 +184,7 @@ def resolve_asking(request: InferRequest, console: Console) -> Asking:
     return asking
 
 
-def _record(request: InferRequest, asker: Asker) -> RunRecord:
+def _record(request: InferRequest, asker: Asker, split_size: int) -> RunRecord:
     packages = ("torch", "transformers")
     asking, vocabulary = asker.asking, asker.vocabulary
     return {
@@ -191,6 +194,8 @@ def _record(request: InferRequest, asker: Asker) -> RunRecord:
         "dataset": request.dataset,
         "dataset_fingerprint": dataset_fingerprint(request.dataset),
         "split": request.split,
+        "split_size": split_size,
+        "limit": request.limit,
         "prompts": {
             **{key: value for key, value in asdict(asking).items() if key != "tasks"},  # how it was trained, not asked
             "system": system_prompt(asker.prompting),
@@ -232,11 +237,12 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         "dataset_fingerprint": "the data set changed",
     }
     old = {**old, "prompts": {"think_prompt": "system", **old.get("prompts", {})}}  # older records leave this unsaid
-    # Versions may move under a long run; the command may be typed in another way.
+    # Versions may move under a long run; the command may be typed in another way; a trial may be extended.
+    may_differ = ("versions", "command", "split_size", "limit")
     return [
         change
         for key in new
-        if key not in ("versions", "command") and old.get(key) != new[key]
+        if key not in may_differ and old.get(key) != new[key]
         for change in ([said[key]] if key in said else differences({key: old.get(key)}, {key: new[key]}))
     ]
 

@@ -1,12 +1,14 @@
 """Checkpoints as they are read from disk or the hub: whole, or one line that says what is wrong with them."""
 
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from huggingface_hub import snapshot_download
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from r1sgg_cli.errors import ModelError, first_line
@@ -14,6 +16,15 @@ from r1sgg_cli.files import folder_fingerprint
 
 # What transformers, tokenizers and safetensors raise for files that are missing, cut short or of another kind.
 _BROKEN = (OSError, ValueError, SafetensorError)
+# Files of which one each is enough, first the one that is usual.
+_PROCESSOR_FILES = (
+    ("tokenizer.json", "vocab.json", "tokenizer.model"),
+    ("processor_config.json", "preprocessor_config.json"),
+)
+_WEIGHT_FILES = (
+    *("model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
 _WEIGHTS = ("config.json", "*.safetensors", "pytorch_model*.bin")
 
 
@@ -46,6 +57,7 @@ def load_checkpoint(model: str, dtype: torch.dtype) -> tuple[Any, Any]:
     Raises `ModelError`. transformers' bars are off from here on.
     """
     transformers.utils.logging.disable_progress_bar()
+    check_weights(model)
     processor = load_processor(model)
     try:
         loaded, report = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype, output_loading_info=True)
@@ -57,6 +69,48 @@ def load_checkpoint(model: str, dtype: torch.dtype) -> tuple[Any, Any]:
             f"`{model}` is not a whole checkpoint: it lacks {len(lacking)} weights, such as `{lacking[0]}`"
         )
     return processor, loaded
+
+
+def check_weights(model: str) -> None:
+    """Make sure, from names and headers alone, that a checkpoint folder has its weights, none of them cut short.
+
+    Says nothing of a name on the hub. Raises `ModelError`.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        return
+    if lacking := _lacking(folder, [_WEIGHT_FILES]) or _lacking(folder, [(name,) for name in _shards(folder)]):
+        raise _lacks(model, lacking)
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except _BROKEN as error:
+            raise ModelError(
+                f"`{model}` is not a whole checkpoint: `{path.name}` is broken or cut short ({first_line(error)}); "
+                "copy it again"
+            ) from error
+
+
+def _shards(folder: Path) -> list[str]:
+    """The files that an index of weights names; none where there is none, or one that transformers cannot read."""
+    index = folder / "model.safetensors.index.json"
+    if (folder / "model.safetensors").is_file() or not index.is_file():
+        return []
+    try:
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def _lacking(folder: Path, groups: Iterable[Sequence[str]]) -> list[str]:
+    """The first name of each group of which no file is there."""
+    return [names[0] for names in groups if not any((folder / name).is_file() for name in names)]
+
+
+def _lacks(model: str, lacking: Sequence[str]) -> ModelError:
+    named = ", ".join(f"`{name}`" for name in lacking[:3]) + (", …" if len(lacking) > 3 else "")
+    return ModelError(f"`{model}` is not a whole checkpoint: it lacks {named}; copy it again")
 
 
 def end_token_ids(processor: Any, model: Any) -> tuple[int, ...]:
@@ -83,4 +137,6 @@ def fingerprint(model: str) -> str | None:
 
 
 def _not_whole(model: str, error: Exception) -> ModelError:
-    return ModelError(f"`{model}` is not a whole checkpoint: {first_line(error)}")
+    if Path(model).is_dir() and (lacking := _lacking(Path(model), _PROCESSOR_FILES)):
+        return _lacks(model, lacking)
+    return ModelError(f"`{model}` is not a whole checkpoint: {first_line(error).rstrip('.: ')}; copy it again")

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from transformers import PretrainedConfig
 
-from r1sgg_cli.errors import ModelError, first_line
+from r1sgg_cli.errors import ModelError, why_unfetched
 from r1sgg_cli.files import missing_local
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.images import Fitting, padding_of
@@ -138,7 +138,7 @@ def _load_config(model: str) -> dict[str, Any]:
         config, _ = PretrainedConfig.get_config_dict(model)
     except OSError as error:  # what transformers raises for: no such repository, no network
         raise ModelError(
-            f"`{model}` is no checkpoint folder, nor a model that can be fetched: {first_line(error)}"
+            f"`{model}` is no checkpoint folder, nor a model that can be fetched: {why_unfetched(error)}"
         ) from error
     return dict(config)
 

@@ -27,6 +27,24 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.parametrize(
+    ("record", "made_by"),
+    [
+        ("The folder of a demo: `r1sgg demo --quick --seed 0` goes on in it.\n", "r1sgg demo --quick --seed 0"),
+        ("mine", "something else"),
+    ],
+    ids=["another seed", "no record of ours"],
+)
+def test_a_demo_of_other_options_is_refused_in_one_line(
+    record: str, made_by: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "demo.txt").write_text(record)
+    with pytest.raises(OutputError, match=f"the demo of `{made_by}`, and this is `r1sgg demo --quick --seed 1`; give"):
+        app(["demo", "--quick", "--seed", "1", "--out", str(tmp_path)], standalone_mode=False)
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "demo.txt").read_text() == record
+
+
 def run_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     app(["demo", "--quick", "--out", str(folder)], standalone_mode=False)
     return capsys.readouterr()

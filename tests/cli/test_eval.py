@@ -65,6 +65,15 @@ def test_the_numbers_are_written_beside_the_predictions(predictions: Path) -> No
     assert "preds.metrics.json" in result.stdout
 
 
+def test_numbers_of_a_trial_say_so(predictions: Path) -> None:
+    assert "runs/[b]sft on data/shapes (test)\n" in _eval(predictions).stdout
+    trial = predictions.read_text().replace('"split": "test"', '"split": "test", "limit": 4, "split_size": 9')
+    predictions.write_text(trial)
+    assert "runs/[b]sft on data/shapes (test), first 4 of 9 images (`--limit`)\n" in _eval(predictions).stdout
+    provenance = json.loads(predictions.with_name("preds.metrics.json").read_text())["provenance"]
+    assert (provenance["limit"], provenance["split_size"]) == (4, 9)
+
+
 def test_the_numbers_go_where_the_user_says(predictions: Path, tmp_path: Path) -> None:
     assert _eval(predictions, "--out", tmp_path / "sub" / "numbers.json").exit_code == 0
     assert (tmp_path / "sub" / "numbers.json").exists()

@@ -15,6 +15,7 @@ from r1sgg_cli.inference.answers import (
     AnswersFile,
     ImageTruth,
     RunRecord,
+    load_ground_truth,
     save_ground_truth,
     save_run,
 )
@@ -77,6 +78,29 @@ def test_broken_lines_and_repeats_are_reported_on_stderr(folder: Path, tmp_path:
     assert "line 4 of `answers.jsonl` is left out" in result.stderr
     assert "1 later answers of an image are left out" in result.stderr
     assert "warning" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("trial", "why", "images"),
+    [
+        pytest.param({}, "their images are not in the split", "preds.json: 1 images", id="no limit on record"),
+        pytest.param(
+            {"split_size": 3, "limit": 1},
+            "was last asked for the first 1 of 3 images (`--limit`); the same `r1sgg infer` without `--limit` takes",
+            "preds.json: first 1 of 3 images (`--limit`)",
+            id="a trial",
+        ),
+    ],
+)
+def test_answers_beyond_the_limit_are_no_strangers(
+    folder: Path, tmp_path: Path, trial: dict[str, int], why: str, images: str
+) -> None:
+    save_run({**RUN, **trial}, folder)  # type: ignore[typeddict-item]
+    save_ground_truth(load_ground_truth(folder)[:1], folder)
+    result = _gather(folder, tmp_path / "preds.json")
+    assert "1 answers are left out: " in result.stderr
+    assert why in result.stderr
+    assert images in result.stdout
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -41,6 +41,24 @@ def test_synthetic_scenes_are_written_sparse_for_training_and_whole_for_testing(
     assert numbers == {"train": {1}, "test": {3}}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="already there"),
+        pytest.param(("--seed", "1"), id="other options"),
+        pytest.param(("--split", "tset", "--check"), id="no such split"),
+        pytest.param(("--split", "tset", "--seed", "1"), id="other options and no such split"),
+    ],
+)
+def test_no_bar_stands_before_what_is_refused_or_there(options: tuple[str, ...], tmp_path: Path) -> None:
+    prepare_synthetic(tmp_path / "data")
+    app = typer.Typer()
+    app.command()(prepare)
+    place = () if "--check" in options else ("--out", str(tmp_path / "data"))
+    argv = ["synthetic", *place, "--num-images", "4", "--num-test", "2", *options]
+    assert CliRunner().invoke(app, argv).stderr == ""
+
+
 def test_the_same_command_again_keeps_what_is_there(tmp_path: Path) -> None:
     prepare_synthetic(tmp_path / "data")
     written = (tmp_path / "data" / "prepare.json").stat().st_mtime_ns
@@ -142,7 +160,8 @@ def test_a_test_split_is_held_out_and_novel_names_leave_the_training_split(tmp_p
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        pytest.param(("nowhere.json", "--out", "d"), r"no source `nowhere.json`", id="no file"),
+        pytest.param(("nowhere.json", "--out", "d"), r"no file or folder `nowhere.json`; give annot", id="no file"),
+        pytest.param(("sythetic", "--out", "d"), r"no file or folder `sythetic`; did you mean `synth", id="no word"),
         pytest.param(("{psg}",), r"where to\?.*--out DIR", id="no --out"),
         pytest.param(
             ("{psg}", "--out", "d", "--num-images", "3"), "is for `synthetic`; try `--limit`", id="--num-images"

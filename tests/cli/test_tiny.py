@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+from datasets import DatasetDict
 from transformers import AutoConfig
 
 from r1sgg_cli.cli.app import app
 from r1sgg_cli.cli.tiny import tiny as command
-from r1sgg_cli.errors import OutputError
+from r1sgg_cli.data.rows import load_rows
+from r1sgg_cli.errors import DataError, OutputError
 from r1sgg_cli.files import locked
 from r1sgg_cli.models.families import ModelType
 from tests.conftest import files_no_larger_than
@@ -41,6 +43,32 @@ def test_trained_weights_are_never_overwritten(synthetic_dataset: Path, tmp_path
     with pytest.raises(OutputError, match="holds something else"):
         tiny(tmp_path, "--dataset", synthetic_dataset)
     assert (tmp_path / "model.safetensors").read_bytes() == b"a week of GPUs"
+
+
+def test_a_checkpoint_of_other_options_is_kept_and_the_difference_is_said(
+    synthetic_dataset: Path, tmp_path: Path
+) -> None:
+    tiny(tmp_path / "tiny", "--dataset", synthetic_dataset)
+    with pytest.raises(
+        OutputError, match=r"other options \(family: qwen2_vl there, llava here; seed: 0 there, 1 here\)"
+    ):
+        tiny(tmp_path / "tiny", "--dataset", synthetic_dataset, "--family", "llava", "--seed", "1")
+
+
+def test_a_misspelt_data_set_is_said_first_and_leaves_nothing_behind(synthetic_dataset: Path, tmp_path: Path) -> None:
+    for out in ("there", "new"):
+        (tmp_path / "there").mkdir(exist_ok=True)
+        (tmp_path / "there" / "thesis.txt").touch()
+        with pytest.raises(DataError, match=r"no folder `.*nope`"):
+            tiny(tmp_path / out, "--dataset", tmp_path / "nope")
+    with pytest.raises(DataError, match="has no split `train`"):
+        tiny(tmp_path / "new", "--dataset", without_training_rows(synthetic_dataset, tmp_path / "data"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "there"]
+
+
+def without_training_rows(dataset: Path, folder: Path) -> Path:
+    DatasetDict({"test": load_rows(str(dataset), "test")}).save_to_disk(folder)
+    return folder
 
 
 def test_a_full_disk_leaves_nothing_in_the_way_of_the_same_command(synthetic_dataset: Path, tmp_path: Path) -> None:

@@ -2,19 +2,23 @@
 
 import json
 import resource
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from r1sgg_cli.data.annotations import AnnotatedImage
 from r1sgg_cli.data.cleaning import CleaningRules
+from r1sgg_cli.data.cutter import Selection
 from r1sgg_cli.data.prepare import prepare_dataset
 from r1sgg_cli.data.readers.options import ReadOptions
+from r1sgg_cli.data.readers.synthetic import open_synthetic
 from r1sgg_cli.data.rows import load_rows, load_splits
 from r1sgg_cli.data.sources import open_source
 from r1sgg_cli.data.statistics import SplitStatistics
 from r1sgg_cli.data.vocabularies import vocabulary_of
-from r1sgg_cli.errors import OutputError
+from r1sgg_cli.errors import DataError, OutputError
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from tests.data.annotated import HAT, HORSE, MAN, annotated
 from tests.data.sources import interrupted, numbered, source_of
@@ -125,17 +129,52 @@ def test_two_spellings_of_a_name_are_one_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_other_options_start_anew(tmp_path: Path) -> None:
-    images = numbered(11)
+def test_finished_chunks_are_not_thrown_away_for_other_options(tmp_path: Path) -> None:
+    images, out, work = numbered(11), tmp_path / "data", tmp_path / ".data.partial"
     with pytest.raises(KeyboardInterrupt):
-        prepare_dataset(source_of(read=lambda: interrupted(images, 9)), tmp_path / "data")
-    prepare_dataset(source_of(*images), tmp_path / "data", CleaningRules(Vocabulary(("man", "horse"), ("riding",))))
-    assert len(load_rows(str(tmp_path / "data"))) == 11
+        prepare_dataset(source_of(read=lambda: interrupted(images, 9)), out)
+    written = {path: path.read_bytes() for path in work.iterdir()}
+    with pytest.raises(OutputError, match=r"2 finished chunks .*rules\.keep_empty: False there, True here.*`--out`"):
+        prepare_dataset(source_of(*images), out, CleaningRules(keep_empty=True))
+    assert {path: path.read_bytes() for path in work.iterdir()} == written
+    shutil.rmtree(work)  # the way out that the message names
+    prepare_dataset(source_of(*images), out, CleaningRules(keep_empty=True))
+    assert len(load_rows(str(out))) == 11
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_chunks_that_are_not_finished_stand_in_no_ones_way(tmp_path: Path) -> None:
+    work = tmp_path / ".data.partial"
+    with pytest.raises(KeyboardInterrupt):
+        prepare_dataset(source_of(read=lambda: interrupted(numbered(11), 5)), tmp_path / "data")
+    (work / "train-00000.json").unlink()
+    prepare_dataset(source_of(*numbered(3)), tmp_path / "data", CleaningRules(keep_empty=True))
+    assert len(load_rows(str(tmp_path / "data"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("images", "selection"),
+    [
+        pytest.param(numbered(2), Selection(frozenset({"tset"})), id="no such split"),
+        pytest.param(numbered(2, relationships=()), Selection(), id="nothing is left"),
+        pytest.param([*numbered(2), annotated(split="a/b")], Selection(), id="the source is broken"),
+    ],
+)
+def test_a_mistake_leaves_nothing_behind(images: list[AnnotatedImage], selection: Selection, tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        prepare_dataset(source_of(*images), tmp_path / "data", selection=selection)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_needs_no_folder_is_the_same_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_dataset(open_synthetic(2, 1, 0, 0.0), tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    assert prepare_dataset(open_synthetic(2, 1, 0, 0.0), tmp_path / "data") is None
 
 
 def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"cannot write .*file"):
+    with pytest.raises(OutputError, match=r"cannot write `.*/file/data`: Not a directory"):
         prepare_dataset(source_of(*numbered(1)), tmp_path / "file" / "data")
 
 

@@ -66,8 +66,8 @@ def test_the_published_sets_are_asked_of_the_hub() -> None:
     [
         pytest.param("gqa", None, r"`gqa` needs its files: `r1sgg prepare gqa PATH", id="a layout alone"),
         pytest.param("gqq", "x", r"no layout `gqq`; did you mean `gqa`\?", id="a misspelt layout"),
-        pytest.param("psg", "nowhere.json", r"no source `nowhere.json`", id="a layout and no file"),
-        pytest.param("somebody/set", None, r"no source .*`hub:OWNER/NAME`", id="a hub name without its mark"),
+        pytest.param("psg", "nowhere.json", r"no file or folder `nowhere.json`", id="a layout and no file"),
+        pytest.param("somebody/set", None, r"no file or folder .*`hub:OWNER/NAME`", id="a hub name without its mark"),
     ],
 )
 def test_what_is_no_source_is_said(name: str, path: str | None, expected: str) -> None:
@@ -119,3 +119,22 @@ def test_rows_of_several_splits_keep_them(tmp_path: Path, synthetic_dataset: Pat
     DatasetDict({"validation": rows.select(range(4)), "test": rows.select(range(4, 8))}).save_to_disk(tmp_path / "set")
     prepare_dataset(open_source(str(tmp_path / "set"), None, ReadOptions()), tmp_path / "out")
     assert len(load_rows(str(tmp_path / "out"), "validation")) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("sythetic", "did you mean `synthetic`"),
+        ("vg15", "did you mean `vg150`"),
+        ("open-image", "did you mean `open-images`"),
+        ("psg.json", "give annotation files"),
+        ("VG/", "give annotation files"),
+    ],
+)
+def test_a_word_that_is_nearly_a_source_is_told_which(
+    name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shapes.json").touch()  # shares no more than its ending with `psg.json`
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=f"no file or folder `{name.rstrip('/')}`; {meant}"):
+        open_source(name, None, ReadOptions())

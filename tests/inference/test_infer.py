@@ -15,8 +15,9 @@ from typing import get_args
 import pytest
 from datasets import Dataset
 
+from r1sgg_cli.data.predictions import limit_of
 from r1sgg_cli.data.rows import FEATURES, load_rows, undecoded
-from r1sgg_cli.errors import ConfigError, DataError, OutputError
+from r1sgg_cli.errors import ConfigError, DataError, ModelError, OutputError
 from r1sgg_cli.files import locked
 from r1sgg_cli.inference.answers import (
     ANSWERS_FILE,
@@ -106,6 +107,50 @@ def test_a_trial_run_on_a_few_images_is_extended(request_of: InferRequest) -> No
     assert (len(trial), len(after.answers), after.num_duplicates) == (3, 12, 0)
     assert len(load_ground_truth(request_of.out)) == 12
     assert load_run(request_of.out)["command"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "part"), [(3, "first 3 of 12 images (`--limit`)"), (12, None), (20, None), (None, None)]
+)
+def test_a_trial_says_of_which_split_it_is_a_part(
+    request_of: InferRequest, limit: int | None, part: str | None
+) -> None:
+    infer(replace(request_of, limit=limit))
+    assert limit_of(gather_answers(request_of.out).provenance) == part
+
+
+def test_what_was_last_asked_for_is_on_record(request_of: InferRequest) -> None:
+    for limit, part in ((4, "first 4 of"), (2, "first 2 of"), (None, "")):
+        infer(replace(request_of, limit=limit))
+        predictions = gather_answers(request_of.out)
+        assert (limit_of(predictions.provenance) or "").startswith(part)
+        assert len(predictions.images) == (limit or 12)
+        assert predictions.provenance["gather"]["answers_of_other_images"] == (2 if limit == 2 else 0)
+
+
+def test_answers_from_before_the_limit_was_on_record_go_on_and_leave_it_unsaid(request_of: InferRequest) -> None:
+    infer(replace(request_of, limit=2))
+    record = json.loads((request_of.out / RUN_FILE).read_text(encoding="utf-8"))
+    del record["limit"], record["split_size"]
+    (request_of.out / RUN_FILE).write_text(json.dumps(record), encoding="utf-8")
+    assert limit_of(gather_answers(request_of.out).provenance) is None
+    infer(replace(request_of, limit=3))
+    assert limit_of(gather_answers(request_of.out).provenance) == "first 3 of 12 images (`--limit`)"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("damage", ["missing", "cut short"])
+def test_a_checkpoint_that_is_not_whole_is_refused_before_anything_is_written(
+    request_of: InferRequest, tmp_path: Path, name: str, damage: str
+) -> None:
+    shutil.copytree(request_of.model, tmp_path / "model")
+    content = (tmp_path / "model" / name).read_bytes()
+    (tmp_path / "model" / name).unlink()
+    if damage == "cut short":
+        (tmp_path / "model" / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match=r"is not a whole checkpoint: .*; copy it again"):
+        infer(replace(request_of, model=str(tmp_path / "model")))
+    assert not request_of.out.exists()
 
 
 def test_other_settings_in_the_same_folder_are_refused_and_named(request_of: InferRequest) -> None:

@@ -1,5 +1,6 @@
 """Checkpoints: loaded whole or refused in one line; a fingerprint that follows the weights."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from r1sgg_cli.errors import ModelError
-from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint, load_processor
+from r1sgg_cli.models.checkpoint import check_weights, fingerprint, load_checkpoint, load_processor
 
 Checkpoint = Callable[[str], Path]
 
@@ -41,17 +42,34 @@ def test_processor_and_weights_come_in_the_wanted_precision_without_a_bar(
 @pytest.mark.parametrize("damage", [cut, lambda path: path.write_bytes(b"")], ids=["cut short", "emptied"])
 def test_a_broken_file_is_one_line(copied: Path, name: str, damage: Callable[[Path], None]) -> None:
     damage(copied / name)
-    with pytest.raises(ModelError, match=r"is not a whole checkpoint: .") as caught:
+    with pytest.raises(ModelError, match=r"is not a whole checkpoint: .+; copy it again$") as caught:
         load_checkpoint(str(copied), torch.float32)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "processor_config.json"])
-def test_a_missing_file_is_one_line(copied: Path, name: str) -> None:
+def test_a_missing_file_is_named(copied: Path, name: str) -> None:
     (copied / name).unlink()
-    with pytest.raises(ModelError, match=r"is not a whole checkpoint: .") as caught:
+    with pytest.raises(ModelError, match=f"is not a whole checkpoint: it lacks `{name}`; copy it again$"):
         load_checkpoint(str(copied), torch.float32)
-    assert "\n" not in str(caught.value)
+
+
+def test_weights_are_checked_by_names_and_headers(copied: Path) -> None:
+    check_weights(str(copied))
+    check_weights("Qwen/Qwen2-VL-2B-Instruct")  # not here to be looked at
+    weights, half = (copied / "model.safetensors"), "model-00002-of-00002.safetensors"
+    weights.rename(copied / "model-00001-of-00002.safetensors")
+    with pytest.raises(ModelError, match=r"it lacks `model\.safetensors`"):
+        check_weights(str(copied))
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": half}}
+    (copied / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match=f"it lacks `{half}`; copy"):
+        check_weights(str(copied))
+    shutil.copy(copied / "model-00001-of-00002.safetensors", copied / half)
+    check_weights(str(copied))
+    cut(copied / half)
+    with pytest.raises(ModelError, match=rf"`{half}` is broken or cut short \(.*\); copy it again"):
+        check_weights(str(copied))
 
 
 def test_a_processor_needs_no_weights(copied: Path) -> None:

@@ -26,8 +26,10 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"cannot read `{path}`: {error.strerror}") from error
     except (ijson.JSONError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        if not path.stat().st_size:
+            raise DataError(f"`{path}` is an empty file; download or copy it again") from error
         reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])  # what, and where
-        raise DataError(f"`{path}` is not JSON: {reason}") from error
+        raise DataError(f"`{path}` is not JSON: {reason.strip()}; mend it, or download or copy it again") from error
 
 
 def stream_items(path: Path, prefix: str) -> Iterator[Any]:

@@ -26,14 +26,21 @@ def test_items_and_pairs_are_streamed_with_their_kinds_of_numbers(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "text", ['{"data": [1', '{"data": [1}]', "\xff", ""], ids=["cut", "crossed", "no text", "empty"]
+    ("text", "said"),
+    [
+        pytest.param('{"data": [1', "is not JSON: .*copy it again", id="cut"),
+        pytest.param('{"data": [1}]', "is not JSON: .*copy it again", id="crossed"),
+        pytest.param("\xff", "is not JSON: .*copy it again", id="no text"),
+        pytest.param("", "is an empty file; download or copy it again", id="empty"),
+    ],
 )
-def test_a_broken_file_is_one_line(tmp_path: Path, text: str) -> None:
+def test_a_broken_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "a.json").write_bytes(text.encode("latin-1"))
     for read in (lambda p: list(stream_items(p, "data.item")), lambda p: list(stream_pairs(p)), load_json):
-        with pytest.raises(DataError, match=r"a\.json` is not JSON") as caught:
+        with pytest.raises(DataError, match=rf"a\.json` {said}") as caught:
             read(tmp_path / "a.json")
         assert "\n" not in str(caught.value)
+        assert " ;" not in str(caught.value)
 
 
 def test_the_place_that_is_no_json_is_shown(tmp_path: Path) -> None:
