@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import huggingface_hub
 
-from r1sgg_cli.errors import ModelError
+from r1sgg_cli.errors import ModelError, why_unfetched
 from r1sgg_cli.files import missing_local
 
 Tiling = Literal["area", "tiles", "square"]
@@ -192,8 +192,9 @@ def _config_of_name(model: str, fetch: bool) -> tuple[dict[str, Any], str] | Non
             return _read_config(Path(huggingface_hub.hf_hub_download(model, "config.json")), model), "hub"
     except (OSError, ValueError) as error:  # no such name, no network, a name that cannot be one
         if published is None:
-            reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"`{model}` is no checkpoint folder, nor a model that can be fetched: {reason}") from error
+            raise ModelError(
+                f"`{model}` is no checkpoint folder, nor a model that can be fetched: {why_unfetched(error)}"
+            ) from error
     return None if published is None else (published, "published shape")
 
 

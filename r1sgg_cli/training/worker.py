@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import dataset_fingerprint
-from r1sgg_cli.errors import ConfigError, ModelError
+from r1sgg_cli.errors import ConfigError, ModelError, first_line
 from r1sgg_cli.files import insist_on_own_folder, locked
 from r1sgg_cli.models.asking import Asking, load_asking
 from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
@@ -47,11 +47,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "save_strategy": "steps",
     "ddp_find_unused_parameters": False,  # every weight that is trained is used in every step
 }
-
-
-def default_precision() -> Literal["bf16", "float32"]:
-    """bf16 where the GPU computes in it, float32 elsewhere."""
-    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
 
 
 def num_micro_batches(run: SFTRun | GRPORun, num_sequences: int) -> int:
@@ -94,7 +89,7 @@ def trainer_config(
     try:
         config = kind(**{**_DEFAULTS, **defaults, **stated, **recipe.trainer})
     except (TypeError, ValueError) as error:  # what TRL's and transformers' own checks raise
-        raise ConfigError(f"the trainer refuses its options: {str(error).strip().splitlines()[0]}") from error
+        raise ConfigError(f"the trainer refuses its options: {first_line(error)}") from error
     if config.n_gpu > 1:
         raise ConfigError(
             f"{config.n_gpu} GPUs are visible to one process; set CUDA_VISIBLE_DEVICES=0, or use all with a preset"
