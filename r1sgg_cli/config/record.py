@@ -46,18 +46,32 @@ def record_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | None]) -
 
     `inputs` are fingerprints of what the run reads: a model trained anew in the same folder is another model.
     """
+    if not insist_on_same_run(run, folder, inputs):
+        values = {**run.model_dump(mode="json"), "inputs": dict(inputs)}
+        save_text(dump_yaml(values), folder / RUN_FILE)
+
+
+def insist_on_same_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | None] | None = None) -> bool:
+    """Whether a run has begun in `folder`, which must then be this one. Raises `ConfigError`.
+
+    Without `inputs`, what the run reads is not compared: it is not at hand where a run is only launched.
+    """
     path = folder / RUN_FILE
-    values = {**run.model_dump(mode="json"), "inputs": dict(inputs)}
     has_begun = any(folder.glob("checkpoint-*")) or (folder / "config.json").exists()
-    if path.exists() and has_begun:
-        changed = differences(_with_former(load_yaml(path), values["recipe"]), values, ignored=CHANGES_NOTHING)
-        if changed:
-            raise ConfigError(
-                f"`{folder}` holds another run ({'; '.join(changed)}); "
-                "give a new --out, or the same options to continue"
-            )
-        return
-    save_text(dump_yaml(values), path)
+    if not (path.exists() and has_begun):
+        return False
+    values = run.model_dump(mode="json")
+    record = _with_former(load_yaml(path), values["recipe"])
+    if inputs is None:
+        record.pop("inputs", None)
+    else:
+        values["inputs"] = dict(inputs)
+    changed = differences(record, values, ignored=CHANGES_NOTHING)
+    if changed:
+        raise ConfigError(
+            f"`{folder}` holds another run ({'; '.join(changed)}); give a new --out, or the same options to continue"
+        )
+    return True
 
 
 def _with_former(record: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:

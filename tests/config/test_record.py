@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from r1sgg_cli.config.recipes import resolve_run
-from r1sgg_cli.config.record import FORMERLY, LAUNCH_FILE, at_server, load_launch, record_run, save_launch
+from r1sgg_cli.config.record import (
+    FORMERLY,
+    LAUNCH_FILE,
+    at_server,
+    insist_on_same_run,
+    load_launch,
+    record_run,
+    save_launch,
+)
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml
 from r1sgg_cli.errors import ConfigError, OutputError
@@ -97,3 +105,13 @@ def test_a_launch_that_cannot_be_read_is_one_line(text: str | None, message: str
         (tmp_path / LAUNCH_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
         load_launch(tmp_path)
+
+
+def test_before_it_is_queued_a_run_is_compared_without_what_it_reads(tmp_path: Path) -> None:
+    run = sft_run(tmp_path)
+    assert not insist_on_same_run(run, tmp_path)
+    record_run(run, tmp_path, INPUTS)
+    (tmp_path / "checkpoint-1").mkdir()
+    assert insist_on_same_run(run, tmp_path)
+    with pytest.raises(ConfigError, match=r"another run \(recipe.learning_rate"):
+        insist_on_same_run(sft_run(tmp_path, "learning_rate=1e-4"), tmp_path)
