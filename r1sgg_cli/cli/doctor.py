@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from r1sgg_cli.launch.finding import Finding
-    from r1sgg_cli.launch.memory import MemoryForecast, TrainingStep
+    from r1sgg_cli.launch.memory import MemoryForecast
     from r1sgg_cli.launch.shape import ModelShape
+    from r1sgg_cli.launch.workload import TrainingStep
     from r1sgg_cli.training.measure import MeasuredMemory
 
 MEASURED_MODEL = "Qwen/Qwen2-VL-2B-Instruct"
@@ -85,9 +86,11 @@ def _measure(model: str, as_json: bool) -> None:
     import os
 
     from r1sgg_cli.errors import ModelError
+    from r1sgg_cli.launch.architectures import parse_shape
+    from r1sgg_cli.launch.config_json import load_config
     from r1sgg_cli.launch.machine import free_memory_gib, local_preset, look_at_machine
-    from r1sgg_cli.launch.memory import GIB, Device, forecast_training
-    from r1sgg_cli.launch.shape import load_config, parse_shape
+    from r1sgg_cli.launch.memory import GIB, forecast_training
+    from r1sgg_cli.launch.workload import Device
 
     found = load_config(model, fetch=True)
     if found is None:
@@ -128,7 +131,7 @@ def _measure(model: str, as_json: bool) -> None:
 def _steps(shape: ModelShape, precision: Literal["bf16", "float32"]) -> list[TrainingStep]:
     """Fine-tuning and GRPO of all weights, and fine-tuning of adapters, as the published recipes make them."""
     from r1sgg_cli.config.schema import GRPORecipe, Lora, SFTRecipe
-    from r1sgg_cli.launch.memory import TrainingStep
+    from r1sgg_cli.launch.workload import TrainingStep
 
     def step(recipe: SFTRecipe | GRPORecipe, **own: Any) -> TrainingStep:
         image = shape.image_tokens(recipe.max_pixels)

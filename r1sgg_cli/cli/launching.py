@@ -99,8 +99,9 @@ def plan_run(
     from r1sgg_cli.config.presets import known_presets, load_preset
     from r1sgg_cli.config.recipes import resolve_run
     from r1sgg_cli.config.trainer_options import check_trainer_options
+    from r1sgg_cli.launch.architectures import parse_shape
+    from r1sgg_cli.launch.config_json import load_config
     from r1sgg_cli.launch.plan import plan_training
-    from r1sgg_cli.launch.shape import load_config, parse_shape
     from r1sgg_cli.launch.steps import num_rows
 
     run = resolve_run(kind, recipe, overrides, **options, micro_batch=1, precision=preset.precision)

@@ -78,9 +78,10 @@ def _row(preset: Preset, model: str, stage: str) -> tuple[str, ...]:
     from r1sgg_cli.config.recipes import resolve_run
     from r1sgg_cli.config.schema import GRPORun, SFTRun
     from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.launch.architectures import parse_shape
+    from r1sgg_cli.launch.config_json import load_config
     from r1sgg_cli.launch.memory import GIB
     from r1sgg_cli.launch.plan import plan_training
-    from r1sgg_cli.launch.shape import load_config, parse_shape
 
     named = model.split("/")[1]
     given: dict[str, Any] = {"model": model, "dataset": "", "out": Path(), "precision": preset.precision}

@@ -127,8 +127,9 @@ def _start(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launch
 
 
 def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: Console) -> None:
+    from r1sgg_cli.launch.architectures import parse_shape
+    from r1sgg_cli.launch.config_json import load_config
     from r1sgg_cli.launch.memory import GIB
-    from r1sgg_cli.launch.shape import load_config, parse_shape
     from r1sgg_cli.launch.steps import num_rows
 
     parts = num_parts(preset)

@@ -20,7 +20,7 @@ What comes and goes: the largest of these moments (activation recomputation, arX
     last layer   checkpoints; all that one layer saves, and the gradients of its MLP; a tied head's gradient waits
     encoder      its checkpoints and what one of its layers saves; a tied head's gradient waits
     embedding    its gradient, 4·V·H, and the tied head's
-  Without checkpointing all layers' tensors are there from the first moment on. `_LayerBytes` counts them one by one:
+  Without checkpointing all layers' tensors are there from the first moment on. `moments.py` counts them one by one:
   SDPA saves queries, keys, values and output, and no score matrix; in a padded batch keys and values are repeated for
   every head (transformers' `use_gqa_in_sdpa`).
 
@@ -29,91 +29,20 @@ is the forward pass of the prompts, or the last token with keys and values of al
 share of the card all the time. The images of a step's rollouts stay on the card until its end (`_buffered_inputs`).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
-from r1sgg_cli.config.schema import Precision, Sharding
-from r1sgg_cli.launch.shape import Linears, ModelShape
+from r1sgg_cli.launch.moments import Moment, step_moments
+from r1sgg_cli.launch.shape import ModelShape
+from r1sgg_cli.launch.workload import Device, RolloutLoad, Spread, TrainingStep
 
-Device = Literal["cuda", "cpu"]
 GIB = 1024**3
 
-_HEAD_ROWS, _HEAD_COLUMNS = 4096, 32768  # TRL's TOKEN_CHUNK_SIZE and _CHUNKED_LOGPROB_CHUNK_SIZE
-# float32 tensors of a tile's size in TRL's `_forward_tile` and `_backward_tile`, which a GPU's kernels do without
-_CPU_FORWARD_COPIES, _CPU_BACKWARD_COPIES = 4.25, 7.25
 _REDUCE_BUCKET = 500_000_000  # numbers; DeepSpeed's defaults
 _MAX_LIVE = 1_000_000_000
 _CUDA_CONTEXT = 0.8 * GIB  # driver context, cuBLAS workspaces
 _NCCL = 0.5 * GIB
 _FRAGMENTS = 0.05  # of what comes and goes: blocks that the allocator holds and cannot use
 _VLLM_OVERHEAD_GIB = 2.0  # activations of its profiling run, CUDA graphs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingStep:
-    """What one process computes at once."""
-
-    stage: Literal["sft", "grpo"]
-    micro_batch: int
-    prompt_tokens: int
-    """Of the longest prompt, image tokens included."""
-    completion_tokens: int
-    """Of the longest answer."""
-    image_tokens: int
-    """Of the largest image; `ModelShape.image_tokens` knows them."""
-    precision: Precision = "bf16"
-    lora_rank: int | None = None
-    """Adapters on the language model's linear layers are trained; None trains all weights."""
-    frozen_in_bf16: bool = False
-    """Whether weights that adapters leave alone are kept in bf16."""
-    gradient_checkpointing: bool = True
-    freeze_vision: bool = False
-    has_reference: bool = False
-    """Whether a second model stands beside the trained one, for GRPO with `beta`; adapters need none."""
-
-    @property
-    def is_padded(self) -> bool:
-        """Whether sequences of several lengths share a batch."""
-        return self.stage == "grpo" or self.micro_batch > 1
-
-    @property
-    def num_tokens(self) -> int:
-        """Of all sequences."""
-        return self.micro_batch * (self.prompt_tokens + self.completion_tokens)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """How a run is spread over processes."""
-
-    sharding: Sharding = "ddp"
-    world_size: int = 1
-    processes_per_node: int = 1
-
-    @property
-    def is_deepspeed(self) -> bool:
-        """Whether weights are kept as DeepSpeed keeps them."""
-        return self.sharding.startswith("zero")
-
-    def autocasts(self, precision: Precision) -> bool:
-        """Whether float32 weights are turned to bf16 whenever they are used."""
-        return self.sharding == "ddp" and precision == "bf16"
-
-    @property
-    def is_offloaded(self) -> bool:
-        """Whether the optimizer is in host memory."""
-        return self.sharding.endswith("-offload")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutLoad:
-    """What sampling adds to a training process."""
-
-    num_sequences: int
-    """That a process samples for one step, all of them at once."""
-    vllm_bytes: int | None = None
-    """What a colocated vLLM takes of the card; None: `generate` samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +82,7 @@ def forecast_training(
     """What a training process of a run needs. `rollouts` is asked for with GRPO."""
     spread = spread or Spread()
     kept = _kept(shape, step, spread)
-    moment = max(_moments(shape, step, spread, device), key=lambda moment: moment.total)
+    moment = max(step_moments(shape, step, spread, device), key=lambda moment: moment.total)
     sampling = 0 if rollouts is None else _rollouts(shape, step, spread, rollouts, moment)
     coming = moment.total + (0 if rollouts is None or rollouts.vllm_bytes is not None else sampling)
     runtime = _buffers(shape, step, spread)
@@ -238,7 +167,7 @@ def _buffers(shape: ModelShape, step: TrainingStep, spread: Spread) -> float:
     """What exchanging weights and gradients needs besides."""
     if spread.world_size == 1 and not spread.is_deepspeed:
         return 0
-    trained, width = _trained_parameters(shape, step), _compute_bytes(step)
+    trained, width = _trained_parameters(shape, step), step.compute_bytes
     match spread.sharding:
         case "ddp":
             return 4 * trained
@@ -252,199 +181,13 @@ def _buffers(shape: ModelShape, step: TrainingStep, spread: Spread) -> float:
             return width * (min(_REDUCE_BUCKET, trained) + live)
 
 
-def _compute_bytes(step: TrainingStep) -> int:
-    return 2 if step.precision == "bf16" else 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    activations: float = 0
-    logits: float = 0
-    vision: float = 0
-
-    @property
-    def total(self) -> float:
-        return self.activations + self.logits + self.vision
-
-
-@dataclass(frozen=True, slots=True)
-class _LayerBytes:
-    """What a layer saves for its backward pass, in bytes a token, and the width of a number in it."""
-
-    compute: int
-    """Bytes of a number in a linear layer."""
-    stream: int
-    """Bytes of a number in the residual stream."""
-    trains: bool
-    """Whether the layer's own weights are trained."""
-    lora_rank: int | None
-    mask: int
-    """Bytes that dropout keeps for a number."""
-
-    @property
-    def casts(self) -> bool:
-        """Whether autocast makes a copy of what a linear layer reads from the stream."""
-        return self.compute < self.stream
-
-    def read(self, width: int, readers: int, from_stream: bool) -> float:
-        """What `readers` linear layers save of the one tensor they read. Each autocast copy is one reader's own."""
-        if self.lora_rank is not None:
-            return readers * ((self.compute + self.mask) * width + self.compute * self.lora_rank)
-        if not self.trains:
-            return 0
-        return self.compute * width * (readers if from_stream and self.casts else 1)
-
-    def rms_norm(self, width: int, stream: int) -> float:
-        """Of transformers' RMSNorm, its input where that is a copy in float32, and the normed numbers."""
-        return (4 if stream < 4 else 0) * width + (stream * width if self.trains else 0)
-
-    def language(self, shape: ModelShape, is_padded: bool) -> float:
-        """Of a decoder layer, without its own input."""
-        hidden, inner = shape.hidden_size, shape.intermediate_size
-        queries, keys = shape.num_heads * shape.head_dim, shape.num_kv_heads * shape.head_dim
-        repeated = queries if is_padded else keys
-        saved = 2 * self.rms_norm(hidden, self.stream) + self.stream * hidden  # two norms, the stream between them
-        saved += self.read(hidden, 3, from_stream=True) + self.read(hidden, 2, from_stream=True)
-        if shape.norms_heads:
-            saved += self.rms_norm(queries + keys, self.compute) + (self.compute == 4) * 4 * (queries + keys)
-        saved += self.compute * (2 * queries + 2 * repeated) + 4 * shape.num_heads
-        saved += self.read(queries, 1, from_stream=False) if self.lora_rank is not None else 0
-        saved += 3 * self.compute * inner + self.read(inner, 1, from_stream=False)
-        return saved
-
-    def language_gradients(self, shape: ModelShape) -> float:
-        """What a decoder layer's backward pass adds at its MLP, beyond what the layer saved."""
-        skip = (self.stream + self.compute) * shape.hidden_size
-        if self.lora_rank is None:
-            return skip + 2 * self.compute * shape.intermediate_size
-        # An adapter's dropout is in float32, and so are the gradients on its two sides.
-        return skip + (self.compute + (8 if self.casts else 0)) * shape.intermediate_size
-
-    def vision(self, shape: ModelShape) -> float:
-        """Of a layer of the image encoder, a patch, without its own input."""
-        vision = shape.vision
-        width, inner, stream = vision.hidden_size, vision.intermediate_size, self.compute
-        norm = (4 if stream < 4 else 0) * width + (4 * width if vision.is_gated and stream == 4 else 0)
-        saved = 2 * norm + stream * width
-        saved += self.compute * width * (1 + (2 if vision.is_gated and self.compute < 4 else 1))
-        saved += self.compute * 7 * width + 4 * vision.num_heads  # queries and keys, their origin with values, output
-        return saved + self.compute * vision.mlp_tensors * inner
-
-
-def _moments(shape: ModelShape, step: TrainingStep, spread: Spread, device: Device) -> Iterable[_Moment]:
-    """The moments of a step one of which needs most."""
-    tokens, compute = step.num_tokens, _compute_bytes(step)
-    autocast = spread.autocasts(step.precision) and not step.frozen_in_bf16
-    stream = 4 if autocast else compute
-    trains = step.lora_rank is None
-    mask = 1 if device == "cuda" else 4
-    layer = _LayerBytes(compute, stream, trains, step.lora_rank, mask)
-    saved, hidden = layer.language(shape, step.is_padded), shape.hidden_size
-
-    ends: float = tokens * (3 * stream * hidden + 2 * stream * shape.head_dim)  # the last norm, rotary angles
-    ends += step.is_padded * step.micro_batch * (step.prompt_tokens + step.completion_tokens) ** 2
-    kept = ends + tokens * shape.num_layers * stream * hidden
-    if not step.gradient_checkpointing:
-        kept += tokens * shape.num_layers * saved
-    vision_kept, vision_layer = _vision(shape, step, autocast)
-
-    weights = sum(part.num_weights for part in shape.linears) / shape.num_layers
-    largest = max(part.inputs * part.outputs for part in shape.linears)
-    waits = 4 * shape.embedding_parameters if shape.is_tied and trains else 0
-    copies = _autocast_copies(shape, step) if autocast else 0.0
-    # A matrix's gradient is there when the MLP's own gradients have just begun.
-    gradients = tokens * layer.language_gradients(shape)
-    matrix = (4 * largest + tokens * compute * shape.intermediate_size) if trains else 0
-    # peft turns what an adapter reads to the adapter's float32, and its gradient back.
-    recast = 8 * tokens * shape.intermediate_size if step.frozen_in_bf16 else 0
-    backward = max(gradients, matrix) + recast
-    if step.gradient_checkpointing:
-        backward += tokens * saved + (2 * weights if autocast else 0)
-    else:
-        kept, copies = kept + copies, 0  # the copies are saved for the backward pass
-
-    forward_width = tokens * compute * 3 * shape.intermediate_size
-    yield _Moment(kept + copies + forward_width, 0, vision_kept)
-    yield _Moment(kept + copies, _head_forward(shape, step, device), vision_kept)
-    # TRL gathers the whole head of a model that FSDP has cut (`weight.full_tensor()`).
-    whole_head = 4 * shape.embedding_parameters if spread.sharding == "fsdp2" else 0
-    yield _Moment(kept, _head_backward(shape, step, autocast, device) + whole_head, vision_kept)
-    yield _Moment(kept + backward, waits, vision_kept)
-    yield _Moment(0, waits, vision_kept + vision_layer)
-    if trains:
-        yield _Moment(tokens * stream * hidden, waits + 4 * shape.embedding_parameters, 0)
-
-
-def _autocast_copies(shape: ModelShape, step: TrainingStep) -> float:
-    """bf16 copies of float32 weights that autocast keeps: of those that are trained, or saved for a backward pass."""
-    if step.lora_rank is not None and step.gradient_checkpointing:
-        return 0
-    linears: list[Linears] = list(shape.linears)
-    if not step.freeze_vision and step.lora_rank is None:
-        linears += [*shape.vision.tower, *shape.vision.projector]
-    return 2 * sum(part.num_weights for part in linears)
-
-
-def _head_rows(step: TrainingStep, device: Device) -> int:
-    """Positions that TRL's fused head scores: the answers' on a GPU, all of them elsewhere."""
-    per_sequence = step.completion_tokens
-    if device == "cpu":
-        per_sequence += step.prompt_tokens - 1
-    return step.micro_batch * per_sequence
-
-
-def _head_forward(shape: ModelShape, step: TrainingStep, device: Device) -> float:
-    """What TRL's fused head needs in its forward pass, which lies within autocast."""
-    rows = _head_rows(step, device)
-    tile_rows, columns = min(rows, _HEAD_ROWS), min(shape.vocab_size, _HEAD_COLUMNS)
-    copies = 0 if device == "cuda" else _CPU_FORWARD_COPIES * 4 * tile_rows * columns
-    return tile_rows * _HEAD_COLUMNS * _compute_bytes(step) + copies + 4 * rows * shape.hidden_size
-
-
-def _head_backward(shape: ModelShape, step: TrainingStep, autocast: bool, device: Device) -> float:
-    """The same for its backward pass, where the head's gradient is made in float32."""
-    compute, hidden, rows = _compute_bytes(step), shape.hidden_size, _head_rows(step, device)
-    tile_rows, columns = min(rows, _HEAD_ROWS), min(shape.vocab_size, _HEAD_COLUMNS)
-    tile = tile_rows * _HEAD_COLUMNS * compute
-    copies = 0 if device == "cuda" else _CPU_BACKWARD_COPIES * 4 * tile_rows * columns
-    gradient = 0
-    if step.lora_rank is None:  # turned to bf16 at the end where the weights are
-        gradient = (6 if compute == 2 and not autocast else 4) * shape.embedding_parameters
-    inputs = rows * hidden * (4 + (4 if autocast else compute))
-    return tile + copies + gradient + inputs + (2 * columns * hidden if autocast else 0)
-
-
-def _vision(shape: ModelShape, step: TrainingStep, autocast: bool) -> tuple[float, float]:
-    """What the image encoder keeps until its backward pass, and what that pass needs for one layer."""
-    if not step.image_tokens:
-        return 0, 0
-    vision, compute = shape.vision, _compute_bytes(step)
-    patches = step.micro_batch * vision.num_patches(step.image_tokens)
-    merged = step.micro_batch * step.image_tokens
-    pixels = patches * vision.pixels_per_patch * 4
-    features = merged * shape.hidden_size * compute
-    is_frozen = step.freeze_vision or step.lora_rank is not None
-    if is_frozen and not step.gradient_checkpointing:
-        return pixels + features, 0
-    # With checkpointing transformers asks for the gradient of the patches (`enable_input_require_grads`), so that a
-    # frozen encoder keeps its checkpoints and runs backwards, too.
-    layer = _LayerBytes(compute, 4 if autocast else compute, trains=not is_frozen, lora_rank=None, mask=0)
-    saved = patches * layer.vision(shape)
-    kept = pixels + (pixels / 2 if compute == 2 else 0) + patches * vision.num_layers * compute * vision.hidden_size
-    kept += features + sum(merged * compute * 2 * part.inputs * part.count for part in vision.projector)
-    gradients = patches * compute * (2 * vision.intermediate_size + 4 * vision.hidden_size)
-    if step.gradient_checkpointing:
-        return kept, saved + gradients
-    return kept + saved * vision.num_layers, gradients
-
-
-def _rollouts(shape: ModelShape, step: TrainingStep, spread: Spread, rollouts: RolloutLoad, moment: _Moment) -> float:
+def _rollouts(shape: ModelShape, step: TrainingStep, spread: Spread, rollouts: RolloutLoad, moment: Moment) -> float:
     """What sampling needs beyond the training step, and the images of all its sequences, which stay for the step."""
     vision, count = shape.vision, rollouts.num_sequences
     images = count * vision.num_patches(step.image_tokens) * vision.pixels_per_patch * 4 if step.image_tokens else 0
     if rollouts.vllm_bytes is not None:
         return images + rollouts.vllm_bytes
-    compute = _compute_bytes(step)
+    compute = step.compute_bytes
     autocast = spread.autocasts(step.precision) and not step.frozen_in_bf16
     stream = 4 if autocast else compute
     # Under autocast the rotary angles make keys float32.

@@ -13,18 +13,10 @@ from r1sgg_cli.config.hardware import Preset
 from r1sgg_cli.config.layers import validated
 from r1sgg_cli.config.schema import GRPORecipe, GRPORun, Rollouts, SFTRecipe, SFTRun, Sharding
 from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.launch.memory import (
-    GIB,
-    Device,
-    MemoryForecast,
-    RolloutLoad,
-    Spread,
-    TrainingStep,
-    forecast_training,
-    vllm_share,
-)
+from r1sgg_cli.launch.memory import GIB, MemoryForecast, forecast_training, vllm_share
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.steps import Hours, expected_hours, num_steps, sequences_per_step
+from r1sgg_cli.launch.workload import Device, RolloutLoad, Spread, TrainingStep
 
 BY_SPEED: tuple[Sharding, ...] = ("ddp", "zero2", "zero3", "zero3-offload")
 """What `sharding: auto` tries, the one with the least communication first."""

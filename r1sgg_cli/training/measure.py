@@ -20,8 +20,9 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import AutoConfig, AutoModelForImageTextToText
 from trl.trainer.utils import add_fused_lm_head
 
-from r1sgg_cli.launch.memory import Device, TrainingStep
-from r1sgg_cli.launch.shape import ModelShape, parse_shape
+from r1sgg_cli.launch.architectures import parse_shape
+from r1sgg_cli.launch.shape import ModelShape
+from r1sgg_cli.launch.workload import Device, TrainingStep
 from r1sgg_cli.models.families import FAMILIES
 
 _HEAD_OUTPUTS = {"sft": ("log_probs", "entropy", "is_top1"), "grpo": ("log_probs", "entropy")}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from r1sgg_cli.launch.shape import load_config
+from r1sgg_cli.launch.config_json import load_config
 from tests.launch.programs import NO_DRIVER, put_program
 
 

@@ -1,6 +1,8 @@
-"""Config.json contents whose memory is in one place: wide MLPs, many layers, a large vocabulary, a large encoder."""
+"""Config.json contents: of published models, of every variant, and of small models whose memory is in one place."""
 
 from typing import Any, Literal
+
+from r1sgg_cli.launch.config_json import load_config
 
 Kind = Literal["wide", "deep", "vocabulary", "vision"]
 SIZES: dict[Kind, dict[str, int]] = {
@@ -17,10 +19,58 @@ SIZES: dict[Kind, dict[str, int]] = {
     "vision": {"layers": 1, "hidden": 64, "inner": 128, "vocabulary": 300, "vision_layers": 8, "vision_width": 256},
 }
 FAMILY_NAMES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "internvl")
+CLIP = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 3, "num_attention_heads": 4}
+SQUARE = CLIP | {"image_size": 56, "patch_size": 14}
+QWEN2 = {
+    "hidden_size": 96,
+    "intermediate_size": 160,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "vocab_size": 300,
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "LLaVA-1.5 as published, Llama's defaults left out": {
+        "model_type": "llava",
+        "text_config": {"model_type": "llama", "vocab_size": 32064},
+        "vision_config": CLIP | {"image_size": 336, "patch_size": 14, "model_type": "clip_vision_model"},
+    },
+    "LLaVA with several feature layers": {
+        "model_type": "llava",
+        "vision_feature_layer": [-2, -1],
+        "multimodal_projector_bias": False,
+        "text_config": QWEN2 | {"model_type": "llama", "attention_bias": True, "mlp_bias": True},
+        "vision_config": SQUARE | {"model_type": "clip_vision_model"},
+    },
+    "InternVL with a head of its own": {
+        "model_type": "internvl",
+        "tie_word_embeddings": False,
+        "text_config": QWEN2 | {"model_type": "qwen2"},
+        "vision_config": SQUARE | {"attention_bias": True},
+    },
+    "InternVL of every variant": {
+        "model_type": "internvl",
+        "text_config": QWEN2 | {"model_type": "qwen3", "head_dim": 32},
+        "vision_config": SQUARE
+        | {"norm_type": "rms_norm", "use_qk_norm": True, "use_mask_token": True, "use_mean_pooling": False},
+    },
+    "InternVL on a Llama": {
+        "model_type": "internvl",
+        "text_config": QWEN2 | {"model_type": "llama"},
+        "vision_config": SQUARE | {"image_size": [56, 56], "patch_size": [14, 14]},
+    },
+}
+
+
+def published_config(model: str) -> dict[str, Any]:
+    """The config.json of a model that this package knows."""
+    found = load_config(model, fetch=False)
+    assert found is not None
+    return found[0]
 
 
 def config_of(family: str, kind: Kind) -> dict[str, Any]:
-    """The config.json of a small model of a trainable family, without names of files."""
+    """The config.json of a small model of a trainable family: its MLPs are wide, its layers many, and so on."""
     size = SIZES[kind]
     heads, half = 8, size["hidden"] // 16
     third = half * 3 // 8

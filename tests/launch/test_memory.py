@@ -6,17 +6,11 @@ from typing import Any
 import pytest
 
 from r1sgg_cli.config.schema import Sharding
-from r1sgg_cli.launch.memory import (
-    GIB,
-    MemoryForecast,
-    RolloutLoad,
-    Spread,
-    TrainingStep,
-    forecast_training,
-    vllm_bytes,
-    vllm_share,
-)
-from r1sgg_cli.launch.shape import ModelShape, load_config, parse_shape
+from r1sgg_cli.launch.architectures import parse_shape
+from r1sgg_cli.launch.memory import GIB, MemoryForecast, forecast_training, vllm_bytes, vllm_share
+from r1sgg_cli.launch.shape import ModelShape
+from r1sgg_cli.launch.workload import RolloutLoad, Spread, TrainingStep
+from tests.launch.shapes import published_config
 
 STEP = TrainingStep(stage="sft", micro_batch=4, prompt_tokens=1400, completion_tokens=1000, image_tokens=900)
 GROWS = {
@@ -29,9 +23,7 @@ PARTS = [field.name for field in fields(MemoryForecast) if field.name != "host"]
 
 
 def published(model: str = "Qwen/Qwen2-VL-2B-Instruct") -> ModelShape:
-    found = load_config(model, fetch=False)
-    assert found is not None
-    return parse_shape(found[0], model)
+    return parse_shape(published_config(model), model)
 
 
 def spread(sharding: Sharding, world_size: int = 8, per_node: int = 8) -> Spread:

@@ -15,6 +15,7 @@ from r1sgg_cli.config.recipes import load_recipe, resolve_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.prompts import Prompting, system_prompt, user_prompt
 from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.launch.architectures import parse_shape
 from r1sgg_cli.launch.memory import GIB
 from r1sgg_cli.launch.plan import (
     FITS_UP_TO,
@@ -24,8 +25,9 @@ from r1sgg_cli.launch.plan import (
     plan_training,
     sequence_tokens,
 )
-from r1sgg_cli.launch.shape import ModelShape, load_config, parse_shape
+from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.steps import sequences_per_step
+from tests.launch.shapes import published_config
 
 FOLDERS = [folder for folder in SHIPPED if folder.is_dir()]
 SHIPPED_PRESETS = [load_preset(name, FOLDERS) for name in known_presets(FOLDERS)]
@@ -33,9 +35,7 @@ MODELS = {"2B": "Qwen/Qwen2-VL-2B-Instruct", "7B": "Qwen/Qwen2-VL-7B-Instruct"}
 
 
 def shape_of(size: str) -> ModelShape:
-    loaded = load_config(MODELS[size], fetch=False)
-    assert loaded is not None
-    return parse_shape(loaded[0], MODELS[size])
+    return parse_shape(published_config(MODELS[size]), MODELS[size])
 
 
 def run_of(stage: str, recipe: str | None = None, **values: Any) -> SFTRun | GRPORun:

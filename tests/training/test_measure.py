@@ -12,8 +12,10 @@ from r1sgg_cli.config.layers import validated
 from r1sgg_cli.config.schema import SFTRun
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import load_rows
-from r1sgg_cli.launch.memory import TrainingStep, forecast_training
-from r1sgg_cli.launch.shape import load_config, parse_shape
+from r1sgg_cli.launch.architectures import parse_shape
+from r1sgg_cli.launch.config_json import load_config
+from r1sgg_cli.launch.memory import forecast_training
+from r1sgg_cli.launch.workload import TrainingStep
 from r1sgg_cli.models.families import FAMILIES
 from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.training.examples import ExampleMaker

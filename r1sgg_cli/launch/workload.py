@@ -1,0 +1,79 @@
+"""What the processes of a run compute and hold at once, as its memory is forecast from it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from r1sgg_cli.config.schema import Precision, Sharding
+
+Device = Literal["cuda", "cpu"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingStep:
+    """What one process computes at once."""
+
+    stage: Literal["sft", "grpo"]
+    micro_batch: int
+    prompt_tokens: int
+    """Of the longest prompt, image tokens included."""
+    completion_tokens: int
+    """Of the longest answer."""
+    image_tokens: int
+    """Of the largest image; `ModelShape.image_tokens` knows them."""
+    precision: Precision = "bf16"
+    lora_rank: int | None = None
+    """Adapters on the language model's linear layers are trained; None trains all weights."""
+    frozen_in_bf16: bool = False
+    """Whether weights that adapters leave alone are kept in bf16."""
+    gradient_checkpointing: bool = True
+    freeze_vision: bool = False
+    has_reference: bool = False
+    """Whether a second model stands beside the trained one, for GRPO with `beta`; adapters need none."""
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether sequences of several lengths share a batch."""
+        return self.stage == "grpo" or self.micro_batch > 1
+
+    @property
+    def compute_bytes(self) -> int:
+        """Of a number in a linear layer."""
+        return 2 if self.precision == "bf16" else 4
+
+    @property
+    def num_tokens(self) -> int:
+        """Of all sequences."""
+        return self.micro_batch * (self.prompt_tokens + self.completion_tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How a run is spread over processes."""
+
+    sharding: Sharding = "ddp"
+    world_size: int = 1
+    processes_per_node: int = 1
+
+    @property
+    def is_deepspeed(self) -> bool:
+        """Whether weights are kept as DeepSpeed keeps them."""
+        return self.sharding.startswith("zero")
+
+    def autocasts(self, precision: Precision) -> bool:
+        """Whether float32 weights are turned to bf16 whenever they are used."""
+        return self.sharding == "ddp" and precision == "bf16"
+
+    @property
+    def is_offloaded(self) -> bool:
+        """Whether the optimizer is in host memory."""
+        return self.sharding.endswith("-offload")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutLoad:
+    """What sampling adds to a training process."""
+
+    num_sequences: int
+    """That a process samples for one step, all of them at once."""
+    vllm_bytes: int | None = None
+    """What a colocated vLLM takes of the card; None: `generate` samples."""
