@@ -34,7 +34,6 @@ def parse_shape(config: Mapping[str, Any], model: str) -> ModelShape:
 
 
 def _language(
-    config: ConfigFields,
     text: ConfigFields,
     vision: VisionShape,
     *,
@@ -56,7 +55,6 @@ def _language(
         Linears(layers, inner, hidden, mlp_bias),
     )
     return ModelShape(
-        str(config.values["model_type"]),
         num_layers=layers,
         hidden_size=hidden,
         intermediate_size=inner,
@@ -75,7 +73,6 @@ def _language(
 def _qwen2(config: ConfigFields, text: ConfigFields, vision: VisionShape) -> ModelShape:
     """Qwen2-VL and Qwen2.5-VL; before transformers 5 the text part said if the head is tied."""
     return _language(
-        config,
         text,
         vision,
         head_dim=text.number("hidden_size") // text.number("num_attention_heads"),
@@ -110,7 +107,6 @@ def _qwen3_vl(config: ConfigFields, text: ConfigFields, vision: ConfigFields) ->
     shape = qwen_encoder(vision, width, inner, out, norm=2 * width, mlp_tensors=2, num_mergers=1 + deep, rest=more)
     bias = text.flag("attention_bias", False)
     return _language(
-        config,
         text,
         shape,
         head_dim=text.number("head_dim", 128),
@@ -122,7 +118,7 @@ def _qwen3_vl(config: ConfigFields, text: ConfigFields, vision: ConfigFields) ->
     )
 
 
-def _llama(config: ConfigFields, text: ConfigFields, vision: VisionShape, *, is_tied: bool) -> ModelShape:
+def _llama(text: ConfigFields, vision: VisionShape, *, is_tied: bool) -> ModelShape:
     """The language model of InternVL and LLaVA: a Qwen2, a Qwen3 or a Llama, as its own config says."""
     kind = str(text.values.get("model_type"))
     if kind not in ("qwen2", "qwen3", "llama"):
@@ -135,7 +131,6 @@ def _llama(config: ConfigFields, text: ConfigFields, vision: VisionShape, *, is_
     heads = text.number("num_attention_heads")
     bias = text.flag("attention_bias", False)
     return _language(
-        config,
         text,
         vision,
         head_dim=text.number("head_dim", 128 if kind == "qwen3" else text.number("hidden_size") // heads),
@@ -166,7 +161,7 @@ def _internvl(config: ConfigFields, text: ConfigFields, vision: ConfigFields) ->
         projector=(Linears(1, merged, out, bias=True), Linears(1, out, out, bias=True)),
         projector_rest=2 * merged,
     )
-    return _llama(config, text, shape, is_tied=config.flag("tie_word_embeddings", True))
+    return _llama(text, shape, is_tied=config.flag("tie_word_embeddings", True))
 
 
 def _llava(config: ConfigFields, text: ConfigFields, vision: ConfigFields) -> ModelShape:
@@ -188,7 +183,7 @@ def _llava(config: ConfigFields, text: ConfigFields, vision: ConfigFields) -> Mo
         projector_rest=0,
     )
     is_tied = config.flag("tie_word_embeddings", False) or text.flag("tie_word_embeddings", False)
-    return _llama(config, text, shape, is_tied=is_tied)
+    return _llama(text, shape, is_tied=is_tied)
 
 
 _FAMILIES: Mapping[str, Callable[[ConfigFields, ConfigFields, ConfigFields], ModelShape]] = {

@@ -36,13 +36,17 @@ from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.workload import Device, RolloutLoad, Spread, TrainingStep
 
 GIB = 1024**3
+"""Bytes."""
 
 _REDUCE_BUCKET = 500_000_000  # numbers; DeepSpeed's defaults
 _MAX_LIVE = 1_000_000_000
+# Assumed, not measured; `r1sgg doctor --measure` compares the whole on a card.
 _CUDA_CONTEXT = 0.8 * GIB  # driver context, cuBLAS workspaces
 _NCCL = 0.5 * GIB
 _FRAGMENTS = 0.05  # of what comes and goes: blocks that the allocator holds and cannot use
-_VLLM_OVERHEAD_GIB = 2.0  # activations of its profiling run, CUDA graphs
+_VLLM_OVERHEAD = 2 * GIB  # activations of its profiling run, CUDA graphs
+_VLLM_WIDTH = 2  # bytes of a weight, key or value in bf16
+_MOST_VLLM_SHARE = 0.9  # the rest is left to CUDA and the training process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,7 @@ def forecast_training(
     rollouts: RolloutLoad | None = None,
     device: Device = "cuda",
 ) -> MemoryForecast:
-    """What a training process of a run needs. `rollouts` is asked for with GRPO."""
+    """Bytes that a training process of a run needs, by part. `rollouts` is asked for with GRPO."""
     spread = spread or Spread()
     kept = _kept(shape, step, spread)
     moment = max(step_moments(shape, step, spread, device), key=lambda moment: moment.total)
@@ -101,29 +105,20 @@ def forecast_training(
     )
 
 
-def vllm_bytes(
-    shape: ModelShape, num_sequences: int, tokens_per_sequence: int, tensor_parallel: int = 1, weight_bytes: int = 2
-) -> int:
-    """What a vLLM needs on each of its cards: weights, keys and values of all sequences at once, its own overhead."""
-    cache = weight_bytes * shape.kv_elements_per_token * num_sequences * tokens_per_sequence
-    return round((weight_bytes * shape.num_parameters + cache) / tensor_parallel + _VLLM_OVERHEAD_GIB * GIB)
+def vllm_bytes(shape: ModelShape, num_sequences: int, tokens_per_sequence: int) -> int:
+    """Bytes that a vLLM needs on its card: bf16 weights, keys and values of all sequences at once, its own overhead."""
+    cache = shape.kv_elements_per_token * num_sequences * tokens_per_sequence
+    return _VLLM_WIDTH * (shape.num_parameters + cache) + _VLLM_OVERHEAD
 
 
-def vllm_share(
-    shape: ModelShape,
-    gpu_memory_gib: float,
-    num_sequences: int,
-    tokens_per_sequence: int,
-    tensor_parallel: int = 1,
-    most: float = 0.9,
-) -> float:
-    """The `gpu_memory_utilization` that holds so many sequences at once, `most` at most, in whole hundredths.
+def vllm_share(shape: ModelShape, gpu_memory_gib: float, num_sequences: int, tokens_per_sequence: int) -> float:
+    """The `gpu_memory_utilization` that holds so many sequences at once, 0.9 at most, in whole hundredths.
 
     Where that is too little for all of them vLLM samples them in turns; where it is too little for the weights and one
     sequence it does not start: compare with `vllm_bytes` of one sequence.
     """
-    needed = vllm_bytes(shape, num_sequences, tokens_per_sequence, tensor_parallel) / (gpu_memory_gib * GIB)
-    return min(most, -(-round(needed * 10_000) // 100) / 100)
+    needed = vllm_bytes(shape, num_sequences, tokens_per_sequence) / (gpu_memory_gib * GIB)
+    return min(_MOST_VLLM_SHARE, -(-round(needed * 10_000) // 100) / 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +183,7 @@ def _rollouts(shape: ModelShape, step: TrainingStep, spread: Spread, rollouts: R
     if rollouts.vllm_bytes is not None:
         return images + rollouts.vllm_bytes
     compute = step.compute_bytes
-    autocast = spread.autocasts(step.precision) and not step.frozen_in_bf16
+    autocast = spread.autocasts(step)
     stream = 4 if autocast else compute
     # Under autocast the rotary angles make keys float32.
     cache = count * shape.kv_elements_per_token * (stream + compute) / 2

@@ -6,7 +6,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from r1sgg_cli.launch.shape import Linears, ModelShape
+from r1sgg_cli.launch.shape import Linears, ModelShape, VisionShape
 from r1sgg_cli.launch.workload import Device, Spread, TrainingStep
 
 _HEAD_ROWS, _HEAD_COLUMNS = 4096, 32768  # TRL's TOKEN_CHUNK_SIZE and _CHUNKED_LOGPROB_CHUNK_SIZE
@@ -16,18 +16,21 @@ _CPU_FORWARD_COPIES, _CPU_BACKWARD_COPIES = 4.25, 7.25
 
 @dataclass(frozen=True, slots=True)
 class Moment:
+    """Bytes that a process holds at one moment of a step beyond what stays, as `MemoryForecast` parts them."""
+
     activations: float = 0
     logits: float = 0
     vision: float = 0
 
     @property
     def total(self) -> float:
+        """Of all three."""
         return self.activations + self.logits + self.vision
 
 
 @dataclass(frozen=True, slots=True)
 class _LayerBytes:
-    """What a layer saves for its backward pass, in bytes a token, and the width of a number in it."""
+    """What a decoder layer saves for its backward pass, in bytes a token, and the width of a number in it."""
 
     compute: int
     """Bytes of a number in a linear layer."""
@@ -56,8 +59,8 @@ class _LayerBytes:
         """Of transformers' RMSNorm, its input where that is a copy in float32, and the normed numbers."""
         return (4 if stream < 4 else 0) * width + (stream * width if self.trains else 0)
 
-    def language(self, shape: ModelShape, is_padded: bool) -> float:
-        """Of a decoder layer, without its own input."""
+    def saved(self, shape: ModelShape, is_padded: bool) -> float:
+        """Of the whole layer, without its own input."""
         hidden, inner = shape.hidden_size, shape.intermediate_size
         queries, keys = shape.num_heads * shape.head_dim, shape.num_kv_heads * shape.head_dim
         repeated = queries if is_padded else keys
@@ -70,48 +73,38 @@ class _LayerBytes:
         saved += 3 * self.compute * inner + self.read(inner, 1, from_stream=False)
         return saved
 
-    def language_gradients(self, shape: ModelShape) -> float:
-        """What a decoder layer's backward pass adds at its MLP, beyond what the layer saved."""
+    def mlp_gradients(self, shape: ModelShape) -> float:
+        """What the layer's backward pass adds at its MLP, beyond what the layer saved."""
         skip = (self.stream + self.compute) * shape.hidden_size
         if self.lora_rank is None:
             return skip + 2 * self.compute * shape.intermediate_size
         # An adapter's dropout is in float32, and so are the gradients on its two sides.
         return skip + (self.compute + (8 if self.casts else 0)) * shape.intermediate_size
 
-    def vision(self, shape: ModelShape) -> float:
-        """Of a layer of the image encoder, a patch, without its own input."""
-        vision = shape.vision
-        width, inner, stream = vision.hidden_size, vision.intermediate_size, self.compute
-        norm = (4 if stream < 4 else 0) * width + (4 * width if vision.is_gated and stream == 4 else 0)
-        saved = 2 * norm + stream * width
-        saved += self.compute * width * (1 + (2 if vision.is_gated and self.compute < 4 else 1))
-        saved += self.compute * 7 * width + 4 * vision.num_heads  # queries and keys, their origin with values, output
-        return saved + self.compute * vision.mlp_tensors * inner
-
 
 def step_moments(shape: ModelShape, step: TrainingStep, spread: Spread, device: Device) -> Iterable[Moment]:
-    """The moments of a step one of which needs most."""
+    """The moments of a step one of which needs most, each with the bytes of one process."""
     tokens, compute = step.num_tokens, step.compute_bytes
-    autocast = spread.autocasts(step.precision) and not step.frozen_in_bf16
+    autocast = spread.autocasts(step)
     stream = 4 if autocast else compute
     trains = step.lora_rank is None
     mask = 1 if device == "cuda" else 4
     layer = _LayerBytes(compute, stream, trains, step.lora_rank, mask)
-    saved, hidden = layer.language(shape, step.is_padded), shape.hidden_size
+    saved, hidden = layer.saved(shape, step.is_padded), shape.hidden_size
 
     ends: float = tokens * (3 * stream * hidden + 2 * stream * shape.head_dim)  # the last norm, rotary angles
     ends += step.is_padded * step.micro_batch * (step.prompt_tokens + step.completion_tokens) ** 2
     kept = ends + tokens * shape.num_layers * stream * hidden
     if not step.gradient_checkpointing:
         kept += tokens * shape.num_layers * saved
-    vision_kept, vision_layer = _vision(shape, step, autocast)
+    vision_kept, vision_layer = _vision(shape, step)
 
     weights = sum(part.num_weights for part in shape.linears) / shape.num_layers
     largest = max(part.inputs * part.outputs for part in shape.linears)
     waits = 4 * shape.embedding_parameters if shape.is_tied and trains else 0
     copies = _autocast_copies(shape, step) if autocast else 0.0
     # A matrix's gradient is there when the MLP's own gradients have just begun.
-    gradients = tokens * layer.language_gradients(shape)
+    gradients = tokens * layer.mlp_gradients(shape)
     matrix = (4 * largest + tokens * compute * shape.intermediate_size) if trains else 0
     # peft turns what an adapter reads to the adapter's float32, and its gradient back.
     recast = 8 * tokens * shape.intermediate_size if step.frozen_in_bf16 else 0
@@ -172,7 +165,7 @@ def _head_backward(shape: ModelShape, step: TrainingStep, autocast: bool, device
     return tile + copies + gradient + inputs + (2 * columns * hidden if autocast else 0)
 
 
-def _vision(shape: ModelShape, step: TrainingStep, autocast: bool) -> tuple[float, float]:
+def _vision(shape: ModelShape, step: TrainingStep) -> tuple[float, float]:
     """What the image encoder keeps until its backward pass, and what that pass needs for one layer."""
     if not step.image_tokens:
         return 0, 0
@@ -186,11 +179,20 @@ def _vision(shape: ModelShape, step: TrainingStep, autocast: bool) -> tuple[floa
         return pixels + features, 0
     # With checkpointing transformers asks for the gradient of the patches (`enable_input_require_grads`), so that a
     # frozen encoder keeps its checkpoints and runs backwards, too.
-    layer = _LayerBytes(compute, 4 if autocast else compute, trains=not is_frozen, lora_rank=None, mask=0)
-    saved = patches * layer.vision(shape)
+    saved = patches * _encoder_layer(vision, compute)
     kept = pixels + (pixels / 2 if compute == 2 else 0) + patches * vision.num_layers * compute * vision.hidden_size
     kept += features + sum(merged * compute * 2 * part.inputs * part.count for part in vision.projector)
     gradients = patches * compute * (2 * vision.intermediate_size + 4 * vision.hidden_size)
     if step.gradient_checkpointing:
         return kept, saved + gradients
     return kept + saved * vision.num_layers, gradients
+
+
+def _encoder_layer(vision: VisionShape, compute: int) -> float:
+    """What a layer of the image encoder saves, in bytes a patch, without its own input; its stream is as its layers."""
+    width = vision.hidden_size
+    norm = (4 if compute < 4 else 0) * width + (4 * width if vision.is_gated and compute == 4 else 0)
+    saved = 2 * norm + compute * width
+    saved += compute * width * (1 + (2 if vision.is_gated and compute < 4 else 1))
+    saved += compute * 7 * width + 4 * vision.num_heads  # queries and keys, their origin with values, output
+    return saved + compute * vision.mlp_tensors * vision.intermediate_size

@@ -97,7 +97,6 @@ class VisionShape:
 class ModelShape:
     """What a forecast needs to know about a model."""
 
-    model_type: str
     num_layers: int
     hidden_size: int
     intermediate_size: int

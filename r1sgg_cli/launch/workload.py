@@ -19,7 +19,7 @@ class TrainingStep:
     completion_tokens: int
     """Of the longest answer."""
     image_tokens: int
-    """Of the largest image; `ModelShape.image_tokens` knows them."""
+    """Of the largest image; `ModelShape.image_tokens` knows them. 0 without an image."""
     precision: Precision = "bf16"
     lora_rank: int | None = None
     """Adapters on the language model's linear layers are trained; None trains all weights."""
@@ -37,7 +37,7 @@ class TrainingStep:
 
     @property
     def compute_bytes(self) -> int:
-        """Of a number in a linear layer."""
+        """Bytes of a number in a linear layer."""
         return 2 if self.precision == "bf16" else 4
 
     @property
@@ -59,9 +59,9 @@ class Spread:
         """Whether weights are kept as DeepSpeed keeps them."""
         return self.sharding.startswith("zero")
 
-    def autocasts(self, precision: Precision) -> bool:
+    def autocasts(self, step: TrainingStep) -> bool:
         """Whether float32 weights are turned to bf16 whenever they are used."""
-        return self.sharding == "ddp" and precision == "bf16"
+        return self.sharding == "ddp" and step.precision == "bf16" and not step.frozen_in_bf16
 
     @property
     def is_offloaded(self) -> bool:
@@ -76,4 +76,4 @@ class RolloutLoad:
     num_sequences: int
     """That a process samples for one step, all of them at once."""
     vllm_bytes: int | None = None
-    """What a colocated vLLM takes of the card; None: `generate` samples."""
+    """Bytes of the card that a colocated vLLM takes; None: `generate` samples."""

@@ -153,17 +153,14 @@ def test_a_vllm_has_room_for_its_weights_and_all_sequences() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gpu_memory_gib", "num_sequences", "tensor_parallel", "expected"),
+    ("gpu_memory_gib", "num_sequences", "expected"),
     [
-        pytest.param(23.5, 10_000, 1, 0.9, id="never more than asked"),
-        pytest.param(79, 1, 1, 0.08, id="weights, mostly"),
-        pytest.param(79, 1, 4, 0.04, id="a quarter of the weights"),
+        pytest.param(23.5, 10_000, 0.9, id="never more than asked"),
+        pytest.param(79, 1, 0.08, id="weights, mostly"),
     ],
 )
-def test_a_vllms_share_is_bounded(
-    gpu_memory_gib: float, num_sequences: int, tensor_parallel: int, expected: float
-) -> None:
-    assert vllm_share(published(), gpu_memory_gib, num_sequences, 2400, tensor_parallel) == expected
+def test_a_vllms_share_is_bounded(gpu_memory_gib: float, num_sequences: int, expected: float) -> None:
+    assert vllm_share(published(), gpu_memory_gib, num_sequences, 2400) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from r1sgg_cli.launch.architectures import parse_shape
 from r1sgg_cli.models.images import PixelLimits, TileLimits, resized_wh
-from tests.launch.shapes import VARIANTS, SQUARE, published_config
+from tests.launch.shapes import SQUARE, VARIANTS, published_config
 
 
 @pytest.mark.parametrize(
