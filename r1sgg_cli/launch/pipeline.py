@@ -23,6 +23,8 @@ from r1sgg_cli.files import insist_on_own_folder, save_text
 RECORD = "experiment.yaml"
 MODEL_FINISHED = "r1sgg.json"
 """The last file of a finished training."""
+ANSWERS_RECORD = "run.json"
+"""What `infer` writes first."""
 ANSWERED = "complete.json"
 """What `infer` writes once every image is answered."""
 
