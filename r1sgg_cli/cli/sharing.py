@@ -160,7 +160,7 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     weights = width * shape.num_parameters / GIB
     longest = asked["max_new_tokens"] + 2048  # a prompt with its image and the categories
     cache = width * shape.kv_elements_per_token * asked["batch_size"] * longest / GIB
-    has = f" of {preset.gpu.memory_gib:g}" if preset.gpu else ""
+    has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""
     console.print(
         f"memory: {weights + cache:.1f}{has} GiB a part: weights {weights:.1f}, keys and values of "
         f"{asked['batch_size']} answers {cache:.1f}"

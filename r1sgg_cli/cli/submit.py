@@ -105,7 +105,7 @@ def _run_slurm(experiment: Experiment, dry_run: bool, yes: bool) -> None:
     left = unfinished(stages)
     console = Console(highlight=False)
     planned = [_job(experiment, stage, fetch=not dry_run) for stage in left]
-    _print_stages(experiment, stages, left, [plan for _, plan in planned], console)
+    _print_stages(experiment, stages, left, [plan for _, plan in planned], console, as_jobs=True)
     if not left:
         return
     if dry_run:
@@ -199,7 +199,7 @@ def _run_local(experiment: Experiment, dry_run: bool, yes: bool) -> None:
     left = unfinished(stages)
     console = Console(highlight=False, stderr=not dry_run)
     plans = [_plan(experiment, stage, fetch=not dry_run) if stage.name in ("sft", "grpo") else None for stage in left]
-    _print_stages(experiment, stages, left, plans, console)
+    _print_stages(experiment, stages, left, plans, console, as_jobs=False)
     if dry_run or not left:
         return
     _ask(yes)
@@ -251,12 +251,14 @@ def _print_stages(
     left: Sequence[Stage],
     plans: Sequence[TrainingPlan | None],
     console: Console,
+    *,
+    as_jobs: bool,
 ) -> None:
     from r1sgg_cli.cli.plans import print_plan
 
     table = Table("stage", "what runs", "", title=f"experiment in {escape(str(experiment.out))}", title_justify="left")
     for stage in stages:
-        tasks = f" (array of {stage.num_tasks})" if stage.num_tasks > 1 else ""
+        tasks = f" (array of {stage.num_tasks})" if as_jobs and stage.num_tasks > 1 else ""
         state = "to do" if stage in left else "finished"
         table.add_row(stage.name, escape(shlex.join(("r1sgg", *stage.command))) + tasks, state)
     console.print(table)

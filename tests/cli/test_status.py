@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def put_experiment(out: Path) -> Path:
     """An experiment whose SFT is at step 2 of 100, four seconds each."""
     (out / "sft").mkdir(parents=True)
-    values = {"out": str(out), "model": "m", "sft": {}, "infer": None}
+    values: dict[str, Any] = {"out": str(out), "model": "m", "sft": {}, "infer": None}
     (out / "experiment.yaml").write_text(dump_yaml(values), encoding="utf-8")
     rows = [{"step": step, "max_steps": 100, "time": 4 * step, "loss": 1 / step} for step in (1, 2)]
     (out / "sft" / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
