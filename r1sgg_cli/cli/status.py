@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,13 +40,13 @@ def status(
 
     rows = _look(run)
     if not watch:
-        Console().print(_table(rows))
+        Console().print(_shown(rows))
         return
-    with Live(_table(rows), console=Console(), auto_refresh=False) as live:
+    with Live(_shown(rows), console=Console(), auto_refresh=False) as live:
         while not all(is_over(row.state) for _, row in rows):
             time.sleep(SECONDS)
             rows = _look(run)
-            live.update(_table(rows), refresh=True)
+            live.update(_shown(rows), refresh=True)
 
 
 def cancel(
@@ -84,8 +85,14 @@ def _look(run: Path | None) -> list[tuple[str, StageStatus]]:
     ]
 
 
+def _shown(rows: Sequence[tuple[str, StageStatus]]) -> Group:
+    """The table, and below it the logs to look into, whole."""
+    logs = [Text(f"{name}: look into {row.log}", overflow="fold") for name, row in rows if row.log]
+    return Group(_table(rows), *logs)
+
+
 def _table(rows: Sequence[tuple[str, StageStatus]]) -> Table:
-    table = Table("run", "state", "job", "step", "last", "left", "")
+    table = Table(Column("run", overflow="fold"), "state", "job", "step", "last", "left", "")
     for name, row in rows:
         progress = row.progress
         of = f" of {progress.max_steps:,}" if progress and progress.max_steps else ""

@@ -57,6 +57,8 @@ class StageStatus:
     job_id: int | None = None
     progress: Progress | None = None
     note: str = ""
+    log: Path | None = None
+    """Where to look: of a job that ended before it was finished."""
 
 
 def status_of(folder: Path) -> list[StageStatus]:
@@ -91,7 +93,8 @@ def is_over(state: str) -> bool:
 
 
 def _experiment_status(folder: Path) -> list[StageStatus]:
-    experiment = load_experiment(folder / RECORD)
+    recorded = load_experiment(folder / RECORD)
+    experiment = recorded.model_copy(update={"out": folder})  # as it is reached from here
     submitted = {job.name: job for job in load_submitted(folder)}  # the last of each name
     states = job_states([job.job_id for job in submitted.values()]) if submitted else {}
     return [
@@ -120,33 +123,34 @@ def _status(
     progress = read_progress(written / METRICS)
     if is_finished:
         return StageStatus(name, folder, "finished", None, progress)
-    state, note = _state(folder, written, submitted, states)
+    state, note, log = _state(folder, written, submitted, states)
     counted = _answered(written)
-    notes = [f"{counted[0]:,} of {counted[1]:,} images"] if counted else []
-    job_id = submitted.job_id if submitted else None
-    return StageStatus(name, folder, state, job_id, progress, "; ".join([*notes, *([note] if note else [])]))
+    notes = [*([f"{counted[0]:,} of {counted[1]:,} images"] if counted else []), *([note] if note else [])]
+    return StageStatus(name, folder, state, submitted.job_id if submitted else None, progress, "; ".join(notes), log)
 
 
-def _state(folder: Path, written: Path, submitted: Submitted | None, states: Mapping[int, JobState]) -> tuple[str, str]:
-    """What becomes of something that is not finished, and what to look at: the queue's word, then this machine's."""
+def _state(
+    folder: Path, written: Path, submitted: Submitted | None, states: Mapping[int, JobState]
+) -> tuple[str, str, Path | None]:
+    """What becomes of something that is not finished, why, and its log: the queue's word, then this machine's."""
     queued = states.get(submitted.job_id) if submitted else None
     if queued is not None and not queued.is_over:
-        return queued.state.lower(), queued.reason or ""
+        return queued.state.lower(), queued.reason or "", None
     if is_locked(written):
-        return "running", "on this machine"
+        return "running", "on this machine", None
     if submitted is None:
         has_begun = (written / METRICS).exists() or (written / ANSWERS_RECORD).exists()
-        return ("stopped" if has_begun else "not started"), ""
+        return ("stopped" if has_begun else "not started"), "", None
     if queued is None:
-        return "stopped", "the queue no longer knows its job"
+        return "stopped", "the queue no longer knows its job", _newest_log(folder)
     if queued.state == "CANCELLED":
-        return "cancelled", ""
-    return ("failed" if queued.state in FAILED else "stopped"), f"look into {_newest_log(folder)}"
+        return "cancelled", "", None
+    return ("failed" if queued.state in FAILED else "stopped"), "", _newest_log(folder)
 
 
-def _newest_log(folder: Path) -> str:
+def _newest_log(folder: Path) -> Path:
     logs = sorted((folder / LOGS).glob("*.out"), key=lambda path: path.stat().st_mtime)
-    return str(logs[-1] if logs else folder / LOGS)
+    return logs[-1] if logs else folder / LOGS
 
 
 def _answered(answers: Path) -> tuple[int, int] | None:

@@ -63,7 +63,7 @@ def test_the_folder_one_stands_in_has_a_name(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(put_experiment(Path("runs/e")))
-    assert "e/sft running" in shown(capsys, "status", ".")
+    assert "e/sft running 7 2 of 100" in shown(capsys, "status", ".")
 
 
 @pytest.mark.usefixtures("calls")
@@ -75,7 +75,20 @@ def test_no_runs_is_said_and_no_error(capsys: pytest.CaptureFixture[str]) -> Non
 def test_watching_ends_once_all_is_over(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE", "FAILED")
     put_experiment(Path("runs/e"))
-    assert "look into runs/e/sft/logs" in shown(capsys, "status", "runs/e", "--watch")
+    assert shown(capsys, "status", "runs/e", "--watch").endswith("e/sft: look into runs/e/sft/logs")
+
+
+@pytest.mark.usefixtures("calls")
+def test_long_names_and_logs_are_shown_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE", "FAILED")
+    out = put_experiment(Path("runs/qwen2-vl-2b-vg150-predefined-categories-of-the-second-kind"))
+    app(["status", str(out)], standalone_mode=False)
+    table, _, logs = capsys.readouterr().out.rpartition("┘")
+    cells = "".join(line.split("│")[1].strip() for line in table.splitlines() if line.startswith("│"))
+    assert cells == f"{out.name}/sft"
+    assert logs.replace("\n", "") == f"{out.name}/sft: look into {out}/sft/logs"
 
 
 def test_cancel_takes_out_what_is_queued(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:

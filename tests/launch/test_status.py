@@ -117,9 +117,9 @@ def test_a_run_of_this_machine_is_running_while_its_process_holds_the_folder(tmp
     [
         ("JobState=PENDING Reason=Priority", "pending", "Priority"),
         ("JobState=RUNNING Reason=None", "running", ""),
-        ("JobState=FAILED Reason=NonZeroExitCode", "failed", "look into {run}/logs/7.out"),
-        ("JobState=TIMEOUT Reason=TimeLimit", "failed", "look into {run}/logs/7.out"),
-        ("JobState=COMPLETED Reason=None", "stopped", "look into {run}/logs/7.out"),
+        ("JobState=FAILED Reason=NonZeroExitCode", "failed", ""),
+        ("JobState=TIMEOUT Reason=TimeLimit", "failed", ""),
+        ("JobState=COMPLETED Reason=None", "stopped", ""),
         ("JobState=CANCELLED Reason=None", "cancelled", ""),
     ],
     ids=["pending", "running", "failed", "timeout", "completed without a model", "cancelled"],
@@ -132,7 +132,8 @@ def test_the_queues_word_becomes_a_state(
     (run / "logs" / "7.out").touch()
     put_queue(tmp_path / "bin", monkeypatch, says)
     row = only(status_of(run))
-    assert (row.name, row.job_id, row.state, row.note) == ("run", 7, state, note.format(run=run))
+    assert (row.name, row.job_id, row.state, row.note) == ("run", 7, state, note)
+    assert row.log == (run / "logs" / "7.out" if state in ("failed", "stopped") else None)
     assert is_over(state) is (state not in ("pending", "running"))
 
 
@@ -206,7 +207,7 @@ def test_the_last_job_of_a_stage_counts(experiment: Path, tmp_path: Path, monkey
     record_submitted(experiment, [Submitted(1, "sft", 0.0), Submitted(2, "sft", 1.0)])
     put_queue(tmp_path / "bin", monkeypatch, "JobState=FAILED Reason=None")
     row = status_of(experiment)[0]
-    assert (row.job_id, row.note) == (2, f"look into {experiment}/sft/logs")
+    assert (row.job_id, row.log) == (2, experiment / "sft" / "logs")
 
 
 def test_an_experiment_that_was_never_submitted_asks_no_queue(
