@@ -88,6 +88,24 @@ def work_beside(out: Path, keeps: Callable[[Path], int] = lambda folder: 0) -> I
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def is_locked(folder: Path, name: str = LOCK_FILE) -> bool:
+    """Whether a process holds `folder` at this moment, alone or with others."""
+    try:
+        descriptor = os.open(folder / name, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _lock(descriptor: int, path: Path, how: int) -> None:
     try:
         fcntl.flock(descriptor, how)
@@ -131,13 +149,13 @@ def insist_on_own(path: Path, mark: str) -> None:
 def insist_on_own_folder(folder: Path, record: str, beside: Iterable[str] = ()) -> None:
     """Refuse a folder that holds files but no `record`, by which this program knows its own. Raises `OutputError`.
 
-    Those named `beside` may be there before it.
+    Locks and those named `beside` may be there before it.
     """
     if (folder / record).exists() or not folder.exists():
         return
-    foreign = {path.name for path in folder.iterdir()} - {LOCK_FILE, *beside} if folder.is_dir() else {folder.name}
+    foreign = {path.name for path in folder.iterdir()} - {*beside} if folder.is_dir() else {folder.name}
     # Another process may be writing the record at this moment.
-    if any(not name.startswith(f".{record}.") for name in foreign):
+    if any(not name.startswith((LOCK_FILE, f".{record}.")) for name in foreign):
         raise OutputError(f"`{folder}` holds something else; name a new or empty folder")
 
 

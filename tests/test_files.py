@@ -16,6 +16,7 @@ from r1sgg_cli.files import (
     folder_fingerprint,
     insist_on_own,
     insist_on_own_folder,
+    is_locked,
     locked,
     missing_local,
     save_text,
@@ -58,6 +59,15 @@ def test_a_folder_is_free_again_afterwards_also_after_an_error(tmp_path: Path) -
         raise KeyboardInterrupt
     with locked(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "with others"])
+def test_a_folder_is_known_to_be_held_while_it_is(shared: bool, tmp_path: Path) -> None:
+    assert not is_locked(tmp_path)
+    with locked(tmp_path, shared=shared):
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
+    assert not is_locked(tmp_path / "none")
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def infer(
         "limit": limit,
     }
     share = chosen_part(part, launcher)
-    if share is None and launch_inference(model, out, asked, preset, launcher, dry_run=dry_run):
+    if launch_inference(model, out, asked, preset, launcher, share=share, dry_run=dry_run):
         return
     from r1sgg_cli.inference import infer as inference
     from r1sgg_cli.inference.answers import Part

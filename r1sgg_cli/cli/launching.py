@@ -175,17 +175,10 @@ def save_planned(plan: TrainingPlan, job: Job) -> None:
 
 def _show(plan: TrainingPlan, preset: Preset, machine: Machine, launcher: Launcher | None) -> None:
     """What would be started, without touching anything."""
-    from r1sgg_cli.launch.launcher import choose_launcher
     from r1sgg_cli.launch.sbatch import render_sbatch
 
     console = Console(soft_wrap=True, highlight=False)
-    try:
-        chosen: Launcher = choose_launcher(plan.preset, machine, launcher)
-    except ConfigError as error:
-        if launcher is not None:
-            raise
-        console.print(f"[yellow]here this would be refused:[/] {escape(str(error))}")
-        chosen = "slurm"
+    chosen = launcher_to_show(plan.preset, machine, launcher, console)
     for said in what_is_missing(plan):
         console.print(f"[yellow]here this would be refused:[/] {escape(said)}")
     if chosen == "here":
@@ -197,6 +190,19 @@ def _show(plan: TrainingPlan, preset: Preset, machine: Machine, launcher: Launch
     else:
         console.print(f"\n[bold]{escape(str(plan.run.out / 'job.sh'))}[/]")
         typer.echo(render_sbatch(training_job(plan)))
+
+
+def launcher_to_show(preset: Preset, machine: Machine, wanted: Launcher | None, console: Console) -> Launcher:
+    """Where it would start; what this machine can start nowhere is shown as the job that it is on a cluster."""
+    from r1sgg_cli.launch.launcher import choose_launcher
+
+    try:
+        return choose_launcher(preset, machine, wanted)
+    except ConfigError as error:
+        if wanted is not None:
+            raise
+        console.print(f"[yellow]here this would be refused:[/] {escape(str(error))}")
+        return "slurm"
 
 
 def what_is_missing(plan: TrainingPlan) -> list[str]:
@@ -229,6 +235,8 @@ def _start(
     if launcher == "here":
         train()(plan.run)
         return
+    if launcher == "slurm":
+        dispatch.insist_on_no_job(plan.run.out)  # which would find another run in the folder than it was submitted for
     fetch_offline(plan, console)
     job = training_job(plan)
     save_planned(plan, job)

@@ -40,8 +40,7 @@ def _hardware(plan: TrainingPlan) -> str:
     preset = plan.preset
     if preset.gpu is None:
         return f"{preset.name}: CPU"
-    nodes = f"{preset.num_nodes} node{'s' * (preset.num_nodes > 1)} × {preset.gpus_per_node} "
-    return f"{preset.name}: {nodes}{preset.gpu.name}"
+    return f"{preset.name}: {_counted(preset.num_nodes, 'node')} × {preset.gpus_per_node} {preset.gpu.name}"
 
 
 def _training(plan: TrainingPlan) -> str:
@@ -68,18 +67,21 @@ def _rollouts(plan: TrainingPlan) -> str:
     if run.rollouts.engine == "server":
         assert servers is not None
         count = servers.num_nodes * servers.per_node
-        return f"{count} vLLM server{'s' * (count > 1)} of {servers.tensor_parallel} GPUs, on {servers.num_nodes} nodes"
+        each = _counted(servers.tensor_parallel, "GPU")
+        return f"{_counted(count, 'vLLM server')} of {each}, on {_counted(servers.num_nodes, 'node')}"
     return "transformers' own generation in each training process"
 
 
 def _batch(plan: TrainingPlan) -> str:
     run = plan.run
     if run.stage == "sft":
-        of_step = f"{run.recipe.batch_size} examples"
+        of_step = _counted(run.recipe.batch_size, "example")
     else:
         total = run.recipe.prompts_per_step * run.recipe.num_generations
-        of_step = f"{run.recipe.prompts_per_step} prompts × {run.recipe.num_generations} answers = {total}"
-    parts = f"{run.world_size} processes × {run.micro_batch} at once × {plan.accumulation} accumulated"
+        prompts = _counted(run.recipe.prompts_per_step, "prompt")
+        of_step = f"{prompts} × {run.recipe.num_generations} answers = {total}"
+    processes = _counted(run.world_size, "process", "processes")
+    parts = f"{processes} × {run.micro_batch} at once × {plan.accumulation} accumulated"
     return f"{of_step} a step = {parts}"
 
 
@@ -87,7 +89,7 @@ def _memory(plan: TrainingPlan) -> str:
     from r1sgg_cli.launch.memory import GIB
 
     memory, preset, tokens = plan.memory, plan.preset, plan.tokens
-    has = f" of {preset.gpu.memory_gib:g}" if preset.gpu else ""
+    has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""
     sizes = {name: size / GIB for name, size in asdict(memory).items() if name != "host"}
     parts = ", ".join(f"{name} {size:.1f}" for name, size in sizes.items() if size >= 0.05)
     host = f"; {memory.host / GIB:.0f} GiB of each node's memory" if memory.host else ""
@@ -95,12 +97,17 @@ def _memory(plan: TrainingPlan) -> str:
     return f"{memory.total / GIB:.1f}{has} GiB per {'GPU' if preset.gpu else 'process'} {longest}: {parts}{host}"
 
 
+def _counted(number: float, one: str, many: str | None = None) -> str:
+    """`1 node`, `4 nodes`."""
+    return f"{number:g} {one if number == 1 else many or f'{one}s'}"
+
+
 def _steps(plan: TrainingPlan) -> str:
     if plan.num_steps is None:
         return "known when the data set has been read"
     if plan.run.recipe.max_steps:
         return f"{plan.num_steps:,}"
-    return f"{plan.num_steps:,} ({plan.num_rows:,} images × {plan.run.recipe.num_epochs:g} epochs)"
+    return f"{plan.num_steps:,} ({plan.num_rows:,} images × {_counted(plan.run.recipe.num_epochs, 'epoch')})"
 
 
 def _expected(plan: TrainingPlan) -> str:

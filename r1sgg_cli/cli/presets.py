@@ -58,19 +58,20 @@ def _print_one(preset: Preset, folders: Sequence[Path]) -> None:
         if path.is_file():
             console.print(f"[dim]{escape(str(path))}[/]")
     console.print(escape(dump_yaml(preset.model_dump(mode="json"))))
-    refused: list[str] = []
-    table = Table("model", "training", "shards", "micro-batch", "GiB per GPU", title="the published recipes on it")
+    refused: dict[str, list[str]] = {}
+    each = f"GiB per {'GPU' if preset.gpu else 'process'}"
+    table = Table("model", "training", "shards", "micro-batch", each, title="the published recipes on it")
     for model in SIZES:
         for stage in ("sft", "grpo"):
             row = _row(preset, model, stage)
             if len(row) == len(table.columns):
                 table.add_row(*row)
             else:
-                refused.append(f"{row[0]}: {row[1]}")
+                refused.setdefault(row[1], []).append(row[0])
     if table.rows:
         Console().print(table)
-    for said in refused:
-        console.print(f"[yellow]not on it:[/] {said}")
+    for why, what in refused.items():
+        console.print(f"[yellow]not on it:[/] {' and '.join(what)}: {why}")
 
 
 def _row(preset: Preset, model: str, stage: str) -> tuple[str, ...]:

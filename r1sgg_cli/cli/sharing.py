@@ -30,6 +30,10 @@ def chosen_part(part: str | None, launcher: Launcher | None) -> tuple[int, int] 
         if launcher != "here" or None in ranks:
             return None
         part = "/".join(str(rank) for rank in ranks)
+    elif launcher not in (None, "here"):
+        raise ConfigError(
+            f"`--part {part}` is answered here; leave it out and `--launcher {launcher}` starts all parts"
+        )
     found = re.fullmatch(r"(\d+)/(\d+)", part)
     if found is None or int(found[1]) >= int(found[2]):
         raise ConfigError(f"`--part {part}` is not I/N with I from 0 to N - 1, as in `--part 0/4`")
@@ -43,18 +47,27 @@ def launch_inference(
     preset_name: str | None,
     launcher: Launcher | None,
     *,
+    share: tuple[int, int] | None,
     dry_run: bool,
 ) -> bool:
     """Start the parts elsewhere or show what would be; False where this process is to answer by itself."""
-    from r1sgg_cli.cli.launching import resolve_preset
+    from r1sgg_cli.cli.launching import launcher_to_show, resolve_preset
     from r1sgg_cli.launch.launcher import choose_launcher
     from r1sgg_cli.launch.machine import look_at_machine
     from r1sgg_cli.launch.plan import without_rollouts
 
+    console = Console(stderr=not dry_run, soft_wrap=True, highlight=False)
+    if share is not None:
+        if dry_run:
+            console.print(f"it would answer part {share[0]}/{share[1]} in this process")
+        return dry_run
     machine = look_at_machine(os.environ)
     preset = without_rollouts(resolve_preset(preset_name, (), machine))
-    chosen: Launcher = launcher or choose_launcher(preset, machine)
-    console = Console(stderr=not dry_run, soft_wrap=True, highlight=False)
+    chosen: Launcher
+    if dry_run:
+        chosen = launcher_to_show(preset, machine, launcher, console)
+    else:
+        chosen = choose_launcher(preset, machine, launcher)
     if dry_run or chosen != "here":
         _print_plan(model, asked, preset, console)
     command = infer_command(model, out, asked)
@@ -63,7 +76,6 @@ def launch_inference(
         return True
     if chosen == "here":
         return False
-    choose_launcher(preset, machine, chosen)  # says why it cannot be
     code = _start(command, out, preset, chosen, console)
     if code:
         raise typer.Exit(1)
@@ -114,8 +126,12 @@ def _show(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launche
 
 
 def _start(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launcher, console: Console) -> int:
+    from r1sgg_cli.config.record import LAUNCHER_FILES
+    from r1sgg_cli.files import insist_on_own_folder
     from r1sgg_cli.launch import dispatch
+    from r1sgg_cli.launch.pipeline import ANSWERS_RECORD
 
+    insist_on_own_folder(out, ANSWERS_RECORD, LAUNCHER_FILES)
     if launcher == "torchrun":
         return dispatch.run_torchrun(_torchrun(command, preset), os.environ)
     job = inference_job(command, out, preset, num_parts(preset))
@@ -132,11 +148,12 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     from r1sgg_cli.launch.memory import GIB
     from r1sgg_cli.launch.steps import num_rows
 
+    loaded = load_config(model, fetch=False)
     parts = num_parts(preset)
-    rows = asked["limit"] or num_rows(asked["dataset"], asked["split"])
+    known = (asked["limit"], num_rows(asked["dataset"], asked["split"]))
+    rows = min((number for number in known if number is not None), default=None)
     each = f", about {-(-rows // parts):,} images each" if rows else ""
     console.print(f"plan: {parts} parts{each}, on {escape(preset.name)} ({escape(preset.description)})")
-    loaded = load_config(model, fetch=False)
     if loaded is None:
         return
     shape = parse_shape(loaded[0], model)
@@ -144,7 +161,7 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     weights = width * shape.num_parameters / GIB
     longest = asked["max_new_tokens"] + 2048  # a prompt with its image and the categories
     cache = width * shape.kv_elements_per_token * asked["batch_size"] * longest / GIB
-    has = f" of {preset.gpu.memory_gib:g}" if preset.gpu else ""
+    has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""
     console.print(
         f"memory: {weights + cache:.1f}{has} GiB a part: weights {weights:.1f}, keys and values of "
         f"{asked['batch_size']} answers {cache:.1f}"

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,13 +40,13 @@ def status(
 
     rows = _look(run)
     if not watch:
-        Console().print(_table(rows))
+        Console().print(_shown(rows))
         return
-    with Live(_table(rows), console=Console(), auto_refresh=False) as live:
-        while not all(is_over(row.state) for row in rows):
+    with Live(_shown(rows), console=Console(), auto_refresh=False) as live:
+        while not all(is_over(row.state) for _, row in rows):
             time.sleep(SECONDS)
             rows = _look(run)
-            live.update(_table(rows), refresh=True)
+            live.update(_shown(rows), refresh=True)
 
 
 def cancel(
@@ -58,7 +59,9 @@ def cancel(
     from r1sgg_cli.launch.dispatch import load_submitted
     from r1sgg_cli.launch.slurm import cancel as cancel_jobs
     from r1sgg_cli.launch.slurm import job_states
+    from r1sgg_cli.launch.status import insist_on_known
 
+    insist_on_known(run)
     submitted = load_submitted(run)
     states = job_states([job.job_id for job in submitted]) if submitted else {}
     left = [job for job in submitted if job.job_id in states and not states[job.job_id].is_over]
@@ -67,24 +70,35 @@ def cancel(
     typer.echo(f"cancelled: {named}" if left else f"no job of {run} is in the queue")
 
 
-def _look(run: Path | None) -> list[StageStatus]:
+def _look(run: Path | None) -> list[tuple[str, StageStatus]]:
+    """Each line with its name, which for an experiment's stage begins with the experiment's."""
     from r1sgg_cli.launch.status import known_runs, status_of
 
     folders = [run] if run is not None else known_runs(RUNS)
     if not folders:
         typer.echo(f"no runs in {RUNS}/; `r1sgg status FOLDER` looks elsewhere")
         raise typer.Exit
-    return [row for folder in folders for row in status_of(folder)]
+    return [
+        (row.name if row.folder == folder else f"{folder.absolute().name}/{row.name}", row)
+        for folder in folders
+        for row in status_of(folder)
+    ]
 
 
-def _table(rows: Sequence[StageStatus]) -> Table:
-    table = Table("run", "state", "job", "step", "last", "left", "")
-    for row in rows:
+def _shown(rows: Sequence[tuple[str, StageStatus]]) -> Group:
+    """The table, and below it the logs to look into, whole."""
+    logs = [Text(f"{name}: look into {row.log}", overflow="fold") for name, row in rows if row.log]
+    return Group(_table(rows), *logs)
+
+
+def _table(rows: Sequence[tuple[str, StageStatus]]) -> Table:
+    table = Table(Column("run", overflow="fold"), "state", "job", "step", "last", "left", "")
+    for name, row in rows:
         progress = row.progress
         of = f" of {progress.max_steps:,}" if progress and progress.max_steps else ""
         style = STYLES.get(row.state, "")
         table.add_row(
-            escape(row.name if row.folder.name == row.name else f"{row.folder.parent.name}/{row.name}"),
+            escape(name),
             f"[{style}]{row.state}[/]" if style else row.state,
             str(row.job_id or ""),
             f"{progress.step:,}{of}" if progress else "",

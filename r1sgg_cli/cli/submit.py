@@ -54,6 +54,10 @@ def submit(
     if slurm == local:
         raise ConfigError("say where: `r1sgg submit --slurm` or `r1sgg submit --local`")
     if stage:
+        if config is not None or preset is not None:
+            raise ConfigError(
+                f"`--config` and `--preset` before `{stage[0]}` are of a whole experiment; give its options after it"
+            )
         _submit_one(stage, slurm, dry_run)
         return
     experiment = _load(config, preset)
@@ -63,12 +67,16 @@ def submit(
 def _submit_one(stage: list[str], slurm: bool, dry_run: bool) -> None:
     from r1sgg_cli.cli.app import app
 
-    if stage[0] not in ONE_STAGE or not slurm:
+    if stage[0] not in ONE_STAGE:
         raise ConfigError(
             f"`r1sgg submit --slurm` takes one of {', '.join(ONE_STAGE)} with its options, not `{stage[0]}`; "
             "without a stage it runs the whole experiment"
         )
-    app([*stage, "--launcher", "slurm", *(["--dry-run"] if dry_run else [])], standalone_mode=False)
+    if not slurm:
+        raise ConfigError(f"one stage here is a command of its own: `r1sgg {stage[0]}` with its options")
+    code = app([*stage, "--launcher", "slurm", *(["--dry-run"] if dry_run else [])], standalone_mode=False)
+    if code:
+        raise typer.Exit(code)
 
 
 def _load(config: Path | None, preset: str | None) -> Experiment:
@@ -97,7 +105,7 @@ def _run_slurm(experiment: Experiment, dry_run: bool, yes: bool) -> None:
     left = unfinished(stages)
     console = Console(highlight=False)
     planned = [_job(experiment, stage, fetch=not dry_run) for stage in left]
-    _print_stages(experiment, stages, left, [plan for _, plan in planned], console)
+    _print_stages(experiment, stages, left, [plan for _, plan in planned], console, as_jobs=True)
     if not left:
         return
     if dry_run:
@@ -191,7 +199,7 @@ def _run_local(experiment: Experiment, dry_run: bool, yes: bool) -> None:
     left = unfinished(stages)
     console = Console(highlight=False, stderr=not dry_run)
     plans = [_plan(experiment, stage, fetch=not dry_run) if stage.name in ("sft", "grpo") else None for stage in left]
-    _print_stages(experiment, stages, left, plans, console)
+    _print_stages(experiment, stages, left, plans, console, as_jobs=False)
     if dry_run or not left:
         return
     _ask(yes)
@@ -219,20 +227,19 @@ def _run_stage(experiment: Experiment, stage: Stage) -> int:
     log = _log(experiment, stage)
     log.parent.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "r1sgg_cli", *stage.command]
-    with log.open("a", encoding="utf-8") as file:
-        process = subprocess.Popen(
-            argv,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+    environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with (
+        log.open("a", encoding="utf-8") as file,
+        subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environ, encoding="utf-8", errors="replace"
+        ) as process,
+    ):
         assert process.stdout is not None
         for line in process.stdout:
             typer.echo(line, nl=False, err=True)
             file.write(line)
             file.flush()
-        return process.wait()
+    return process.returncode
 
 
 # ---- what is shown
@@ -244,12 +251,14 @@ def _print_stages(
     left: Sequence[Stage],
     plans: Sequence[TrainingPlan | None],
     console: Console,
+    *,
+    as_jobs: bool,
 ) -> None:
     from r1sgg_cli.cli.plans import print_plan
 
     table = Table("stage", "what runs", "", title=f"experiment in {escape(str(experiment.out))}", title_justify="left")
     for stage in stages:
-        tasks = f" (array of {stage.num_tasks})" if stage.num_tasks > 1 else ""
+        tasks = f" (array of {stage.num_tasks})" if as_jobs and stage.num_tasks > 1 else ""
         state = "to do" if stage in left else "finished"
         table.add_row(stage.name, escape(shlex.join(("r1sgg", *stage.command))) + tasks, state)
     console.print(table)

@@ -92,10 +92,12 @@ def differences(
     """What differs between two nested mappings, one phrase per key, less the keys that are `ignored` at any depth."""
     found: list[str] = []
     for key in dict.fromkeys((*old, *new)):
+        if key in ignored:
+            continue
         a, b = old.get(key), new.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             found += differences(a, b, places, ignored=ignored, prefix=f"{prefix}{key}.")
-        elif a != b and key not in ignored:
+        elif a != b:
             found.append(f"{prefix}{key}: {a} {places[0]}, {b} {places[1]}")
     return found
 

@@ -122,12 +122,10 @@ def infer(request: InferRequest) -> None:
 def _alone(request: InferRequest) -> Iterator[None]:
     """The folder for this process alone, or a part of it where several share a split. Raises `OutputError`."""
     part = request.part
-    own = f"{LOCK_FILE}-{part}" if part else None
-    parts = [f"{LOCK_FILE}-{Part(index, part.num_parts)}" for index in range(part.num_parts)] if part else []
-    insist_on_own_folder(request.out, RUN_FILE, (*LAUNCHER_FILES, _BEGIN_LOCK, *parts))
+    insist_on_own_folder(request.out, RUN_FILE, LAUNCHER_FILES)
     with locked(request.out, shared=part is not None), ExitStack() as held:
-        if own:
-            held.enter_context(locked(request.out, own))
+        if part:
+            held.enter_context(locked(request.out, f"{LOCK_FILE}-{part}"))
         yield
 
 

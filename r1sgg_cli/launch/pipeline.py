@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.config.experiment import Experiment, StageName
+from r1sgg_cli.config.experiment import STAGES, Experiment, StageName
 from r1sgg_cli.config.record import differences
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml
 from r1sgg_cli.errors import ConfigError
@@ -23,6 +23,8 @@ from r1sgg_cli.files import insist_on_own_folder, save_text
 RECORD = "experiment.yaml"
 MODEL_FINISHED = "r1sgg.json"
 """The last file of a finished training."""
+ANSWERS_RECORD = "run.json"
+"""What `infer` writes first."""
 ANSWERED = "complete.json"
 """What `infer` writes once every image is answered."""
 
@@ -87,19 +89,31 @@ def model_of(experiment: Experiment, stage: StageName) -> str:
 def record_experiment(experiment: Experiment) -> None:
     """Write `experiment.yaml`, or insist that it is the same experiment. Raises `ConfigError`, `OutputError`.
 
-    Hardware may change between two submissions; what is learned and evaluated may not.
+    Hardware may change between two submissions, and so may stages after the last that has begun: one that failed for
+    its settings has to be mended. All else is what the stages that have begun were made of.
     """
     path = experiment.out / RECORD
     values = experiment.model_dump(mode="json", exclude_unset=True)
     insist_on_own_folder(experiment.out, RECORD)
-    if path.exists() and any((experiment.out / name).exists() for name in ("data", "sft", "grpo", "answers")):
-        changed = differences(load_yaml(path), values, ignored=frozenset({"slurm", "environment", "preset"}))
+    begun = [number for number, name in enumerate(STAGES) if _has_begun(experiment.out, name)]
+    if path.exists() and begun:
+        to_come = STAGES[begun[-1] + 1 :]
+        changed = differences(
+            load_yaml(path), values, ignored=frozenset({"slurm", "environment", "preset", "num_tasks", *to_come})
+        )
         if changed:
             raise ConfigError(
                 f"`{experiment.out}` holds another experiment ({'; '.join(changed)}); give another `out`, "
                 "or the same experiment to continue"
             )
     save_text(dump_yaml(values), path)
+
+
+def _has_begun(out: Path, stage: StageName) -> bool:
+    """Whether a stage has left something that is kept when it goes on."""
+    kept = {"prepare": ("data/prepare.json",), "infer": ("answers/answers*.jsonl",)}
+    patterns = kept.get(stage, (f"{stage}/checkpoint-*", f"{stage}/{MODEL_FINISHED}"))
+    return any(True for pattern in patterns for _ in out.glob(pattern))
 
 
 def _prepare(experiment: Experiment) -> Stage:

@@ -222,8 +222,8 @@ def _what_does_not_fit(
         for sharding in _shardings(preset)
     ]
     memory, sharding = min(tried, key=lambda one: one[0].total)
-    has = f"{preset.gpu.memory_gib:g} GiB" if preset.gpu else f"{preset.host_memory_gib:g} GiB of memory"
-    needs = f"{memory.total / GIB:.1f} GiB on each GPU"
+    has = f"{round(preset.gpu.memory_gib if preset.gpu else preset.host_memory_gib, 1):g} GiB"
+    needs = f"{memory.total / GIB:.1f} GiB {'on each GPU' if preset.gpu else 'in each process'}"
     if memory.host > FITS_UP_TO * preset.host_memory_gib * GIB:
         needs, has = f"{memory.host / GIB:.0f} GiB of each node's memory", f"{preset.host_memory_gib:g} GiB"
     weights = "adapters" if run.recipe.lora else "all weights"

@@ -1,20 +1,33 @@
 """How far runs and experiments are, from their folders and the queue."""
 
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.config.experiment import Experiment, load_experiment
 from r1sgg_cli.config.record import LAUNCH_FILE, RUN_FILE
 from r1sgg_cli.errors import LaunchError
-from r1sgg_cli.launch.dispatch import Submitted, load_submitted
+from r1sgg_cli.files import is_locked
+from r1sgg_cli.launch.dispatch import JOBS_FILE, Submitted, load_submitted
 from r1sgg_cli.launch.job import LOGS
-from r1sgg_cli.launch.pipeline import MODEL_FINISHED, RECORD, Stage, experiment_stages, job_folder
+from r1sgg_cli.launch.pipeline import (
+    ANSWERED,
+    ANSWERS_RECORD,
+    MODEL_FINISHED,
+    RECORD,
+    Stage,
+    experiment_stages,
+    job_folder,
+)
 from r1sgg_cli.launch.slurm import JobState, job_states
 
 METRICS = "metrics.jsonl"
+RECORDS = (RECORD, RUN_FILE, LAUNCH_FILE, ANSWERS_RECORD)
+"""By any of these a folder is known."""
 WATCHED = ("reward", "loss")
 FAILED = frozenset({"FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"})
 """Slurm's words for a job that ended otherwise than it should."""
@@ -40,28 +53,37 @@ class StageStatus:
     name: str
     folder: Path
     state: str
-    """`finished`, `waiting`, the queue's word, or `stopped`."""
+    """`finished`, `failed`, `cancelled`, `stopped`, `not started`, or the queue's word for what is not over."""
     job_id: int | None = None
     progress: Progress | None = None
     note: str = ""
+    log: Path | None = None
+    """Where to look: of a job that ended before it was finished."""
 
 
 def status_of(folder: Path) -> list[StageStatus]:
     """The stages of an experiment, or the one line of a run. Raises `LaunchError` for a folder that is neither."""
+    insist_on_known(folder)
     if (folder / RECORD).is_file():
         return _experiment_status(folder)
-    if (folder / RUN_FILE).is_file() or (folder / LAUNCH_FILE).is_file():
-        submitted = load_submitted(folder)
-        states = job_states([job.job_id for job in submitted]) if submitted else {}
-        return [_run_status(folder, folder.name, submitted[-1] if submitted else None, states)]
-    raise LaunchError(
-        f"`{folder}` holds no run and no experiment; `r1sgg status` without a folder lists those in runs/"
-    )
+    submitted = load_submitted(folder)
+    states = job_states([job.job_id for job in submitted]) if submitted else {}
+    is_finished = (folder / MODEL_FINISHED).exists() or (folder / ANSWERED).exists()
+    name = folder.absolute().name
+    return [_status(name, folder, folder, submitted[-1] if submitted else None, states, is_finished=is_finished)]
+
+
+def insist_on_known(folder: Path) -> None:
+    """Refuse a folder in which nothing was run or submitted. Raises `LaunchError`."""
+    if not any((folder / name).is_file() for name in (*RECORDS, JOBS_FILE)):
+        raise LaunchError(
+            f"`{folder}` holds no run and no experiment; `r1sgg status` without a folder lists those in runs/"
+        )
 
 
 def known_runs(parent: Path) -> list[Path]:
     """The runs and experiments in a folder, the one that was touched last first."""
-    found = [path.parent for name in (RECORD, RUN_FILE, LAUNCH_FILE) for path in parent.glob(f"*/{name}")]
+    found = [path.parent for name in (*RECORDS, JOBS_FILE) for path in parent.glob(f"*/{name}")]
     return sorted(set(found), key=lambda path: path.stat().st_mtime, reverse=True)
 
 
@@ -71,7 +93,8 @@ def is_over(state: str) -> bool:
 
 
 def _experiment_status(folder: Path) -> list[StageStatus]:
-    experiment = load_experiment(folder / RECORD)
+    recorded = load_experiment(folder / RECORD)
+    experiment = recorded.model_copy(update={"out": folder})  # as it is reached from here
     submitted = {job.name: job for job in load_submitted(folder)}  # the last of each name
     states = job_states([job.job_id for job in submitted.values()]) if submitted else {}
     return [
@@ -83,39 +106,51 @@ def _stage_status(
     experiment: Experiment, stage: Stage, submitted: Submitted | None, states: Mapping[int, JobState]
 ) -> StageStatus:
     folder = job_folder(experiment, stage.name)
-    if stage.name in ("sft", "grpo"):
-        return _run_status(folder, stage.name, submitted, states)
-    state, note = _queue_word(folder, submitted, states)
-    if stage.is_finished:
-        return StageStatus(stage.name, folder, "finished")
-    if stage.name == "infer" and (counted := _answered(experiment.out / "answers")):
-        note = f"{counted[0]} of {counted[1]} images{'; ' + note if note else ''}"
-    return StageStatus(stage.name, folder, state, submitted.job_id if submitted else None, None, note)
+    written = experiment.out / "answers" if stage.name == "infer" else folder
+    return _status(stage.name, folder, written, submitted, states, is_finished=stage.is_finished)
 
 
-def _run_status(folder: Path, name: str, submitted: Submitted | None, states: Mapping[int, JobState]) -> StageStatus:
-    progress = read_progress(folder / METRICS)
-    if (folder / MODEL_FINISHED).exists():
+def _status(
+    name: str,
+    folder: Path,
+    written: Path,
+    submitted: Submitted | None,
+    states: Mapping[int, JobState],
+    *,
+    is_finished: bool,
+) -> StageStatus:
+    """The line of what has its job in `folder` and writes into `written`."""
+    progress = read_progress(written / METRICS)
+    if is_finished:
         return StageStatus(name, folder, "finished", None, progress)
-    state, note = _queue_word(folder, submitted, states)
-    return StageStatus(name, folder, state, submitted.job_id if submitted else None, progress, note)
+    state, note, log = _state(folder, written, submitted, states)
+    counted = _answered(written)
+    notes = [*([f"{counted[0]:,} of {counted[1]:,} images"] if counted else []), *([note] if note else [])]
+    return StageStatus(name, folder, state, submitted.job_id if submitted else None, progress, "; ".join(notes), log)
 
 
-def _queue_word(folder: Path, submitted: Submitted | None, states: Mapping[int, JobState]) -> tuple[str, str]:
-    """What the queue says of a job, and what to look at."""
+def _state(
+    folder: Path, written: Path, submitted: Submitted | None, states: Mapping[int, JobState]
+) -> tuple[str, str, Path | None]:
+    """What becomes of something that is not finished, why, and its log: the queue's word, then this machine's."""
+    queued = states.get(submitted.job_id) if submitted else None
+    if queued is not None and not queued.is_over:
+        return queued.state.lower(), queued.reason or "", None
+    if is_locked(written):
+        return "running", "on this machine", None
     if submitted is None:
-        return ("stopped" if (folder / METRICS).exists() else "not started"), ""
-    state = states.get(submitted.job_id)
-    if state is None:
-        return "stopped", "the queue no longer knows its job"
-    if state.state in FAILED:
-        return "failed", f"look into {_newest_log(folder)}"
-    return state.state.lower(), "" if state.is_over else state.reason or ""
+        has_begun = (written / METRICS).exists() or (written / ANSWERS_RECORD).exists()
+        return ("stopped" if has_begun else "not started"), "", None
+    if queued is None:
+        return "stopped", "the queue no longer knows its job", _newest_log(folder)
+    if queued.state == "CANCELLED":
+        return "cancelled", "", None
+    return ("failed" if queued.state in FAILED else "stopped"), "", _newest_log(folder)
 
 
-def _newest_log(folder: Path) -> str:
+def _newest_log(folder: Path) -> Path:
     logs = sorted((folder / LOGS).glob("*.out"), key=lambda path: path.stat().st_mtime)
-    return str(logs[-1] if logs else folder / LOGS)
+    return logs[-1] if logs else folder / LOGS
 
 
 def _answered(answers: Path) -> tuple[int, int] | None:
@@ -149,8 +184,13 @@ def _last_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _seconds_left(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    first, last = rows[0], rows[-1]
-    if "time" not in first or last["step"] <= first["step"] or last.get("max_steps") is None:
+    """By the median of the last steps: a run that was in the queue in between is not as slow as that."""
+    each = [
+        (row["time"] - before["time"]) / (row["step"] - before["step"])
+        for before, row in pairwise(rows)
+        if "time" in before and row["step"] > before["step"]
+    ]
+    last = rows[-1]
+    if not each or last.get("max_steps") is None:
         return None
-    each = (last["time"] - first["time"]) / (last["step"] - first["step"])
-    return float(each * (last["max_steps"] - last["step"]))
+    return float(statistics.median(each) * (last["max_steps"] - last["step"]))

@@ -13,7 +13,23 @@ from r1sgg_cli import __version__
 from r1sgg_cli.__main__ import main
 from r1sgg_cli.cli.app import app
 
-COMMANDS = ("demo", "prepare", "view", "sft", "grpo", "infer", "gather", "eval", "tiny", "doctor")
+COMMANDS = (
+    "demo",
+    "prepare",
+    "view",
+    "sft",
+    "grpo",
+    "infer",
+    "gather",
+    "eval",
+    "tiny",
+    "doctor",
+    "presets",
+    "init",
+    "submit",
+    "status",
+    "cancel",
+)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from datasets import Dataset
@@ -21,8 +21,11 @@ from r1sgg_cli.errors import ConfigError, DataError, ModelError, OutputError
 from r1sgg_cli.files import locked
 from r1sgg_cli.inference.answers import (
     ANSWERS_FILE,
+    COMPLETE_FILE,
     GROUND_TRUTH_FILE,
     RUN_FILE,
+    Answer,
+    Part,
     load_answers,
     load_ground_truth,
     load_run,
@@ -333,19 +336,124 @@ def test_an_image_that_is_cut_short_is_named_and_loses_no_finished_answer(
     assert list(load_answers(request_of.out).answers) == ["test-000000", "test-000001"]
 
 
-@pytest.mark.slow
-def test_kill_nine_loses_no_finished_answer(request_of: InferRequest) -> None:
-    argv = ["infer", request_of.model, str(request_of.out), "--dataset", request_of.dataset, "--split", "test"]
-    argv += ["--batch-size", "1", "--max-new-tokens", "64"]
-    process = subprocess.Popen([sys.executable, "-m", "r1sgg_cli", *argv], stderr=subprocess.DEVNULL)
-    path = request_of.out / ANSWERS_FILE
+# ---- parts
+
+
+def parts_of(request: InferRequest, num_parts: int) -> list[InferRequest]:
+    return [replace(request, part=Part(index, num_parts)) for index in range(num_parts)]
+
+
+def all_answers(folder: Path) -> dict[str, Answer]:
+    """By image, each of which is answered once."""
+    loaded = load_answers(folder)
+    assert (loaded.num_duplicates, loaded.broken) == (0, ())
+    return dict(loaded.answers)
+
+
+def test_parts_answer_what_one_process_does_and_the_last_says_that_all_is_done(
+    request_of: InferRequest, tmp_path: Path
+) -> None:
+    single = replace(request_of, out=tmp_path / "single", batch_size=1)
+    infer(single)
+    assert (single.out / COMPLETE_FILE).is_file()
+    counts = []
+    for part in parts_of(replace(request_of, batch_size=1), 3):
+        infer(part)
+        counts.append((len(all_answers(request_of.out)), (request_of.out / COMPLETE_FILE).exists()))
+    assert counts == [(4, False), (8, False), (12, True)]
+    assert all_answers(request_of.out) == all_answers(single.out)
+    assert len(gather_answers(request_of.out).images) == 12
+
+
+def test_a_part_without_an_image_answers_none(request_of: InferRequest) -> None:
+    few = replace(request_of, limit=1)
+    for part in reversed(parts_of(few, 2)):
+        infer(part)
+    assert len(all_answers(request_of.out)) == 1
+    assert (request_of.out / COMPLETE_FILE).is_file()
+
+
+def test_another_number_of_processes_goes_on_with_what_is_left(request_of: InferRequest) -> None:
+    infer(parts_of(request_of, 3)[1])
+    for part in parts_of(request_of, 2):
+        infer(part)
+    infer(request_of)
+    assert len(all_answers(request_of.out)) == 12
+    assert (request_of.out / COMPLETE_FILE).is_file()
+
+
+def test_more_images_than_were_answered_make_it_incomplete_again(request_of: InferRequest) -> None:
+    infer(replace(request_of, limit=2))
+    assert (request_of.out / COMPLETE_FILE).is_file()
+    infer(parts_of(request_of, 2)[0])
+    assert not (request_of.out / COMPLETE_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("held", "part"),
+    [
+        ({"shared": True}, None),
+        ({}, Part(0, 2)),
+        ({"name": ".lock-0-of-2"}, Part(0, 2)),
+    ],
+    ids=["the whole beside a part", "a part beside the whole", "a part beside itself"],
+)
+def test_what_another_process_answers_is_left_to_it(
+    held: dict[str, Any], part: Part | None, request_of: InferRequest
+) -> None:
+    with locked(request_of.out, **held), pytest.raises(OutputError, match="another r1sgg is writing to") as raised:
+        infer(replace(request_of, limit=2, part=part))
+    assert "\n" not in str(raised.value)
+    assert not (request_of.out / RUN_FILE).exists()
+
+
+def start(request: InferRequest, *argv: str) -> "subprocess.Popen[bytes]":
+    """The same request as a process of its own, image by image."""
+    command = ["infer", request.model, str(request.out), "--dataset", request.dataset, "--split", "test"]
+    command += ["--batch-size", "1", "--max-new-tokens", str(request.max_new_tokens), *argv]
+    return subprocess.Popen([sys.executable, "-m", "r1sgg_cli", *command], stderr=subprocess.DEVNULL)
+
+
+def kill_after(process: "subprocess.Popen[bytes]", path: Path, num_answers: int) -> None:
+    """Kill the process once it has written so many answers."""
     deadline = time.monotonic() + 120
-    while not (path.exists() and path.read_bytes().count(b"\n") >= 2):
+    while not (path.exists() and path.read_bytes().count(b"\n") >= num_answers):
         assert process.poll() is None, "ended before it could be killed"
         assert time.monotonic() < deadline, "wrote no answer"
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@pytest.mark.slow
+def test_two_parts_may_start_a_folder_at_the_same_moment(request_of: InferRequest, tmp_path: Path) -> None:
+    started = [start(request_of, "--part", f"{index}/2") for index in range(2)]
+    assert [process.wait(120) for process in started] == [0, 0]
+    assert json.loads((request_of.out / COMPLETE_FILE).read_text(encoding="utf-8")) == {"images": 12}
+    single = replace(request_of, out=tmp_path / "single", batch_size=1)
+    infer(single)
+    assert all_answers(request_of.out) == all_answers(single.out)
+
+
+@pytest.mark.slow
+def test_a_part_that_is_killed_goes_on_while_the_other_is_left_alone(request_of: InferRequest) -> None:
+    asked = replace(request_of, max_new_tokens=64, batch_size=1)
+    first, second = parts_of(asked, 2)
+    assert first.part
+    kill_after(start(asked, "--part", "0/2"), asked.out / first.part.answers_file, 2)
+    finished = load_answers(asked.out).answers
+    infer(second)
+    assert not (asked.out / COMPLETE_FILE).exists()
+    infer(first)
+    after = all_answers(asked.out)
+    assert len(after) == 12
+    assert {image_id: after[image_id] for image_id in finished} == finished
+    assert (asked.out / COMPLETE_FILE).is_file()
+
+
+@pytest.mark.slow
+def test_kill_nine_loses_no_finished_answer(request_of: InferRequest) -> None:
+    kill_after(start(replace(request_of, max_new_tokens=64)), request_of.out / ANSWERS_FILE, 2)
     finished = load_answers(request_of.out).answers
     assert 2 <= len(finished) < 12
     infer(replace(request_of, batch_size=1, max_new_tokens=64))

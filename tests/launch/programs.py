@@ -27,3 +27,28 @@ def put_program(folder: Path, name: str, output: str = "", *, error: str = "", c
 def put_cards(folder: Path, *cards: str) -> None:
     """An `nvidia-smi` that shows these cards."""
     put_program(folder, "nvidia-smi", "\n".join(cards))
+
+
+def put_script(folder: Path, name: str, code: str) -> None:
+    """An executable of bash lines."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/bash\n{code}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+SBATCH = """\
+echo "sbatch $*" >>{calls}
+case "$*" in *refused*) echo "sbatch: error: invalid account" >&2; exit 1 ;; esac
+grep -c ^sbatch {calls}
+"""
+
+
+def put_slurm(folder: Path, calls: Path) -> None:
+    """Slurm's commands, which write into `calls` how they were called: ids count up, jobs are in the state `$STATE`.
+
+    A script whose path holds `refused` is.
+    """
+    put_script(folder, "sbatch", SBATCH.format(calls=calls))
+    put_script(folder, "scontrol", 'echo "JobId=$4 JobName=x UserId=ana(1) JobState=${STATE:-RUNNING} Reason=None"')
+    put_script(folder, "scancel", f'echo "scancel $*" >>{calls}')
