@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from r1sgg_cli.launch.config_json import load_config
 from r1sgg_cli.launch.dispatch import load_submitted
-from r1sgg_cli.launch.shape import load_config
 from tests.launch.programs import put_program, put_slurm
 
 MODEL = "Qwen/Qwen2-VL-2B-Instruct"
