@@ -131,6 +131,7 @@ def _insist_on_loggers(report_to: Sequence[str]) -> None:
 
 def training_job(plan: TrainingPlan, name: str | None = None) -> Job:
     """The Slurm job of a planned training."""
+    from r1sgg_cli.launch.pipeline import MODEL_FINISHED
     from r1sgg_cli.launch.plan import server_tokens
 
     out = plan.run.out.absolute()
@@ -140,7 +141,7 @@ def training_job(plan: TrainingPlan, name: str | None = None) -> Job:
         ("worker", str(out)),
         out,
         plan.preset,
-        finished_file=out / "r1sgg.json",
+        finished_file=out / MODEL_FINISHED,
         model=plan.run.model,
         max_model_len=server_tokens(plan),
     )
@@ -228,12 +229,19 @@ def what_is_missing(plan: TrainingPlan) -> list[str]:
 def _start(
     plan: TrainingPlan, launcher: Launcher, train: Callable[[], Callable[[Any], None]], console: Console
 ) -> None:
+    from r1sgg_cli.config.record import insist_on_same_run
     from r1sgg_cli.launch import dispatch
+    from r1sgg_cli.launch.pipeline import MODEL_FINISHED
+    from r1sgg_cli.launch.steps import insist_on_split
 
     for said in what_is_missing(plan):
         raise ConfigError(said)
     if launcher == "here":
         train()(plan.run)
+        return
+    insist_on_split(plan.run.dataset, plan.run.split)
+    if insist_on_same_run(plan.run, plan.run.out) and (plan.run.out / MODEL_FINISHED).exists():
+        console.print(f"already trained: {escape(str(plan.run.out))}")
         return
     if launcher == "slurm":
         dispatch.insist_on_no_job(plan.run.out)  # which would find another run in the folder than it was submitted for
@@ -243,6 +251,8 @@ def _start(
     if launcher == "slurm":
         submitted = dispatch.submit_job(job)
         console.print(f"submitted as job {submitted.job_id}; `r1sgg status {escape(str(plan.run.out))}` follows it")
+        if submitted.expected:
+            console.print(f"[dim]{escape(submitted.expected)}[/]")
         return
     if launcher == "allocation":
         code = dispatch.run_in_allocation(job)

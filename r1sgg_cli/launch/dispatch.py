@@ -12,7 +12,7 @@ from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE
 from r1sgg_cli.errors import LaunchError
 from r1sgg_cli.files import insist_on_own_folder, save_text
 from r1sgg_cli.launch.job import Job
-from r1sgg_cli.launch.slurm import cancel, job_states, save_script, submit
+from r1sgg_cli.launch.slurm import cancel, expected_start, job_states, save_script, submit
 
 JOBS_FILE = "jobs.json"
 """Which jobs were submitted for a folder, the last one last."""
@@ -26,6 +26,8 @@ class Submitted:
     name: str
     submitted: float
     """Seconds since 1970."""
+    expected: str = ""
+    """When and where Slurm expects to start it, in its words; not on record."""
 
 
 def load_submitted(folder: Path) -> list[Submitted]:
@@ -63,7 +65,9 @@ def insist_on_no_job(folder: Path) -> None:
 def submit_job(job: Job) -> Submitted:
     """Write a job into its folder and hand it to Slurm. Raises `LaunchError` where Slurm refuses it."""
     insist_on_no_job(job.folder)
-    submitted = Submitted(submit(save_script(job)), job.name, time.time())
+    script = save_script(job)
+    expected = expected_start(script)  # also says what Slurm would refuse
+    submitted = Submitted(submit(script), job.name, time.time(), expected)
     record_submitted(job.folder, [submitted])
     return submitted
 

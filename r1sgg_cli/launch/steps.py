@@ -12,6 +12,8 @@ from pathlib import Path
 
 from r1sgg_cli.config.hardware import Preset
 from r1sgg_cli.config.schema import GRPORun, SFTRun
+from r1sgg_cli.errors import DataError
+from r1sgg_cli.files import missing_local
 
 PUBLISHED_ROWS: Mapping[str, int] = {
     "JosephZ/vg150_train_sgg_prompt": 56_224,
@@ -29,13 +31,26 @@ def num_rows(dataset: str, split: str | None) -> int | None:
     """
     if dataset in PUBLISHED_ROWS:
         return PUBLISHED_ROWS[dataset]
-    record = Path(dataset) / "prepare.json"
+    rows = _prepared_rows(dataset)
+    return rows.get(split or ("train" if "train" in rows else next(iter(rows), "")))
+
+
+def insist_on_split(dataset: str, split: str | None) -> None:
+    """Refuse a folder that is not there, and a split that a prepared data set does not have. Raises `DataError`."""
+    if said := missing_local(dataset):
+        raise DataError(f"{said}; give a data set's folder, or a name on the hub (`OWNER/NAME`)")
+    rows = _prepared_rows(dataset)
+    if rows and split is not None and split not in rows:
+        raise DataError(f"`{dataset}` has no split `{split}`; it has {', '.join(f'`{name}`' for name in rows)}")
+
+
+def _prepared_rows(dataset: str) -> dict[str, int]:
+    """Split -> images of a set that `prepare` wrote; none of a set that something else wrote."""
     try:
-        rows = json.loads(record.read_text(encoding="utf-8"))["rows"]
-        named = split or ("train" if "train" in rows else next(iter(rows)))
-        return int(rows[named])
-    except (OSError, ValueError, KeyError, TypeError, StopIteration):
-        return None  # a set that something else wrote: it is counted when it is read
+        rows = json.loads((Path(dataset) / "prepare.json").read_text(encoding="utf-8"))["rows"]
+        return {str(name): int(number) for name, number in rows.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def num_steps(run: SFTRun | GRPORun, rows: int | None) -> int | None:

@@ -9,7 +9,8 @@ import pytest
 from r1sgg_cli.config.layers import SHIPPED, validated
 from r1sgg_cli.config.presets import load_preset
 from r1sgg_cli.config.schema import GRPORun, SFTRun
-from r1sgg_cli.launch.steps import expected_hours, num_rows, num_steps
+from r1sgg_cli.errors import DataError
+from r1sgg_cli.launch.steps import expected_hours, insist_on_split, num_rows, num_steps
 
 FOLDERS = [folder for folder in SHIPPED if folder.is_dir()]
 GIVEN = {"model": "m", "dataset": "d", "out": "o", "precision": "bf16"}
@@ -69,3 +70,13 @@ def test_hours_are_the_published_ones_where_they_were_published(
 )
 def test_nothing_is_made_up_where_nothing_was_published(run: SFTRun | GRPORun, preset: str) -> None:
     assert expected_hours(run, load_preset(preset, FOLDERS), 2_210_000_000, 100) is None
+
+
+def test_a_data_set_that_is_not_there_is_said_before_a_job_waits(tmp_path: Path) -> None:
+    (tmp_path / "prepare.json").write_text(json.dumps({"rows": {"train": 60, "test": 4}}), encoding="utf-8")
+    insist_on_split(str(tmp_path), "train")
+    insist_on_split("somebody/else", "train")
+    with pytest.raises(DataError, match="has no split `val`; it has `train`, `test`"):
+        insist_on_split(str(tmp_path), "val")
+    with pytest.raises(DataError, match="no folder"):
+        insist_on_split(str(tmp_path / "nowhere"), "train")
