@@ -98,6 +98,7 @@ def plan_run(
     from r1sgg_cli.config.layers import SHIPPED
     from r1sgg_cli.config.presets import known_presets, load_preset
     from r1sgg_cli.config.recipes import resolve_run
+    from r1sgg_cli.config.schema import GRPORecipe
     from r1sgg_cli.config.trainer_options import check_trainer_options
     from r1sgg_cli.launch.architectures import parse_shape
     from r1sgg_cli.launch.config_json import load_config
@@ -107,6 +108,10 @@ def plan_run(
     run = resolve_run(kind, recipe, overrides, **options, micro_batch=1, precision=preset.precision)
     check_trainer_options("SFTConfig" if run.stage == "sft" else "GRPOConfig", run.recipe.trainer)
     _insist_on_loggers(run.report_to)
+    if fetch and isinstance(run.recipe, GRPORecipe):
+        from r1sgg_cli.rewards import check_rewards  # imports numpy, which what is only shown does without
+
+        check_rewards(run.recipe)
     model = shape_of or run.model
     loaded = load_config(model, fetch=fetch)
     if loaded is None:
@@ -167,10 +172,11 @@ def command_job(name: str, kind: JobKind, command: tuple[str, ...], folder: Path
 
 def save_planned(plan: TrainingPlan, job: Job) -> None:
     """Write what the workers read."""
-    from r1sgg_cli.config.record import save_launch
+    from r1sgg_cli.config.record import insist_on_same_run, save_launch
     from r1sgg_cli.launch.dispatch import insist_on_own_run
 
     insist_on_own_run(plan.run.out)
+    insist_on_same_run(plan.run, plan.run.out)
     save_launch(plan.run.model_copy(update={"stop_file": job.stop_file}), plan.run.out)
 
 

@@ -24,8 +24,7 @@ from r1sgg_cli.data.rows import check_graphs, load_rows
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.models.families import trainable_family_of, unsampled_token_ids
-from r1sgg_cli.rewards import REWARDS, SCORED
-from r1sgg_cli.rewards.batch import TASKS
+from r1sgg_cli.rewards import REWARDS, check_rewards
 from r1sgg_cli.scene_graph.similarity import load_similarity
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
@@ -45,9 +44,6 @@ from r1sgg_cli.training.rollouts import (
 )
 from r1sgg_cli.training.schedule import Epoch
 from r1sgg_cli.training.worker import begun, examples_of, load_model, num_micro_batches, train, trainer_config
-
-FORM = "format_reward"
-"""The reward that any answer in form earns: alone, it would teach a model to say next to nothing in form."""
 
 
 class EpochSampler(Sampler[int]):
@@ -82,13 +78,7 @@ class SceneGraphGRPOTrainer(ResumesRight, SamplesRight, GRPOTrainer):
 
 def reward_functions(recipe: GRPORecipe) -> list[Any]:
     """The recipe's rewards with its label similarity filled in, under the names that TRL logs. Raises `ConfigError`."""
-    unknown = [name for name in recipe.rewards if name not in REWARDS]
-    if unknown:
-        raise ConfigError(f"no reward `{unknown[0]}`; there are {', '.join(REWARDS)}")
-    for task in recipe.tasks:
-        if not any(task in SCORED.get(name, TASKS) for name in recipe.rewards if name != FORM):
-            named = ", ".join(name for name, tasks in SCORED.items() if task in tasks and name != FORM)
-            raise ConfigError(f"no reward of the recipe looks at what task `{task}` answers; name one of {named}")
+    check_rewards(recipe)
     similarity = load_similarity(recipe.similarity)
     return [update_wrapper(partial(REWARDS[name], similarity=similarity), REWARDS[name]) for name in recipe.rewards]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from r1sgg_cli.config.record import load_launch, record_run
 from r1sgg_cli.launch.config_json import load_config
 from r1sgg_cli.launch.dispatch import load_submitted
 from tests.launch.programs import put_program, put_slurm
@@ -296,6 +297,28 @@ def test_a_second_launch_leaves_what_the_queued_job_will_read(
     assert done.code == 1
     assert "job 1 (sft) of `run` is running already" in done.stderr
     assert launch.read_text(encoding="utf-8") == text
+
+
+def test_another_run_than_the_folders_is_refused_before_it_is_queued(
+    r1sgg: Command, tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
+) -> None:
+    argv = submitted_sft(tiny_checkpoint("qwen2_vl"), ten_scenes)
+    r1sgg(*argv)
+    run = tmp_path / "work" / "run"
+    record_run(load_launch(run), run, {})
+    (run / "checkpoint-5").mkdir()
+    (run / "jobs.json").unlink()
+    done = r1sgg(*argv, "--set", "learning_rate=1")
+    assert done.code == 1
+    assert "`run` holds another run (recipe.learning_rate: " in done.stderr
+    assert not (run / "jobs.json").exists()
+    assert r1sgg(*argv).code == 0
+
+
+def test_a_misspelt_reward_is_refused_before_it_is_queued(r1sgg: Command) -> None:
+    done = r1sgg(*GRPO, "--set", "rewards={edge_rewrd: 1}")
+    assert (done.code, done.files) == (1, [])
+    assert done.stderr.startswith("error: no reward `edge_rewrd`; did you mean `edge_reward`? there are format_reward,")
 
 
 def test_answers_are_queued_as_an_array_and_followed_by_status(

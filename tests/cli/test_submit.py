@@ -226,14 +226,14 @@ def test_here_every_stage_runs_and_the_same_command_continues_one_that_failed(
 ) -> None:
     values = whole(tiny_checkpoint("qwen2_vl"))
     grpo = values["grpo"]["set"]
-    write_experiment({**values, "grpo": {**values["grpo"], "set": {**grpo, "rewards": {"no_such_reward": 1}}}})
+    write_experiment({**values, "grpo": {**values["grpo"], "set": {**grpo, "similarity": "spacy:nosuch"}}})
     failed = local("--yes")
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1] == (
         "error: stage `grpo` failed with exit code 1; its messages are in `e/grpo/logs/local.out`: "
         "mend the cause, and the same command continues"
     )
-    assert "no_such_reward" in Path("e/grpo/logs/local.out").read_text(encoding="utf-8")
+    assert "error: no spaCy model `nosuch`" in Path("e/grpo/logs/local.out").read_text(encoding="utf-8")
     trained = Path("e/sft/r1sgg.json").stat().st_mtime_ns
 
     write_experiment(values)

@@ -76,7 +76,7 @@ def test_the_micro_batch_changes_no_batch(tmp_path: Path) -> None:
 
 
 def test_an_unknown_reward_names_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no reward `edge_rewrad`; there are format_reward, node_acc_reward"):
+    with pytest.raises(ConfigError, match=r"no reward `edge_rewrad`; did you mean `edge_reward`\? there are format"):
         reward_functions(grpo_run(tmp_path, "rewards.edge_rewrad=1").recipe)
 
 
