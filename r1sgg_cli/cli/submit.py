@@ -170,7 +170,7 @@ def _plan(experiment: Experiment, stage: Stage, *, fetch: bool) -> TrainingPlan:
 def _submit_chain(experiment: Experiment, planned: Sequence[tuple[Job, TrainingPlan | None]], console: Console) -> None:
     """Submit each job after the one before it; all of them are queued, or none stays."""
     from r1sgg_cli.cli.launching import fetch_offline, save_planned, what_is_missing
-    from r1sgg_cli.launch.dispatch import insist_on_no_job, record_submitted, submit_after
+    from r1sgg_cli.launch.dispatch import insist_on_no_job, submit_after
     from r1sgg_cli.launch.pipeline import record_experiment
 
     for _, plan in planned:
@@ -182,8 +182,7 @@ def _submit_chain(experiment: Experiment, planned: Sequence[tuple[Job, TrainingP
         if plan is not None:
             fetch_offline(plan, console)
             save_planned(plan, job)
-    submitted = submit_after([job for job, _ in planned])
-    record_submitted(experiment.out, submitted)
+    submitted = submit_after([job for job, _ in planned], experiment.out)
     for one in submitted:
         console.print(f"{one.name}: job {one.job_id}")
     console.print(f"`r1sgg status {escape(str(experiment.out))}` follows them")

@@ -72,14 +72,19 @@ def submit_job(job: Job) -> Submitted:
     return submitted
 
 
-def submit_after(jobs: Sequence[Job]) -> list[Submitted]:
-    """Submit jobs so that each waits for the one before it to succeed; where one is refused, none stays queued."""
+def submit_after(jobs: Sequence[Job], folder: Path) -> list[Submitted]:
+    """Submit jobs so that each waits for the one before it to succeed; where one is refused, none stays queued.
+
+    Each is on record in `folder` and in its own as soon as it is queued, so that an interrupted chain can be cancelled.
+    """
     submitted: list[Submitted] = []
     scripts = [save_script(job) for job in jobs]
     try:
         for job, script in zip(jobs, scripts, strict=True):
             after = [submitted[-1].job_id] if submitted else []
             submitted.append(Submitted(submit(script, after=after), job.name, time.time()))
+            for place in (folder, job.folder):
+                record_submitted(place, submitted[-1:])
     except LaunchError:
         cancel([job.job_id for job in submitted])
         raise

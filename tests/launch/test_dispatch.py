@@ -80,15 +80,22 @@ def test_a_folder_without_jobs_asks_no_queue(tmp_path: Path, monkeypatch: pytest
     insist_on_no_job(tmp_path)
 
 
-def test_each_job_of_a_chain_waits_for_the_one_before_it(calls: Path, make: Callable[[str], Job]) -> None:
-    assert [one.job_id for one in submit_after([make("sft"), make("grpo"), make("infer")])] == [1, 2, 3]
+def test_each_job_of_a_chain_waits_for_the_one_before_it(
+    calls: Path, make: Callable[[str], Job], tmp_path: Path
+) -> None:
+    jobs = [make("sft"), make("grpo"), make("infer")]
+    assert [one.job_id for one in submit_after(jobs, tmp_path / "e")] == [1, 2, 3]
+    assert [one.name for one in load_submitted(tmp_path / "e")] == ["sft", "grpo", "infer"]
+    assert [[one.job_id for one in load_submitted(job.folder)] for job in jobs] == [[1], [2], [3]]
     waits = [line.partition("--dependency=")[2].split(" ")[0] for line in calls.read_text("utf-8").splitlines()]
     assert waits == ["", "afterok:1", "afterok:2"]
 
 
-def test_where_one_job_of_a_chain_is_refused_none_stays_queued(calls: Path, make: Callable[[str], Job]) -> None:
+def test_where_one_job_of_a_chain_is_refused_none_stays_queued(
+    calls: Path, make: Callable[[str], Job], tmp_path: Path
+) -> None:
     with pytest.raises(LaunchError, match="`sbatch` refused: invalid account"):
-        submit_after([make("sft"), make("grpo"), make("refused"), make("eval")])
+        submit_after([make("sft"), make("grpo"), make("refused"), make("eval")], tmp_path / "e")
     lines = calls.read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line.startswith("scancel")] == ["scancel 1", "scancel 2"]
     assert not any("eval" in line for line in lines)
