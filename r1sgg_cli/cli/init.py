@@ -14,8 +14,9 @@ model: Qwen/Qwen2-VL-2B-Instruct  # a checkpoint's folder, or its name on the hu
 preset: a100-16x                  # what it runs on: `r1sgg presets` lists them
 
 dataset: JosephZ/vg150_train_sgg_prompt     # to train on
-test_dataset: JosephZ/vg150_val_sgg_prompt  # to answer and evaluate; null: a split of `dataset`
-# test_split: test
+# test_dataset: JosephZ/vg150_val_sgg_prompt   # to answer and evaluate; the paper's for its own sets
+# test_split: test                # of `test_dataset`, or of `dataset` itself
+# split: train                    # of `dataset`
 # vocabulary: vg150               # `vg150`, `psg` or a JSON file; the data set's own when not given
 # seed: 42
 # report_to: [tensorboard]        # beside metrics.jsonl: tensorboard, wandb, trackio
@@ -28,7 +29,13 @@ test_dataset: JosephZ/vg150_val_sgg_prompt  # to answer and evaluate; null: a sp
 #   constraint: a100
 #   exclude: "n[3,7-9]"
 #   time_limit: 24:00:00
+#   reservation: course
+#   gpu_type: a100                # as `sinfo -o %G` names it, where a partition has several
+#   cpus_per_gpu: 8
+#   memory_gib: 400               # of a node; 0 is all of it
+#   exclusive: true
 #   mail_user: me@example.org
+#   mail_type: END,FAIL,REQUEUE
 #   signal_seconds: 600           # how long before the time limit a run saves and goes back to the queue
 #   max_requeues: 20
 # environment:
@@ -36,6 +43,7 @@ test_dataset: JosephZ/vg150_val_sgg_prompt  # to answer and evaluate; null: a sp
 #   activate: ~/venvs/r1sgg       # the environment of this shell when not given
 #   container: {engine: pyxis, image: /images/r1sgg.sqsh}   # or apptainer
 #   scratch: $TMPDIR
+#   variables: {NCCL_SOCKET_IFNAME: ib0}   # never a secret
 #   offline: true                 # compute nodes have no network: fetch before submitting
 
 # Stages, in this order; those that are left out do not run. `dataset` is then what `prepare` writes.
@@ -47,7 +55,12 @@ grpo:
   set: {}                         # fields on top of the recipe: {learning_rate: 1e-6}
 infer:
   num_tasks: 4                    # array tasks, one GPU each
+  # preset: a100-4x
+  # predefined_categories: true   # as in training when not given, and so is `think`
+  # think: true
   # max_new_tokens: 2048
+  # batch_size: 8
+  # limit: 100                    # only the first images
 """
 
 

@@ -177,7 +177,12 @@ def save_planned(plan: TrainingPlan, job: Job) -> None:
 
     insist_on_own_run(plan.run.out)
     insist_on_same_run(plan.run, plan.run.out)
-    save_launch(plan.run.model_copy(update={"stop_file": job.stop_file}), plan.run.out)
+    save_launch(watched(plan).model_copy(update={"stop_file": job.stop_file}), plan.run.out, plan.preset.name)
+
+
+def watched(plan: TrainingPlan) -> SFTRun | GRPORun:
+    """The run with the preset's patience for a step that does not end."""
+    return plan.run.model_copy(update={"step_timeout_minutes": plan.preset.step_timeout_minutes})
 
 
 def _show(plan: TrainingPlan, preset: Preset, machine: Machine, launcher: Launcher | None) -> None:
@@ -243,7 +248,7 @@ def _start(
     for said in what_is_missing(plan):
         raise ConfigError(said)
     if launcher == "here":
-        train()(plan.run)
+        train()(watched(plan))
         return
     insist_on_split(plan.run.dataset, plan.run.split)
     if insist_on_same_run(plan.run, plan.run.out) and (plan.run.out / MODEL_FINISHED).exists():
@@ -251,7 +256,7 @@ def _start(
         return
     if launcher == "slurm":
         dispatch.insist_on_no_job(plan.run.out)  # which would find another run in the folder than it was submitted for
-    fetch_offline(plan, console)
+    fetch_offline(plan.preset, [plan.run.model], [(plan.run.dataset, plan.run.split)], console)
     job = training_job(plan)
     save_planned(plan, job)
     if launcher == "slurm":
@@ -276,13 +281,23 @@ def _local_torchrun(plan: TrainingPlan) -> list[str]:
     return torchrun_argv(command, plan.run.world_size, torchrun=str(bin_dir() / "torchrun"))
 
 
-def fetch_offline(plan: TrainingPlan, console: Console) -> None:
-    """Where compute nodes have no network: bring model and data into the hub's cache now. Raises `R1SGGError`."""
-    if not plan.preset.environment.offline:
+def fetch_offline(
+    preset: Preset, models: Sequence[str], datasets: Sequence[tuple[str, str | None]], console: Console
+) -> None:
+    """Where compute nodes have no network: bring what is on the hub into its cache now. Raises `R1SGGError`.
+
+    `datasets` are names with their splits. A folder is there already, or is made by a stage before.
+    """
+    if not preset.environment.offline:
         return
     from r1sgg_cli.data.rows import load_rows
+    from r1sgg_cli.files import missing_local
     from r1sgg_cli.models.checkpoint import fetch_checkpoint
 
-    console.print("compute nodes are offline: fetching model and data")
-    fetch_checkpoint(plan.run.model)
-    load_rows(plan.run.dataset, plan.run.split)
+    console.print("compute nodes are offline: fetching models and data")
+    for model in dict.fromkeys(models):
+        if not Path(model).exists() and missing_local(model) is None:
+            fetch_checkpoint(model)
+    for dataset, split in dict.fromkeys(datasets):
+        if not Path(dataset).exists() and missing_local(dataset) is None:
+            load_rows(dataset, split)

@@ -111,6 +111,8 @@ def _steps(plan: TrainingPlan) -> str:
 
 
 def _expected(plan: TrainingPlan) -> str:
+    if plan.hours is None and plan.num_steps is None:
+        return "known when the data set has been read"
     if plan.hours is None:
         return "unknown: nothing that was published compares; the progress bar says after the first steps"
     return f"about {plan.hours.hours:.1f} h ({plan.hours.basis})"

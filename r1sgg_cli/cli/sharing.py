@@ -30,6 +30,7 @@ def chosen_part(part: str | None, launcher: Launcher | None) -> tuple[int, int] 
         if launcher != "here" or None in ranks:
             return None
         part = "/".join(str(rank) for rank in ranks)
+        _take_own_card()
     elif launcher not in (None, "here"):
         raise ConfigError(
             f"`--part {part}` is answered here; leave it out and `--launcher {launcher}` starts all parts"
@@ -38,6 +39,14 @@ def chosen_part(part: str | None, launcher: Launcher | None) -> tuple[int, int] 
     if found is None or int(found[1]) >= int(found[2]):
         raise ConfigError(f"`--part {part}` is not I/N with I from 0 to N - 1, as in `--part 0/4`")
     return int(found[1]), int(found[2])
+
+
+def _take_own_card() -> None:
+    """Of the cards that torchrun shows all its processes, leave this one its own; torch is not imported yet."""
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    cards = visible.split(",") if visible else []
+    os.environ["CUDA_VISIBLE_DEVICES"] = cards[local_rank] if local_rank < len(cards) else str(local_rank)
 
 
 def launch_inference(

@@ -171,21 +171,38 @@ def _submit_chain(experiment: Experiment, planned: Sequence[tuple[Job, TrainingP
     """Submit each job after the one before it; all of them are queued, or none stays."""
     from r1sgg_cli.cli.launching import fetch_offline, save_planned, what_is_missing
     from r1sgg_cli.launch.dispatch import insist_on_no_job, submit_after
-    from r1sgg_cli.launch.pipeline import record_experiment
+    from r1sgg_cli.launch.pipeline import data_folder, record_experiment, tested_data
 
     for _, plan in planned:
         for said in what_is_missing(plan) if plan else []:
             raise ConfigError(said)
     insist_on_no_job(experiment.out)
+    _insist_on_data(experiment)
     record_experiment(experiment)
+    datasets = [(data_folder(experiment), experiment.split), (tested_data(experiment), experiment.test_split)]
+    of_chain = str(experiment.out)
+    for preset in {job.preset.name: job.preset for job, _ in planned}.values():
+        outside = [one for one in datasets if not one[0].startswith(of_chain)]
+        fetch_offline(preset, [experiment.model], outside, console)
     for job, plan in planned:
         if plan is not None:
-            fetch_offline(plan, console)
             save_planned(plan, job)
     submitted = submit_after([job for job, _ in planned], experiment.out)
     for one in submitted:
         console.print(f"{one.name}: job {one.job_id}")
     console.print(f"`r1sgg status {escape(str(experiment.out))}` follows them")
+
+
+def _insist_on_data(experiment: Experiment) -> None:
+    """What the chain reads and does not make itself is there. Raises `DataError`."""
+    from r1sgg_cli.launch.pipeline import data_folder, tested_data
+    from r1sgg_cli.launch.steps import insist_on_split
+
+    if experiment.prepare is not None:
+        return
+    insist_on_split(data_folder(experiment), experiment.split)
+    if experiment.infer is not None:
+        insist_on_split(tested_data(experiment), experiment.test_split)
 
 
 # ---- here
@@ -201,16 +218,33 @@ def _run_local(experiment: Experiment, dry_run: bool, yes: bool) -> None:
     _print_stages(experiment, stages, left, plans, console, as_jobs=False)
     if dry_run or not left:
         return
+    _insist_on_this_machine([plan.preset for plan in plans if plan is not None])
+    _insist_on_data(experiment)
     _ask(yes)
     record_experiment(experiment)
     for stage in left:
         command = ["r1sgg", *stage.command]
         console.print(f"[bold cyan]$ {escape(shlex.join(command))}[/]", soft_wrap=True)
         code = _run_stage(experiment, stage)
-        if code:
+        if code or not stage.is_finished:
+            ended = f"failed with exit code {code}" if code else "ended without its result"
             raise LaunchError(
-                f"stage `{stage.name}` failed with exit code {code}; its messages are in "
-                f"`{_log(experiment, stage)}`: mend the cause, and the same command continues"
+                f"stage `{stage.name}` {ended}; its messages are in `{_log(experiment, stage)}`: "
+                "mend the cause, and the same command continues"
+            )
+
+
+def _insist_on_this_machine(presets: Sequence[Preset]) -> None:
+    """Refuse presets that would go to a queue: the next stage would begin without the model of the one before."""
+    from r1sgg_cli.launch.launcher import choose_launcher
+    from r1sgg_cli.launch.machine import look_at_machine
+
+    machine = look_at_machine(os.environ)
+    for preset in presets:
+        if choose_launcher(preset, machine) not in ("here", "torchrun"):
+            raise LaunchError(
+                f"preset `{preset.name}` does not run on this machine; `--slurm` submits it, "
+                "`--preset` names one that does"
             )
 
 

@@ -20,6 +20,13 @@ STAGES: tuple[StageName, ...] = get_args(StageName)
 """In the order in which they run."""
 
 
+PUBLISHED_TESTS = {
+    "JosephZ/vg150_train_sgg_prompt": "JosephZ/vg150_val_sgg_prompt",
+    "JosephZ/psg_train_sg": "JosephZ/psg_test_sg",
+}
+"""What the paper evaluates on, by what it trains on."""
+
+
 class PrepareStage(Strict):
     """Write the data set first: `r1sgg prepare SOURCE --out DATASET` with its options."""
 
@@ -64,8 +71,8 @@ class Experiment(Strict):
     dataset: str = "JosephZ/vg150_train_sgg_prompt"
     """To train on; what `prepare` writes, where there is such a stage."""
     split: str = "train"
-    test_dataset: str | None = "JosephZ/vg150_val_sgg_prompt"
-    """To answer and evaluate; null: the data set's own split `test_split`."""
+    test_dataset: str | None = None
+    """To answer and evaluate; the published test set of a published `dataset`, or its own split `test_split`."""
     test_split: str | None = None
     vocabulary: str | None = None
     seed: NonNegativeInt = 42
@@ -76,7 +83,7 @@ class Experiment(Strict):
     prepare: PrepareStage | None = None
     sft: TrainStage | None = None
     grpo: TrainStage | None = None
-    infer: InferStage | None = InferStage()
+    infer: InferStage | None = None
 
     @model_validator(mode="after")
     def there_is_something_to_do(self) -> Self:
@@ -84,6 +91,23 @@ class Experiment(Strict):
         if not (self.prepare or self.sft or self.grpo or self.infer):
             raise ValueError("no stage is named; give `prepare`, `sft`, `grpo` or `infer`")
         return self
+
+    @model_validator(mode="after")
+    def what_is_answered_is_known(self) -> Self:
+        """Numbers of another data set than the one that was meant would be the worst of answers."""
+        own = self.prepare is not None or self.dataset not in PUBLISHED_TESTS
+        if self.infer and self.test_dataset is None and self.test_split is None and own:
+            raise ValueError(
+                "say what is answered: `test_split: test` of the data set itself, or another `test_dataset`"
+            )
+        return self
+
+    @property
+    def tested(self) -> str | None:
+        """The set that is answered where it is not the data set itself."""
+        if self.test_dataset is None and self.test_split is None and self.prepare is None:
+            return PUBLISHED_TESTS.get(self.dataset)
+        return self.test_dataset
 
     @property
     def hardware_overrides(self) -> dict[str, Any]:
@@ -104,11 +128,11 @@ PUBLISHED = {"grpo": {"recipe": "grpo"}, "infer": {}}
 """What runs without a file."""
 
 
-def load_experiment(path: Path | None, overrides: dict[str, Any] | None = None) -> Experiment:
+def load_experiment(path: Path | None) -> Experiment:
     """The experiment in a file, or the published one. Raises `ConfigError`."""
     if path is None:
-        return validated(Experiment, {**PUBLISHED, **(overrides or {})})
+        return validated(Experiment, PUBLISHED)
     values = load_yaml(path)
     if not values:
         raise ConfigError(f"`{path}` is empty; `r1sgg init` writes one to start from")
-    return validated(Experiment, {**values, **(overrides or {})})
+    return validated(Experiment, values)

@@ -70,6 +70,19 @@ class Slurm(Strict):
             raise ValueError("write a time limit as HH:MM:SS or D-HH:MM:SS")
         return value
 
+    @model_validator(mode="after")
+    def there_is_time_before_the_signal(self) -> Self:
+        """Else each start would be told at once to stop, and go back to the queue after one step."""
+        days, _, clock = self.time_limit.rpartition("-")
+        hours, minutes, seconds = (int(part) for part in clock.split(":"))
+        total = ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+        if total <= self.signal_seconds + 60:
+            raise ValueError(
+                f"`time_limit` {self.time_limit} is not longer than the {self.signal_seconds} s of notice "
+                "and a minute; raise it, or lower `signal_seconds`"
+            )
+        return self
+
 
 class Container(Strict):
     """An image in which each task of a job runs; without one, tasks run in the environment of the submitting shell."""
@@ -132,6 +145,8 @@ class Preset(Strict):
     """vLLM's share of a GPU's memory; computed when not given."""
     max_micro_batch: PositiveInt = 16
     """Sequences in one forward pass at most; the plan takes the most that fit and divide the batch."""
+    step_timeout_minutes: PositiveFloat = 60
+    """A run in which no step ends for so long says where it hangs and ends: a node may be gone."""
     slurm: Slurm = Slurm()
     environment: Environment = Environment()
 

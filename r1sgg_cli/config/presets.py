@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.config.hardware import Preset
-from r1sgg_cli.config.layers import SHIPPED, load_extended, merge, validated
+from r1sgg_cli.config.layers import SHIPPED, merge, validated
 from r1sgg_cli.config.yaml import load_yaml
 from r1sgg_cli.errors import ConfigError
 
@@ -36,14 +36,24 @@ def _is_preset(path: Path) -> bool:
 
 def load_preset(name: str, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Preset:
     """The preset of that name, or in that .yaml file, with `overrides` on top. Raises `ConfigError`."""
+    values = merge(_layered(name, folders, ()), overrides or {})
+    return validated(Preset, {**values, "name": Path(name).stem})
 
-    def find(parent: str) -> Path:
-        return _files(parent, folders)[-1]
 
+def _layered(name: str, folders: Sequence[Path], below: tuple[str, ...]) -> dict[str, Any]:
+    """All files of a name on top of each other, each on top of what it extends, which is layered in the same way."""
+    if name in below:
+        raise ConfigError(f"preset `{name}` extends itself through {' -> '.join(below)}")
     values: dict[str, Any] = {}
     for path in _files(name, folders):
-        values = merge(values, load_extended(path, find))
-    return validated(Preset, {**merge(values, overrides or {}), "name": Path(name).stem})
+        own = load_yaml(path)
+        parent = own.pop("extends", None)
+        if parent is not None:
+            beside = path.parent / str(parent)
+            named = str(beside) if beside.is_file() else str(parent)
+            values = merge(values, _layered(named, folders, (*below, name)))
+        values = merge(values, own)
+    return values
 
 
 def _files(name: str, folders: Sequence[Path]) -> list[Path]:

@@ -102,9 +102,9 @@ def differences(
     return found
 
 
-def save_launch(run: SFTRun | GRPORun, folder: Path, beside: Mapping[str, Any] | None = None) -> None:
-    """Write `folder/launch.yaml`: the run, and `beside` it whatever else the launcher keeps there."""
-    save_text(dump_yaml({**(beside or {}), "run": run.model_dump(mode="json")}), folder / LAUNCH_FILE)
+def save_launch(run: SFTRun | GRPORun, folder: Path, preset: str) -> None:
+    """Write `folder/launch.yaml`: the run, and beside it the preset's name for those who read it."""
+    save_text(dump_yaml({"preset": preset, "run": run.model_dump(mode="json")}), folder / LAUNCH_FILE)
 
 
 def load_launch(folder: Path) -> SFTRun | GRPORun:

@@ -113,7 +113,7 @@ def infer(request: InferRequest) -> None:
         if left:
             (request.out / COMPLETE_FILE).unlink(missing_ok=True)
             _answer(rows.select(left), request, asker, console)
-        if all(image_id in load_answers(request.out).answers for image_id in rows["image_id"]):
+        if set(rows["image_id"]) <= load_answers(request.out).answers.keys():
             mark_complete(request.out, len(rows))
     console.print(f"answers: {escape(str(request.out))}")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE
-from r1sgg_cli.errors import LaunchError
+from r1sgg_cli.errors import LaunchError, OutputError
 from r1sgg_cli.files import insist_on_own_folder, save_text
 from r1sgg_cli.launch.job import Job
 from r1sgg_cli.launch.slurm import cancel, expected_start, job_states, save_script, submit
@@ -85,7 +85,7 @@ def submit_after(jobs: Sequence[Job], folder: Path) -> list[Submitted]:
             submitted.append(Submitted(submit(script, after=after), job.name, time.time()))
             for place in (folder, job.folder):
                 record_submitted(place, submitted[-1:])
-    except LaunchError:
+    except (LaunchError, OutputError):
         cancel([job.job_id for job in submitted])
         raise
     return submitted

@@ -168,7 +168,7 @@ def _infer(experiment: Experiment) -> Stage:
 
 def tested_data(experiment: Experiment) -> str:
     """What is answered: the test set, or a split of the data set itself."""
-    return experiment.test_dataset or data_folder(experiment)
+    return experiment.tested or data_folder(experiment)
 
 
 def _gather(experiment: Experiment) -> Stage:

@@ -107,11 +107,6 @@ def is_available() -> bool:
     return shutil.which("sbatch") is not None
 
 
-def in_allocation(environ: Mapping[str, str]) -> bool:
-    """Whether this process runs inside a job, where `srun` starts tasks at once."""
-    return "SLURM_JOB_ID" in environ
-
-
 def _run(argv: list[str]) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(argv, capture_output=True, text=True)

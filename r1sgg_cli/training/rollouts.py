@@ -62,6 +62,7 @@ Twice what rounding can do: no mean is above its standard deviation, which is 0.
 
 _ENGINE_NAMES = {"colocated": "a vLLM engine in each training process", "server": "a vLLM server"}
 _VLLM_MODES: dict[str, Literal["colocate", "server"]] = {"colocated": "colocate", "server": "server"}
+_OTHER_WAY = "`--set preset.rollouts=transformers`"
 _DTYPES: dict[Precision, str] = {"bf16": "bfloat16", "float32": "float32"}
 
 
@@ -70,15 +71,15 @@ def check_engine(run: GRPORun) -> None:
     if run.rollouts.engine == "transformers":
         return
     if find_spec("vllm") is None:
-        raise ConfigError("rollouts by vLLM need it installed: `uv sync --extra vllm`, or `rollouts: transformers`")
+        raise ConfigError(f"rollouts by vLLM need it installed: `uv sync --extra vllm`, or {_OTHER_WAY}")
     family = family_of(run.model)
     if family.model_type not in FAMILIES_SEEN:
         seen = ", ".join(FAMILIES[name].name for name in FAMILIES_SEEN)
-        raise ConfigError(
-            f"rollouts by vLLM were seen to be right for {seen}, not for {family.name}; use `rollouts: transformers`"
-        )
+        raise ConfigError(f"rollouts by vLLM were seen to be right for {seen}, not for {family.name}; use {_OTHER_WAY}")
     if run.rollouts.engine == "server" and not run.rollouts.server_url:
-        raise ConfigError("rollouts by a vLLM server need its address, such as `server_url: http://HOST:8000`")
+        raise ConfigError(
+            "rollouts by a vLLM server need its address; the job that starts the servers exports R1SGG_SERVER_URL"
+        )
 
 
 def stated_options(rollouts: Rollouts, unsampled: Sequence[int]) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def check_same_prompt(sampled_from: Sequence[int], prompt: Sequence[int]) -> Non
     if list(sampled_from) != list(prompt):
         raise ModelError(
             f"vLLM read a prompt as {len(sampled_from)} tokens, the trainer as {len(prompt)}: they count an image's "
-            "tokens differently, so that training would be on other prompts; use `rollouts: transformers`"
+            f"tokens differently, so that training would be on other prompts; use {_OTHER_WAY}"
         )
 
 
@@ -267,5 +268,5 @@ class EnginesAgree(TrainerCallback):
         if not disagreement <= MAX_DISAGREEMENT:  # NaN as well
             raise ModelError(
                 f"vLLM and the trainer differ by {disagreement:.3f} in the log-probability of a token (rounding is "
-                f"below {MAX_DISAGREEMENT}): they see different prompts or weights; use `rollouts: transformers`"
+                f"below {MAX_DISAGREEMENT}): they see different prompts or weights; use {_OTHER_WAY}"
             )

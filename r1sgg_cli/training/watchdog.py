@@ -53,7 +53,7 @@ class Watchdog(TrainerCallback):
                 self._give_up()
 
     def _give_up(self) -> None:
-        minutes = f"{self.limit.total_seconds() / 60:g} minutes (`step_timeout_minutes`)"
+        minutes = f"{self.limit.total_seconds() / 60:g} minutes (`--set preset.step_timeout_minutes=`)"
         message = (
             f"rank {self.rank} on {socket.gethostname()} hangs: no step ended for {minutes} since step {self.step}; "
             "another rank or its node may be gone; the same command continues from the last complete checkpoint"

@@ -59,7 +59,9 @@ OPTIONS = [i for i, line in enumerate(LINES) if re.match(r" *# *[a-z_]+: ", line
 def test_each_example_is_valid_alone(number: int, tmp_path: Path) -> None:
     """With its section, where it stands in one."""
     above = [i for i in range(number) if LINES[i] in SECTIONS] if LINES[number].startswith("#   ") else []
-    chosen = {number, *above[-1:]}
+    # What is answered of a set that is made here has to be said.
+    tested = [i for i in OPTIONS if LINES[i].startswith("# test_split")] if "prepare:" in LINES[number] else []
+    chosen = {number, *above[-1:], *tested}
     load("\n".join(uncommented(line) if i in chosen else line for i, line in enumerate(LINES)), tmp_path)
 
 

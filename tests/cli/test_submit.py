@@ -72,7 +72,8 @@ def test_without_a_file_it_is_the_papers_zero_2b_on_a100_16x(submit: Callable[..
 
 
 def test_the_file_here_is_what_runs(submit: Callable[..., str]) -> None:
-    write_experiment({"out": "mine", "model": MODEL, "preset": "a100-4x", "sft": {}, "slurm": {"account": "lab"}})
+    stages: dict[str, Any] = {"sft": {}, "infer": {}}
+    write_experiment({"out": "mine", "model": MODEL, "preset": "a100-4x", **stages, "slurm": {"account": "lab"}})
     shown = submit("--slurm", "--dry-run")
     assert f"plan: sft of {MODEL}" in shown
     assert shown.count("#SBATCH --account=lab") == 4
@@ -136,7 +137,7 @@ def test_a_stages_own_usage_error_exits_with_2() -> None:
 def chain(tiny: Path, data: Path) -> dict[str, Any]:
     """SFT and answers of the tiny model."""
     of_data = {"dataset": str(data), "test_dataset": None, "test_split": "test"}
-    return {"out": "e", "model": str(tiny), "preset": "cpu", **of_data, "sft": {"recipe": "demo-sft"}}
+    return {"out": "e", "model": str(tiny), "preset": "cpu", **of_data, "sft": {"recipe": "demo-sft"}, "infer": {}}
 
 
 def test_jobs_are_queued_each_after_the_one_before_it(

@@ -21,13 +21,27 @@ def test_without_a_file_it_is_the_papers_zero_2b() -> None:
 
 
 def test_stages_run_in_their_order_however_they_are_written(tmp_path: Path) -> None:
-    text = "infer: {num_tasks: 2}\ngrpo: {recipe: grpo-soft}\nprepare: {source: psg.json}\nsft: {}\n"
+    text = "infer: {num_tasks: 2}\ntest_split: test\ngrpo: {recipe: grpo-soft}\nprepare: {source: psg.json}\nsft: {}\n"
     experiment = load_experiment(write(tmp_path, text))
     assert experiment.stages == ("prepare", "sft", "grpo", "infer", "gather", "eval")
 
 
 def test_a_stage_that_is_null_is_left_out(tmp_path: Path) -> None:
     assert load_experiment(write(tmp_path, "sft: {}\ninfer: null\n")).stages == ("sft",)
+
+
+@pytest.mark.parametrize(
+    ("text", "tested"),
+    [
+        ("infer: {}\n", "JosephZ/vg150_val_sgg_prompt"),
+        ("infer: {}\ndataset: JosephZ/psg_train_sg\n", "JosephZ/psg_test_sg"),
+        ("infer: {}\ndataset: own\ntest_split: test\n", None),
+        ("infer: {}\ndataset: own\ntest_dataset: other\n", "other"),
+    ],
+    ids=["VG150", "PSG", "a split of one's own", "another set"],
+)
+def test_what_is_answered_follows_from_what_is_trained_on(text: str, tested: str | None, tmp_path: Path) -> None:
+    assert load_experiment(write(tmp_path, text)).tested == tested
 
 
 def test_only_what_the_file_names_goes_on_top_of_presets(tmp_path: Path) -> None:
@@ -43,13 +57,25 @@ def test_only_what_the_file_names_goes_on_top_of_presets(tmp_path: Path) -> None
     [
         ("", "is empty; `r1sgg init` writes one"),
         ("infer: null\n", "no stage is named"),
+        ("infer: {}\ndataset: own\n", "say what is answered: `test_split: test`"),
+        ("infer: {}\nprepare: {source: psg.json}\n", "say what is answered"),
         ("sft: {recipi: x}\n", "no option `sft.recipi`; did you mean `recipe`"),
         ("modle: x\n", "no option `modle`; did you mean `model`"),
         ("slurm: {partiton: x}\nsft: {}\n", "no option `slurm.partiton`; did you mean `partition`"),
         ("infer: {num_tasks: 0}\n", "infer.num_tasks: .*greater than 0"),
         ("sft: [1]\n", "sft: "),
     ],
-    ids=["empty", "nothing to do", "in a stage", "at the top", "in slurm", "no task", "a list"],
+    ids=[
+        "empty",
+        "nothing to do",
+        "not VG150's own",
+        "what is prepared",
+        "in a stage",
+        "at the top",
+        "in slurm",
+        "no task",
+        "a list",
+    ],
 )
 def test_a_wrong_file_is_one_line(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message) as raised:

@@ -43,6 +43,12 @@ def test_a_users_own_preset_of_a_shipped_name_adds_to_it(tmp_path: Path) -> None
     assert (preset.num_nodes, preset.slurm.time_limit) == (4, "24:00:00")
 
 
+def test_a_users_own_file_of_a_parents_name_adds_to_the_parent(tmp_path: Path) -> None:
+    write(tmp_path / ".config/r1sgg/presets/a100-4x.yaml", "slurm: {account: abc}\n")
+    preset = load_preset("a100-16x", preset_folders(tmp_path, tmp_path / "none"))
+    assert (preset.slurm.account, preset.num_gpus) == ("abc", 16)
+
+
 def test_a_preset_beside_the_experiment_extends_a_shipped_one(tmp_path: Path) -> None:
     write(tmp_path / "mine.yaml", "extends: a100-16x\nnum_nodes: 2\n")
     folders = preset_folders(tmp_path / "home", tmp_path)
@@ -80,6 +86,7 @@ def test_training_processes_of_each_node(name: str, overrides: dict[str, Any], t
         ({"num_node": 2}, "no option `num_node`; did you mean `num_nodes`"),
         ({"slurm": {"acount": "x"}}, "no option `slurm.acount`; did you mean `account`"),
         ({"slurm": {"time_limit": 86400}}, "write a time limit as HH:MM:SS"),
+        ({"slurm": {"time_limit": "00:05:00"}}, "`time_limit` 00:05:00 is not longer than the 600 s"),
         ({"slurm": {"time_limit": "2 days"}}, "write a time limit as HH:MM:SS"),
         ({"gpus_per_node": 0}, "`gpu` and `gpus_per_node` belong together"),
         ({"rollouts": "servers"}, "belong together"),
@@ -92,6 +99,7 @@ def test_training_processes_of_each_node(name: str, overrides: dict[str, Any], t
         "misspelt",
         "nested",
         "minutes",
+        "no time left",
         "words",
         "no card",
         "no servers",

@@ -84,7 +84,7 @@ def test_a_job_says_where_its_rollout_server_is(tmp_path: Path) -> None:
 def test_a_worker_reads_the_run_that_was_launched(kind: type[SFTRun] | type[GRPORun], tmp_path: Path) -> None:
     given = {"model": "m", "dataset": "d", "precision": "bf16", "world_size": 4, "sharding": "zero3"}
     run = resolve_run(kind, None, ("lora={rank: 8}",), **given, out=tmp_path, stop_file=tmp_path / "stop")
-    save_launch(run, tmp_path, {"preset": "a100-4x"})
+    save_launch(run, tmp_path, "a100-4x")
     assert load_launch(tmp_path) == run
     assert load_yaml(tmp_path / LAUNCH_FILE)["preset"] == "a100-4x"
 

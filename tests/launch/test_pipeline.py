@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from r1sgg_cli.config.experiment import Experiment, load_experiment
+from r1sgg_cli.config.experiment import PUBLISHED, Experiment, load_experiment
+from r1sgg_cli.config.layers import validated
 from r1sgg_cli.errors import ConfigError, OutputError
 from r1sgg_cli.launch.dispatch import load_submitted
 from r1sgg_cli.launch.pipeline import experiment_stages, model_of, record_experiment, unfinished
@@ -21,8 +22,8 @@ from r1sgg_cli.training.callbacks import load_metric_rows
 
 
 def experiment(**values: Any) -> Experiment:
-    usual: dict[str, Any] = {"out": "runs/e", "model": "m", "preset": "a100-4x"}
-    return load_experiment(None, {**usual, **values})
+    usual: dict[str, Any] = {"out": "runs/e", "model": "m", "preset": "a100-4x", **PUBLISHED}
+    return validated(Experiment, {**usual, **values})
 
 
 def commands(experiment: Experiment) -> dict[str, str]:
@@ -179,7 +180,8 @@ def test_a_stage_that_fails_ends_the_chain_and_names_its_log(
     (tmp_path / "own.yaml").write_text("extends: cpu\nslurm: {memory_gib: 4, cpus_per_gpu: 2}\n", encoding="utf-8")
     values = {
         **{"out": "e", "model": str(tiny_checkpoint("qwen2_vl")), "preset": "own", "grpo": None},
-        **{"dataset": str(ten_scenes), "split": "nosuch", "sft": {"recipe": "demo-sft"}},
+        **{"dataset": str(ten_scenes), "test_split": "test", "infer": {}},
+        "sft": {"recipe": "demo-sft", "set": {"long_answers": "drop", "max_answer_tokens": 1}},
     }
     (tmp_path / "r1sgg.yaml").write_text(json.dumps(values), encoding="utf-8")
     run("submit", "--slurm", "--yes")
@@ -190,6 +192,6 @@ def test_a_stage_that_fails_ends_the_chain_and_names_its_log(
     log = tmp_path / "e" / "sft" / "logs" / f"{jobs[0]}.out"
     assert rows["sft"].log == log
     text = log.read_text(encoding="utf-8")
-    assert "has no split `nosuch`" in text
+    assert "are longer than 1 tokens" in text
     assert text.rstrip().splitlines()[-1].startswith("r1sgg: sft failed with code")
     assert os.environ["SLURM_CONF"]

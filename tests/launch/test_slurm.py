@@ -19,7 +19,6 @@ from r1sgg_cli.launch.slurm import (
     JobState,
     cancel,
     expected_start,
-    in_allocation,
     is_available,
     job_states,
     save_script,
@@ -251,8 +250,3 @@ def test_where_there_is_no_slurm_that_is_said(monkeypatch: pytest.MonkeyPatch, t
     assert not is_available()
     with pytest.raises(LaunchError, match="there is no `sbatch` here"):
         submit(tmp_path / "job.sh")
-
-
-def test_an_allocation_is_known_by_its_job() -> None:
-    assert in_allocation({"SLURM_JOB_ID": "7"})
-    assert not in_allocation({})

@@ -39,7 +39,7 @@ def run_of(kind: type[Run], model: Path, dataset: Path, out: Path, *overrides: s
 @contextmanager
 def launched(run: SFTRun | GRPORun, *options: str, module: str = R1SGG) -> Iterator[subprocess.Popen[str]]:
     """`torchrun` with two workers of `run`; whatever is left of them at the end is killed."""
-    save_launch(run, run.out)
+    save_launch(run, run.out, "cpu")
     argv = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
     argv += ["-m", module, "worker", str(run.out)]
     log = run.out / "logs" / "stderr"
