@@ -78,6 +78,7 @@ def plan_training(
     fits. Raises `ConfigError`."""
     preset = preset if run.stage == "grpo" else without_rollouts(preset)
     _insist_on_equal_shares(run, preset)
+    _insist_on_weights_that_stay(run, preset)
     fits = _first_that_fits(run, preset, shape, micro_batch)
     if fits is None:
         raise ConfigError(_what_does_not_fit(run, preset, shape, micro_batch, alternatives))
@@ -116,10 +117,29 @@ def _insist_on_equal_shares(run: SFTRun | GRPORun, preset: Preset) -> None:
     )
 
 
+def _drifts(run: SFTRun | GRPORun, preset: Preset, sharding: Sharding) -> bool:
+    """Whether weights that adapters leave alone would change in silence.
+
+    For each synchronisation with vLLM, TRL adds the adapters to them and takes them off again. ZeRO-2 keeps what is
+    left of that in bf16, ZeRO-3 throws the gathered weights away, and without DeepSpeed they are float32.
+    """
+    merges = run.stage == "grpo" and run.recipe.lora is not None and preset.rollouts != "transformers"
+    return merges and sharding in ("zero2", "zero2-offload")
+
+
+def _insist_on_weights_that_stay(run: SFTRun | GRPORun, preset: Preset) -> None:
+    if preset.sharding != "auto" and _drifts(run, preset, preset.sharding):
+        raise ConfigError(
+            f"`sharding: {preset.sharding}` of preset `{preset.name}` would change the frozen weights under adapters a "
+            "little at each synchronisation with vLLM; use `--set preset.sharding=zero3` or "
+            "`--set preset.rollouts=transformers`"
+        )
+
+
 def _first_that_fits(
     run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, micro_batch: int | None
 ) -> tuple[SFTRun | GRPORun, MemoryForecast] | None:
-    for sharding in _shardings(preset):
+    for sharding in _shardings(run, preset):
         for size in _micro_batches(run, preset, micro_batch):
             planned = _with_hardware(run, preset, shape, sharding, size)
             memory = forecast(planned, preset, shape)
@@ -128,10 +148,11 @@ def _first_that_fits(
     return None
 
 
-def _shardings(preset: Preset) -> tuple[Sharding, ...]:
+def _shardings(run: SFTRun | GRPORun, preset: Preset) -> tuple[Sharding, ...]:
+    tried: tuple[Sharding, ...] = BY_SPEED if sum(preset.trainers_per_node) > 1 else ("ddp",)
     if preset.sharding != "auto":
-        return (preset.sharding,)
-    return BY_SPEED if sum(preset.trainers_per_node) > 1 else ("ddp",)
+        tried = (preset.sharding,)
+    return tuple(sharding for sharding in tried if not _drifts(run, preset, sharding))
 
 
 def _micro_batches(run: SFTRun | GRPORun, preset: Preset, wanted: int | None) -> list[int]:
@@ -219,7 +240,7 @@ def _what_does_not_fit(
     size = micro_batch or 1
     tried = [
         (forecast(_with_hardware(run, preset, shape, sharding, size), preset, shape), sharding)
-        for sharding in _shardings(preset)
+        for sharding in _shardings(run, preset)
     ]
     memory, sharding = min(tried, key=lambda one: one[0].total)
     has = f"{round(preset.gpu.memory_gib if preset.gpu else preset.host_memory_gib, 1):g} GiB"

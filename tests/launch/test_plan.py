@@ -70,6 +70,29 @@ def test_the_published_recipes_fit_the_shipped_presets(stage: str, preset: str, 
     assert plan.memory.total <= FITS_UP_TO * plan.preset.gpu.memory_gib * GIB
 
 
+@pytest.mark.parametrize(
+    ("preset", "sharding"),
+    [
+        pytest.param("rtx4090-8x", "zero3", id="vLLM servers"),
+        pytest.param("a100-4x", "ddp", id="a vLLM in each process, in float32"),
+    ],
+)
+def test_weights_under_adapters_are_never_in_zero2_where_vllm_samples(preset: str, sharding: str) -> None:
+    assert planned("grpo", preset, "7B", "grpo-lora").run.sharding == sharding
+
+
+@pytest.mark.parametrize("sharding", ["zero2", "zero2-offload"])
+def test_zero2_that_was_asked_for_is_refused_under_adapters_where_vllm_samples(sharding: str) -> None:
+    adapters, shape = run_of("grpo", "grpo-lora"), shape_of("2B")
+    asked = load_preset("a100-4x", FOLDERS, {"sharding": sharding})
+    with pytest.raises(ConfigError, match=rf"`sharding: {sharding}` .* use `--set preset.sharding=zero3`"):
+        plan_training(adapters, asked, shape)
+    for run in (run_of("grpo"), run_of("sft", "sft-lora")):
+        assert plan_training(run, asked, shape).run.sharding == sharding
+    generate = asked.model_copy(update={"rollouts": "transformers"})
+    assert plan_training(adapters, generate, shape).run.sharding == sharding
+
+
 @pytest.mark.parametrize("preset", [p.name for p in SHIPPED_PRESETS])
 @pytest.mark.parametrize("stage", ["sft", "grpo"])
 @pytest.mark.parametrize("recipe", [None, "lora"])
