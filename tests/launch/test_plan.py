@@ -1,6 +1,7 @@
 """A plan: the recipe's global batch on any preset, or a refusal with the numbers and the nearest that fits."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.launch.architectures import parse_shape
 from r1sgg_cli.launch.memory import GIB
 from r1sgg_cli.launch.plan import (
+    ENGINE_TEXT_TOKENS,
     FITS_UP_TO,
     PROMPT_TOKENS,
     VOCABULARY_TOKENS,
     TrainingPlan,
     plan_training,
     sequence_tokens,
+    server_tokens,
 )
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.steps import sequences_per_step
@@ -204,6 +207,22 @@ def test_tokens_are_those_of_the_recipe() -> None:
     tokens = sequence_tokens(run_of("grpo"), shape_of("2B"))
     assert (tokens.image, tokens.answer) == (512, 1024)
     assert sequence_tokens(run_of("sft"), shape_of("2B")).image == 1024
+
+
+@pytest.mark.parametrize(
+    ("preset", "model_tokens", "options", "expected"),
+    [
+        pytest.param("rtx4090-8x", 32_768, {}, 512 + ENGINE_TEXT_TOKENS + 1024, id="any prompt and its answer"),
+        pytest.param("rtx4090-8x", 4_096, {}, 4_096, id="all that a small model has"),
+        pytest.param("rtx4090-8x", 32_768, {"trainer.vllm_max_model_length": 20_000}, 20_000, id="as the recipe says"),
+        pytest.param("a100-4x", 32_768, {}, None, id="no servers"),
+    ],
+)
+def test_servers_take_prompts_of_any_task(
+    preset: str, model_tokens: int, options: dict[str, int], expected: int | None
+) -> None:
+    shape = replace(shape_of("7B"), max_tokens=model_tokens)
+    assert server_tokens(plan_training(run_of("grpo", **options), load_preset(preset, FOLDERS), shape)) == expected
 
 
 def test_a_plan_changes_no_preset_and_no_run() -> None:
