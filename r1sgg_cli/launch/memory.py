@@ -105,10 +105,11 @@ def forecast_training(
     )
 
 
-def vllm_bytes(shape: ModelShape, num_sequences: int, tokens_per_sequence: int) -> int:
-    """Bytes that a vLLM needs on its card: bf16 weights, keys and values of all sequences at once, its own overhead."""
+def vllm_bytes(shape: ModelShape, num_sequences: int, tokens_per_sequence: int, num_cards: int = 1) -> int:
+    """Bytes that a vLLM needs on all its cards: bf16 weights, keys and values of all sequences at once, and its own
+    overhead on each."""
     cache = shape.kv_elements_per_token * num_sequences * tokens_per_sequence
-    return _VLLM_WIDTH * (shape.num_parameters + cache) + _VLLM_OVERHEAD
+    return _VLLM_WIDTH * (shape.num_parameters + cache) + num_cards * _VLLM_OVERHEAD
 
 
 def vllm_share(shape: ModelShape, gpu_memory_gib: float, num_sequences: int, tokens_per_sequence: int) -> float:

@@ -13,7 +13,7 @@ from r1sgg_cli.config.hardware import Preset
 from r1sgg_cli.config.layers import validated
 from r1sgg_cli.config.schema import GRPORecipe, GRPORun, Rollouts, SFTRecipe, SFTRun, Sharding
 from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.launch.memory import GIB, MemoryForecast, forecast_training, vllm_share
+from r1sgg_cli.launch.memory import GIB, MemoryForecast, forecast_training, vllm_bytes, vllm_share
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.steps import Hours, expected_hours, num_steps, sequences_per_step
 from r1sgg_cli.launch.workload import Device, RolloutLoad, Spread, TrainingStep
@@ -26,6 +26,8 @@ VOCABULARY_TOKENS = 900
 """What VG150's 150 objects and 50 predicates, or PSG's 133 and 56, add to a prompt, at most."""
 LEAST_VLLM_SHARE = 0.2
 """The published share of a colocated engine; less was tried by nobody."""
+SERVER_SHARE = 0.9
+"""Of its cards, which a server takes where no share is given; newer versions of vLLM take a little more."""
 SAMPLED_AT_ONCE = 32
 """Sequences for whose keys and values a colocated engine is given room; it samples more in turns."""
 ENGINE_TEXT_TOKENS = 8192
@@ -83,6 +85,8 @@ def plan_training(
     _insist_on_equal_shares(run, preset)
     _insist_on_weights_that_stay(run, preset)
     fits = _first_that_fits(run, preset, shape, micro_batch)
+    if fits is None and (said := _what_vllm_lacks(run, preset, shape)):
+        raise ConfigError(f"{said}; {_room_for_vllm(run, preset, shape, alternatives)}")
     if fits is None:
         raise ConfigError(_what_does_not_fit(run, preset, shape, micro_batch, alternatives))
     planned, memory = fits
@@ -142,6 +146,8 @@ def _insist_on_weights_that_stay(run: SFTRun | GRPORun, preset: Preset) -> None:
 def _first_that_fits(
     run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, micro_batch: int | None
 ) -> tuple[SFTRun | GRPORun, MemoryForecast] | None:
+    if _what_vllm_lacks(run, preset, shape) is not None:
+        return None
     for sharding in _shardings(run, preset):
         for size in _micro_batches(run, preset, micro_batch):
             planned = _with_hardware(run, preset, shape, sharding, size)
@@ -185,12 +191,45 @@ def _rollouts(run: GRPORun, preset: Preset, shape: ModelShape) -> dict[str, Any]
     engines = {"transformers": "transformers", "colocated": "colocated", "servers": "server"}
     rollouts: dict[str, Any] = {"engine": engines[preset.rollouts]}
     if preset.rollouts == "colocated" and preset.gpu is not None:
-        share = sequences_per_step(run) // sum(preset.trainers_per_node)
-        tokens = sequence_tokens(run, shape).total
-        at_once = min(share, SAMPLED_AT_ONCE)
-        computed = max(LEAST_VLLM_SHARE, vllm_share(shape, preset.gpu.memory_gib, at_once, tokens))
-        rollouts["gpu_memory_utilization"] = preset.gpu_memory_utilization or computed
+        rollouts["gpu_memory_utilization"] = _colocated_share(run, preset, shape, preset.gpu.memory_gib)
     return Rollouts.model_validate(rollouts).model_dump()
+
+
+def _colocated_share(run: GRPORun, preset: Preset, shape: ModelShape, memory_gib: float) -> float:
+    """Of a card's memory, for the vLLM beside a training process."""
+    if preset.gpu_memory_utilization is not None:
+        return preset.gpu_memory_utilization
+    at_once = min(sequences_per_step(run) // sum(preset.trainers_per_node), SAMPLED_AT_ONCE)
+    tokens = max(at_once * sequence_tokens(run, shape).total, engine_tokens(run, shape))
+    return max(LEAST_VLLM_SHARE, vllm_share(shape, memory_gib, 1, tokens))
+
+
+def _what_vllm_lacks(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> str | None:
+    """Why a vLLM would not start: less memory than its weights and one sequence need. None if it would."""
+    if run.stage != "grpo" or preset.gpu is None or preset.rollouts == "transformers":
+        return None
+    gib, num_cards = preset.gpu.memory_gib, preset.servers.tensor_parallel if preset.servers else 1
+    if preset.servers is None:
+        share = _colocated_share(run, preset, shape, gib)
+    else:
+        share = preset.gpu_memory_utilization or SERVER_SHARE
+    needed = vllm_bytes(shape, 1, engine_tokens(run, shape), num_cards) / GIB
+    has = share * num_cards * gib
+    if needed <= has:
+        return None
+    cards = f"{num_cards} cards" if num_cards > 1 else "a card"
+    return (
+        f"a vLLM of a {shape.num_parameters / 1e9:.1f}B model needs {needed:.1f} GiB for weights and one sequence, "
+        f"preset `{preset.name}` gives it {has:.1f} GiB ({share:g} of {cards} of {gib:g} GiB)"
+    )
+
+
+def _room_for_vllm(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, alternatives: Sequence[Preset]) -> str:
+    """What to do for a vLLM that lacks memory."""
+    left_to_plan = preset.model_copy(update={"gpu_memory_utilization": None})
+    if _is_possible(run, left_to_plan, shape):
+        return "leave `gpu_memory_utilization` to the plan"
+    return _nearest(run, preset, shape, alternatives)
 
 
 def forecast(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> MemoryForecast:

@@ -17,13 +17,14 @@ from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.prompts import Prompting, system_prompt, user_prompt
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.launch.architectures import parse_shape
-from r1sgg_cli.launch.memory import GIB
+from r1sgg_cli.launch.memory import GIB, vllm_bytes
 from r1sgg_cli.launch.plan import (
     ENGINE_TEXT_TOKENS,
     FITS_UP_TO,
     PROMPT_TOKENS,
     VOCABULARY_TOKENS,
     TrainingPlan,
+    engine_tokens,
     plan_training,
     sequence_tokens,
     server_tokens,
@@ -219,10 +220,49 @@ def test_tokens_are_those_of_the_recipe() -> None:
     ],
 )
 def test_servers_take_prompts_of_any_task(
-    preset: str, model_tokens: int, options: dict[str, int], expected: int | None
+    preset: str, model_tokens: int, options: dict[str, Any], expected: int | None
 ) -> None:
     shape = replace(shape_of("7B"), max_tokens=model_tokens)
     assert server_tokens(plan_training(run_of("grpo", **options), load_preset(preset, FOLDERS), shape)) == expected
+
+
+@pytest.mark.parametrize(
+    ("preset", "overrides", "message"),
+    [
+        pytest.param(
+            *("h100-8x", {"gpu_memory_utilization": 0.05}),
+            r"a vLLM of a 8.3B model needs 18.0 GiB for weights and one sequence, preset `h100-8x` gives it 4.0 GiB "
+            r"\(0.05 of a card of 79 GiB\); leave `gpu_memory_utilization` to the plan",
+            id="a share that was asked for",
+        ),
+        pytest.param(
+            *("rtx4090-8x", {"servers": {"tensor_parallel": 4}, "gpu_memory_utilization": 0.2}),
+            r"gives it 18.8 GiB \(0.2 of 4 cards of 23.5 GiB\); leave `gpu_memory_utilization` to the plan",
+            id="servers' share",
+        ),
+        pytest.param(
+            *("rtx4090-8x", {"gpu": {"memory_gib": 15.5}, "servers": {"per_node": 4, "tensor_parallel": 1}}),
+            r"gives it 14.0 GiB \(0.9 of a card of 15.5 GiB\); use `--preset a100-4x`",
+            id="cards too small for a server",
+        ),
+    ],
+)
+def test_a_vllm_that_could_not_start_is_refused(preset: str, overrides: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as refusal:
+        plan_training(
+            run_of("grpo"), load_preset(preset, FOLDERS, overrides), shape_of("7B"), alternatives=SHIPPED_PRESETS
+        )
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_share_left_to_the_plan_holds_the_longest_sequence() -> None:
+    """Also where a process samples one answer."""
+    run = run_of("grpo", prompts_per_step=1, num_generations=8)
+    gpu = {"memory_gib": 60}
+    plan = plan_training(run, load_preset("h100-8x", FOLDERS, {"gpu": gpu}), shape_of("7B"))
+    assert isinstance(plan.run, GRPORun)
+    needed = vllm_bytes(plan.shape, 1, engine_tokens(plan.run, plan.shape))
+    assert plan.run.rollouts.gpu_memory_utilization * 60 * GIB >= needed
 
 
 def test_a_plan_changes_no_preset_and_no_run() -> None:
