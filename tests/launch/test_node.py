@@ -145,6 +145,20 @@ def test_a_server_that_dies_ends_the_job_and_says_which_log_to_read(cluster: Clu
     assert log.read_text(encoding="utf-8") == "no memory\n"
 
 
+def test_a_training_saves_for_as_long_as_it_needs_after_other_nodes_have_ended(
+    cluster: Cluster, place: dict[str, Any]
+) -> None:
+    """The servers of the other node end with its trainers, and those of this one with them."""
+    layout = {"num_nodes": 2, "servers": {"num_nodes": 2, "tensor_parallel": 4}}
+    acts = {
+        "vllm": 'trap "touch gone; exit" TERM; while [ ! -e gone ]; do /bin/sleep 0.05; done',
+        "torchrun": once_serving(2, 'if [ "$SLURM_NODEID" -eq 0 ]; then /bin/sleep 3; touch saved; fi'),
+    }
+    done = cluster.run(placed(place, "torchrun", "rtx4090-120x", layout), acts)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (place["work_dir"] / "saved").exists()
+
+
 def test_a_training_that_fails_takes_its_server_along(cluster: Cluster, place: dict[str, Any]) -> None:
     servers = {"rollouts": "servers", "servers": {}}
     acts = {
