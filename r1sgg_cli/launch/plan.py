@@ -299,6 +299,7 @@ def _what_does_not_fit(
     needs = f"{memory.total / GIB:.1f} GiB {'on each GPU' if preset.gpu else 'in each process'}"
     if memory.host > FITS_UP_TO * preset.host_memory_gib * GIB:
         needs, has = f"{memory.host / GIB:.0f} GiB of each node's memory", f"{preset.host_memory_gib:g} GiB"
+        needs += "" if sharding.endswith("-offload") else " to load its weights"
     weights = "adapters" if run.recipe.lora else "all weights"
     what = f"{run.stage} of {weights} of a {shape.num_parameters / 1e9:.1f}B model"
     way_out = _nearest(run, preset, shape, alternatives)

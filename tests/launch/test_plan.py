@@ -129,16 +129,21 @@ def test_the_fused_layout_takes_the_published_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "preset", "size", "message"),
+    ("stage", "preset", "size", "overrides", "message"),
     [
         pytest.param(
-            *("grpo", "rtx4090-120x", "7B"),
+            *("grpo", "rtx4090-120x", "7B", {}),
             r"256 answers \(32 prompts × 8\) cannot be shared equally by the 80 .*`--set prompts_per_step=30` or "
             r"`--set prompts_per_step=40`",
             id="not divisible",
         ),
         pytest.param(
-            *("sft", "single-24gb", "2B"),
+            *("sft", "a100-4x", "2B", {"host_memory_gib": 30, "sharding": "ddp"}),
+            r"needs at least 33 GiB of each node's memory to load its weights \(ddp, .*has 30 GiB; .*--preset a100-4x",
+            id="too little host memory",
+        ),
+        pytest.param(
+            *("sft", "single-24gb", "2B", {}),
             r"sft of all weights of a 2.2B model needs at least \d+\.\d GiB on each GPU \(ddp, micro-batch 1\), preset "
             r"`single-24gb` has 23.5 GiB; train adapters \(`--recipe sft-lora`\) or use `--preset a100-4x`",
             id="too large for one card",
@@ -146,10 +151,12 @@ def test_the_fused_layout_takes_the_published_batch() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_nearest_that_does(
-    stage: str, preset: str, size: str, message: str
+    stage: str, preset: str, size: str, overrides: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        planned(stage, preset, size)
+        plan_training(
+            run_of(stage), load_preset(preset, FOLDERS, overrides), shape_of(size), alternatives=SHIPPED_PRESETS
+        )
 
 
 def test_a_micro_batch_that_was_asked_for_is_taken_or_refused() -> None:
