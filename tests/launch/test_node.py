@@ -210,6 +210,14 @@ def test_tasks_run_in_a_pyxis_image(cluster: Cluster, place: dict[str, Any]) -> 
     assert cluster.only_call("torchrun").environ["HF_HOME"] == "/data/huggingface"
 
 
+def test_more_folders_of_a_job_are_mounted(cluster: Cluster, place: dict[str, Any]) -> None:
+    more = (Path("/data/experiment"), place["work_dir"])
+    cluster.run(placed(place, "torchrun", "a100-4x", container("pyxis"), mounts=more))
+    (mounts,) = (word for word in cluster.only_call("srun").argv if word.startswith("--container-mounts="))
+    own = [place["work_dir"], place["folder"], "/data/huggingface", "/data/experiment"]
+    assert mounts.partition("=")[2].split(",") == [*(f"{path}:{path}" for path in own), "/datasets:/datasets:ro"]
+
+
 def test_tasks_run_in_an_apptainer_image(cluster: Cluster, place: dict[str, Any]) -> None:
     cluster.run(placed(place, "torchrun", "a100-4x", container("apptainer")))
     argv = cluster.only_call("apptainer").argv
