@@ -62,6 +62,7 @@ def _language(
         num_kv_heads=kv_heads,
         head_dim=head_dim,
         vocab_size=text.number("vocab_size"),
+        max_tokens=text.number("max_position_embeddings", 32_768),  # Qwen2-VL's, where a checkpoint does not say
         is_tied=is_tied,
         norms_heads=norms_heads,
         linears=linears,

@@ -92,7 +92,7 @@ def container_argv(job: Job) -> list[str]:
     container = job.preset.environment.container
     if container is None:
         return []
-    own = [f"{path}:{path}" for path in _mountable((job.work_dir, job.folder, job.hf_home))]
+    own = [f"{path}:{path}" for path in _mountable((job.work_dir, job.folder, job.hf_home, *job.mounts))]
     mounts = tuple(dict.fromkeys((*own, *container.mounts)))
     if container.engine == "pyxis":
         image = [f"--container-image={container.image}", f"--container-mounts={','.join(mounts)}"]

@@ -38,9 +38,12 @@ class Job:
     """For rollout servers."""
     max_model_len: int | None = None
     """Tokens of a prompt and its answer at most, for rollout servers."""
+    mounts: tuple[Path, ...] = ()
+    """Folders beside `work_dir`, `folder` and `hf_home` that the command reads or writes, for a container."""
 
     def __post_init__(self) -> None:
-        for path in (self.folder, self.work_dir, self.bin_dir, self.hf_home, self.finished_file or Path("/")):
+        files = () if self.finished_file is None else (self.finished_file,)
+        for path in (self.folder, self.work_dir, self.bin_dir, self.hf_home, *files, *self.mounts):
             assert path.is_absolute(), path
         assert self.num_tasks == 1 or self.kind == "array"
         assert self.model is not None or not self.has_servers

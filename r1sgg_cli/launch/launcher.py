@@ -10,6 +10,9 @@ Launcher = Literal["here", "torchrun", "allocation", "slurm"]
 LAUNCHERS: tuple[Launcher, ...] = get_args(Launcher)
 """In the order in which they are preferred: a batch queue takes whatever it is given, and comes last."""
 
+_AS_LARGE = 0.97
+"""Of a preset's memory, in a card that passes for one of its own: drivers reserve more or less."""
+
 
 def choose_launcher(preset: Preset, machine: Machine, wanted: Launcher | None = None) -> Launcher:
     """The launcher for a preset on this machine, or the one that is `wanted` if it can be used. Raises `ConfigError`.
@@ -39,11 +42,25 @@ def _obstacle(preset: Preset, machine: Machine, launcher: Launcher) -> str | Non
         return _allocation_lacks(preset, machine)
     if preset.num_nodes > 1 or len(machine.cards) < preset.gpus_per_node:
         return f"preset `{preset.name}` needs {_needs(preset)}, this machine has {_has(machine)}"
+    if too_small := _smaller_cards(preset, machine):
+        return too_small
     if preset.servers is not None:
         return f"preset `{preset.name}` has rollout servers, which a Slurm job starts"
     if launcher == "here" and processes > 1:
         return f"preset `{preset.name}` trains with {processes} processes; use `--launcher torchrun`"
     return None
+
+
+def _smaller_cards(preset: Preset, machine: Machine) -> str | None:
+    if preset.gpu is None:
+        return None
+    smallest = min(card.memory_gib for card in machine.cards)
+    if smallest >= _AS_LARGE * preset.gpu.memory_gib:
+        return None
+    return (
+        f"preset `{preset.name}` plans with {preset.gpu.memory_gib:.1f} GiB on each GPU, a card of this machine has "
+        f"{smallest:.1f} GiB"
+    )
 
 
 def _allocation_lacks(preset: Preset, machine: Machine) -> str | None:
@@ -58,8 +75,13 @@ def _allocation_lacks(preset: Preset, machine: Machine) -> str | None:
 
 def _needs(preset: Preset) -> str:
     nodes = f"{preset.num_nodes} nodes of " if preset.num_nodes > 1 else ""
-    return f"{nodes}{preset.gpus_per_node} {preset.gpu.name}" if preset.gpu else "a CPU"
+    if preset.gpu is None:
+        return "a CPU"
+    return f"{nodes}{preset.gpus_per_node} {preset.gpu.name} ({preset.gpu.memory_gib:.1f} GiB each)"
 
 
 def _has(machine: Machine) -> str:
-    return f"{len(machine.cards)} {machine.cards[0].name}" if machine.cards else "no GPU"
+    if not machine.cards:
+        return "no GPU"
+    smallest = min(machine.cards, key=lambda card: card.memory_gib)
+    return f"{len(machine.cards)} {smallest.name} ({smallest.memory_gib:.1f} GiB each)"

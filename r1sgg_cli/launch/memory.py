@@ -9,6 +9,7 @@ What stays (ZeRO, arXiv 1910.02054, section 3: 16 bytes a parameter for weights,
     zero2        2 P weights; 2 T gradients and 12 T float32 weights and Adam over N; two reduce buckets
     zero3        2 P + 2 T + 12 T over N; one reduce bucket; gathered weights
     -offload     the optimizer with float32 weights and gradients, 16 T over N, is in host memory; zero3's weights too
+  Before the first step each process has all weights in host memory, as they are loaded; under zero3 its share.
   Under bf16 our workers keep float32 weights for ddp (autocast) and fsdp2; DeepSpeed keeps bf16 weights.
 
 What comes and goes: the largest of these moments (activation recomputation, arXiv 2205.05198)
@@ -67,7 +68,7 @@ class MemoryForecast:
     runtime: int
     """CUDA and NCCL, buffers of the sharding, fragmentation."""
     host: int
-    """Of a node, for what is offloaded; no part of `total`."""
+    """Of a node, for weights while they are loaded or for what is offloaded; no part of `total`."""
 
     @property
     def total(self) -> int:
@@ -101,14 +102,15 @@ def forecast_training(
         vision=round(moment.vision),
         rollouts=round(sampling),
         runtime=round(runtime),
-        host=round(kept.host * spread.processes_per_node),
+        host=round(max(kept.host, _loaded(shape, step, spread, device)) * spread.processes_per_node),
     )
 
 
-def vllm_bytes(shape: ModelShape, num_sequences: int, tokens_per_sequence: int) -> int:
-    """Bytes that a vLLM needs on its card: bf16 weights, keys and values of all sequences at once, its own overhead."""
+def vllm_bytes(shape: ModelShape, num_sequences: int, tokens_per_sequence: int, num_cards: int = 1) -> int:
+    """Bytes that a vLLM needs on all its cards: bf16 weights, keys and values of all sequences at once, and its own
+    overhead on each."""
     cache = shape.kv_elements_per_token * num_sequences * tokens_per_sequence
-    return _VLLM_WIDTH * (shape.num_parameters + cache) + _VLLM_OVERHEAD
+    return _VLLM_WIDTH * (shape.num_parameters + cache) + num_cards * _VLLM_OVERHEAD
 
 
 def vllm_share(shape: ModelShape, gpu_memory_gib: float, num_sequences: int, tokens_per_sequence: int) -> float:
@@ -156,6 +158,13 @@ def _kept(shape: ModelShape, step: TrainingStep, spread: Spread) -> _Kept:
         return _Kept(weights, gradients, optimizer)
     host = optimizer + 4 * trained / shards + (weights if stage3 else 0)
     return _Kept(0 if stage3 else weights, 0, 0, host)
+
+
+def _loaded(shape: ModelShape, step: TrainingStep, spread: Spread, device: Device) -> float:
+    """Host memory of a process that reads its weights from a checkpoint, before they go to a card."""
+    if device == "cpu" or spread.sharding.startswith("zero3"):
+        return 0
+    return (2 if step.frozen_in_bf16 else 4) * shape.num_parameters
 
 
 def _buffers(shape: ModelShape, step: TrainingStep, spread: Spread) -> float:

@@ -13,7 +13,7 @@ from r1sgg_cli.config.hardware import Preset
 from r1sgg_cli.config.layers import validated
 from r1sgg_cli.config.schema import GRPORecipe, GRPORun, Rollouts, SFTRecipe, SFTRun, Sharding
 from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.launch.memory import GIB, MemoryForecast, forecast_training, vllm_share
+from r1sgg_cli.launch.memory import GIB, MemoryForecast, forecast_training, vllm_bytes, vllm_share
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.steps import Hours, expected_hours, num_steps, sequences_per_step
 from r1sgg_cli.launch.workload import Device, RolloutLoad, Spread, TrainingStep
@@ -26,8 +26,13 @@ VOCABULARY_TOKENS = 900
 """What VG150's 150 objects and 50 predicates, or PSG's 133 and 56, add to a prompt, at most."""
 LEAST_VLLM_SHARE = 0.2
 """The published share of a colocated engine; less was tried by nobody."""
+SERVER_SHARE = 0.9
+"""Of its cards, which a server takes where no share is given; newer versions of vLLM take a little more."""
 SAMPLED_AT_ONCE = 32
 """Sequences for whose keys and values a colocated engine is given room; it samples more in turns."""
+ENGINE_TEXT_TOKENS = 8192
+"""Room in a vLLM engine for a prompt's text: with the 200 names of VG150 it is of 2,300 bytes, 100 given objects are of
+5,000 more, and no token is shorter than a byte. What is longer is refused in the middle of a run."""
 FITS_UP_TO = 0.95
 """Of a card's memory: allocators leave gaps."""
 
@@ -78,7 +83,10 @@ def plan_training(
     fits. Raises `ConfigError`."""
     preset = preset if run.stage == "grpo" else without_rollouts(preset)
     _insist_on_equal_shares(run, preset)
+    _insist_on_weights_that_stay(run, preset)
     fits = _first_that_fits(run, preset, shape, micro_batch)
+    if fits is None and (said := _what_vllm_lacks(run, preset, shape)):
+        raise ConfigError(f"{said}; {_room_for_vllm(run, preset, shape, alternatives)}")
     if fits is None:
         raise ConfigError(_what_does_not_fit(run, preset, shape, micro_batch, alternatives))
     planned, memory = fits
@@ -116,10 +124,31 @@ def _insist_on_equal_shares(run: SFTRun | GRPORun, preset: Preset) -> None:
     )
 
 
+def _drifts(run: SFTRun | GRPORun, preset: Preset, sharding: Sharding) -> bool:
+    """Whether weights that adapters leave alone would change in silence.
+
+    For each synchronisation with vLLM, TRL adds the adapters to them and takes them off again. ZeRO-2 keeps what is
+    left of that in bf16, ZeRO-3 throws the gathered weights away, and without DeepSpeed they are float32.
+    """
+    merges = run.stage == "grpo" and run.recipe.lora is not None and preset.rollouts != "transformers"
+    return merges and sharding in ("zero2", "zero2-offload")
+
+
+def _insist_on_weights_that_stay(run: SFTRun | GRPORun, preset: Preset) -> None:
+    if preset.sharding != "auto" and _drifts(run, preset, preset.sharding):
+        raise ConfigError(
+            f"`sharding: {preset.sharding}` of preset `{preset.name}` would change the frozen weights under adapters a "
+            "little at each synchronisation with vLLM; use `--set preset.sharding=zero3` or "
+            "`--set preset.rollouts=transformers`"
+        )
+
+
 def _first_that_fits(
     run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, micro_batch: int | None
 ) -> tuple[SFTRun | GRPORun, MemoryForecast] | None:
-    for sharding in _shardings(preset):
+    if _what_vllm_lacks(run, preset, shape) is not None:
+        return None
+    for sharding in _shardings(run, preset):
         for size in _micro_batches(run, preset, micro_batch):
             planned = _with_hardware(run, preset, shape, sharding, size)
             memory = forecast(planned, preset, shape)
@@ -128,10 +157,11 @@ def _first_that_fits(
     return None
 
 
-def _shardings(preset: Preset) -> tuple[Sharding, ...]:
+def _shardings(run: SFTRun | GRPORun, preset: Preset) -> tuple[Sharding, ...]:
+    tried: tuple[Sharding, ...] = BY_SPEED if sum(preset.trainers_per_node) > 1 else ("ddp",)
     if preset.sharding != "auto":
-        return (preset.sharding,)
-    return BY_SPEED if sum(preset.trainers_per_node) > 1 else ("ddp",)
+        tried = (preset.sharding,)
+    return tuple(sharding for sharding in tried if not _drifts(run, preset, sharding))
 
 
 def _micro_batches(run: SFTRun | GRPORun, preset: Preset, wanted: int | None) -> list[int]:
@@ -161,12 +191,45 @@ def _rollouts(run: GRPORun, preset: Preset, shape: ModelShape) -> dict[str, Any]
     engines = {"transformers": "transformers", "colocated": "colocated", "servers": "server"}
     rollouts: dict[str, Any] = {"engine": engines[preset.rollouts]}
     if preset.rollouts == "colocated" and preset.gpu is not None:
-        share = sequences_per_step(run) // sum(preset.trainers_per_node)
-        tokens = sequence_tokens(run, shape).total
-        at_once = min(share, SAMPLED_AT_ONCE)
-        computed = max(LEAST_VLLM_SHARE, vllm_share(shape, preset.gpu.memory_gib, at_once, tokens))
-        rollouts["gpu_memory_utilization"] = preset.gpu_memory_utilization or computed
+        rollouts["gpu_memory_utilization"] = _colocated_share(run, preset, shape, preset.gpu.memory_gib)
     return Rollouts.model_validate(rollouts).model_dump()
+
+
+def _colocated_share(run: GRPORun, preset: Preset, shape: ModelShape, memory_gib: float) -> float:
+    """Of a card's memory, for the vLLM beside a training process."""
+    if preset.gpu_memory_utilization is not None:
+        return preset.gpu_memory_utilization
+    at_once = min(sequences_per_step(run) // sum(preset.trainers_per_node), SAMPLED_AT_ONCE)
+    tokens = max(at_once * sequence_tokens(run, shape).total, engine_tokens(run, shape))
+    return max(LEAST_VLLM_SHARE, vllm_share(shape, memory_gib, 1, tokens))
+
+
+def _what_vllm_lacks(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> str | None:
+    """Why a vLLM would not start: less memory than its weights and one sequence need. None if it would."""
+    if run.stage != "grpo" or preset.gpu is None or preset.rollouts == "transformers":
+        return None
+    gib, num_cards = preset.gpu.memory_gib, preset.servers.tensor_parallel if preset.servers else 1
+    if preset.servers is None:
+        share = _colocated_share(run, preset, shape, gib)
+    else:
+        share = preset.gpu_memory_utilization or SERVER_SHARE
+    needed = vllm_bytes(shape, 1, engine_tokens(run, shape), num_cards) / GIB
+    has = share * num_cards * gib
+    if needed <= has:
+        return None
+    cards = f"{num_cards} cards" if num_cards > 1 else "a card"
+    return (
+        f"a vLLM of a {shape.num_parameters / 1e9:.1f}B model needs {needed:.1f} GiB for weights and one sequence, "
+        f"preset `{preset.name}` gives it {has:.1f} GiB ({share:g} of {cards} of {gib:g} GiB)"
+    )
+
+
+def _room_for_vllm(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, alternatives: Sequence[Preset]) -> str:
+    """What to do for a vLLM that lacks memory."""
+    left_to_plan = preset.model_copy(update={"gpu_memory_utilization": None})
+    if _is_possible(run, left_to_plan, shape):
+        return "leave `gpu_memory_utilization` to the plan"
+    return _nearest(run, preset, shape, alternatives)
 
 
 def forecast(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> MemoryForecast:
@@ -201,8 +264,18 @@ def _rollout_load(run: SFTRun | GRPORun, preset: Preset) -> RolloutLoad | None:
 
 
 def server_tokens(plan: TrainingPlan) -> int | None:
-    """The longest sequence that rollout servers are asked for; None where there are none."""
-    return plan.tokens.total if plan.preset.servers is not None else None
+    """Room of rollout servers for a prompt and its answer, in tokens; None where there are none."""
+    if plan.preset.servers is None or plan.run.stage != "grpo":
+        return None
+    return engine_tokens(plan.run, plan.shape)
+
+
+def engine_tokens(run: GRPORun, shape: ModelShape) -> int:
+    """Room of a vLLM engine for a prompt and its answer: what the recipe says, or all that may be needed."""
+    if stated := run.recipe.trainer.get("vllm_max_model_length"):
+        return int(stated)
+    wanted = shape.image_tokens(run.recipe.max_pixels) + ENGINE_TEXT_TOKENS + run.recipe.max_new_tokens
+    return min(wanted, shape.max_tokens)
 
 
 def _fits(memory: MemoryForecast, preset: Preset) -> bool:
@@ -219,13 +292,14 @@ def _what_does_not_fit(
     size = micro_batch or 1
     tried = [
         (forecast(_with_hardware(run, preset, shape, sharding, size), preset, shape), sharding)
-        for sharding in _shardings(preset)
+        for sharding in _shardings(run, preset)
     ]
     memory, sharding = min(tried, key=lambda one: one[0].total)
     has = f"{round(preset.gpu.memory_gib if preset.gpu else preset.host_memory_gib, 1):g} GiB"
     needs = f"{memory.total / GIB:.1f} GiB {'on each GPU' if preset.gpu else 'in each process'}"
     if memory.host > FITS_UP_TO * preset.host_memory_gib * GIB:
         needs, has = f"{memory.host / GIB:.0f} GiB of each node's memory", f"{preset.host_memory_gib:g} GiB"
+        needs += "" if sharding.endswith("-offload") else " to load its weights"
     weights = "adapters" if run.recipe.lora else "all weights"
     what = f"{run.stage} of {weights} of a {shape.num_parameters / 1e9:.1f}B model"
     way_out = _nearest(run, preset, shape, alternatives)

@@ -104,6 +104,8 @@ class ModelShape:
     num_kv_heads: int
     head_dim: int
     vocab_size: int
+    max_tokens: int
+    """The longest sequence that it has positions for."""
     is_tied: bool
     """Whether the head is the embedding."""
     norms_heads: bool

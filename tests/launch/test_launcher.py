@@ -13,8 +13,10 @@ from r1sgg_cli.launch.machine import Allocation, Card, Machine
 FOLDERS = [folder for folder in SHIPPED if folder.is_dir()]
 
 
-def machine(num_cards: int = 0, *, sbatch: bool = False, allocation: tuple[int, int] | None = None) -> Machine:
-    cards = (Card("NVIDIA A100-SXM4-80GB", 79.0, "570", (8, 0), False),) * num_cards
+def machine(
+    num_cards: int = 0, *, gib: float = 79.0, sbatch: bool = False, allocation: tuple[int, int] | None = None
+) -> Machine:
+    cards = (Card("NVIDIA A100-SXM4-80GB", gib, "570", (8, 0), False),) * num_cards
     held = Allocation("7", *allocation) if allocation else None
     return Machine("host", 8, 64.0, cards, None, sbatch, held)
 
@@ -26,6 +28,8 @@ def machine(num_cards: int = 0, *, sbatch: bool = False, allocation: tuple[int, 
         pytest.param("single-24gb", machine(1), "here", id="one card: in this process"),
         pytest.param("a100-4x", machine(4, sbatch=True), "torchrun", id="the cards are here, though there is a queue"),
         pytest.param("a100-4x", machine(sbatch=True), "slurm", id="a login node"),
+        pytest.param("a100-4x", machine(4, gib=78.2), "torchrun", id="a driver that reserves a little more"),
+        pytest.param("a100-4x", machine(4, gib=39.0, sbatch=True), "slurm", id="smaller cards are left alone"),
         pytest.param("a100-16x", machine(4, sbatch=True), "slurm", id="four nodes are not here"),
         pytest.param("a100-16x", machine(4, allocation=(4, 4), sbatch=True), "allocation", id="inside salloc"),
         pytest.param("a100-16x", machine(4, allocation=(1, 4), sbatch=True), "slurm", id="an allocation too small"),
@@ -44,9 +48,21 @@ def test_several_processes_of_a_cpu_are_torchruns() -> None:
     ("preset", "where", "wanted", "message"),
     [
         pytest.param(
-            "a100-16x", machine(), None, "needs 4 nodes of 4 A100 80 GB; this machine has no GPU", id="nothing"
+            *("a100-16x", machine(), None),
+            r"needs 4 nodes of 4 A100 80 GB \(79.0 GiB each\); this machine has no GPU",
+            id="nothing",
         ),
         pytest.param("a100-4x", machine(2), None, "this machine has 2 NVIDIA A100", id="too few cards"),
+        pytest.param(
+            *("a100-4x", machine(4, gib=11.5), None),
+            r"needs 4 A100 80 GB \(79.0 GiB each\); this machine has 4 NVIDIA A100-SXM4-80GB \(11.5 GiB each\)",
+            id="too small cards",
+        ),
+        pytest.param(
+            *("a100-4x", machine(4, gib=11.5), "torchrun"),
+            "plans with 79.0 GiB on each GPU, a card of this machine has 11.5 GiB",
+            id="too small cards that were asked for",
+        ),
         pytest.param("a100-4x", machine(), "slurm", "no `sbatch` on the PATH", id="no queue"),
         pytest.param("a100-4x", machine(4), "here", "4 processes; use `--launcher torchrun`", id="several processes"),
         pytest.param("a100-4x", machine(4), "allocation", "no Slurm allocation; `salloc`", id="no allocation"),

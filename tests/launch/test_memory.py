@@ -101,6 +101,22 @@ def test_what_is_offloaded_is_in_the_memory_of_a_node() -> None:
     assert forecast_training(shape, STEP, spread("zero3", world_size=8, per_node=4)).host == 0
 
 
+@pytest.mark.parametrize(
+    ("step", "sharding", "bytes_per_parameter"),
+    [
+        pytest.param({}, "ddp", 4, id="float32"),
+        pytest.param({}, "fsdp2", 4, id="whole, though shares are kept"),
+        pytest.param({"lora_rank": 8, "frozen_in_bf16": True}, "ddp", 2, id="frozen weights in bf16"),
+        pytest.param({"lora_rank": 8}, "zero2-offload", 4, id="more than adapters' optimizer"),
+    ],
+)
+def test_every_process_of_a_node_loads_the_weights_there(
+    step: dict[str, Any], sharding: Sharding, bytes_per_parameter: int
+) -> None:
+    shape, four = published(), spread(sharding, world_size=8, per_node=4)
+    assert forecast_training(shape, replace(STEP, **step), four).host == 4 * bytes_per_parameter * shape.num_parameters
+
+
 def test_adapters_leave_the_weights_and_need_little_else() -> None:
     shape = published()
     forecast = forecast_training(shape, replace(STEP, lora_rank=64))

@@ -145,6 +145,20 @@ def test_a_server_that_dies_ends_the_job_and_says_which_log_to_read(cluster: Clu
     assert log.read_text(encoding="utf-8") == "no memory\n"
 
 
+def test_a_training_saves_for_as_long_as_it_needs_after_other_nodes_have_ended(
+    cluster: Cluster, place: dict[str, Any]
+) -> None:
+    """The servers of the other node end with its trainers, and those of this one with them."""
+    layout = {"num_nodes": 2, "servers": {"num_nodes": 2, "tensor_parallel": 4}}
+    acts = {
+        "vllm": 'trap "touch gone; exit" TERM; while [ ! -e gone ]; do /bin/sleep 0.05; done',
+        "torchrun": once_serving(2, 'if [ "$SLURM_NODEID" -eq 0 ]; then /bin/sleep 3; touch saved; fi'),
+    }
+    done = cluster.run(placed(place, "torchrun", "rtx4090-120x", layout), acts)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (place["work_dir"] / "saved").exists()
+
+
 def test_a_training_that_fails_takes_its_server_along(cluster: Cluster, place: dict[str, Any]) -> None:
     servers = {"rollouts": "servers", "servers": {}}
     acts = {
@@ -194,6 +208,14 @@ def test_tasks_run_in_a_pyxis_image(cluster: Cluster, place: dict[str, Any]) -> 
     assert options["container-mounts"].split(",") == [*(f"{path}:{path}" for path in own), "/datasets:/datasets:ro"]
     assert options["container-workdir"] == str(place["work_dir"])
     assert cluster.only_call("torchrun").environ["HF_HOME"] == "/data/huggingface"
+
+
+def test_more_folders_of_a_job_are_mounted(cluster: Cluster, place: dict[str, Any]) -> None:
+    more = (Path("/data/experiment"), place["work_dir"])
+    cluster.run(placed(place, "torchrun", "a100-4x", container("pyxis"), mounts=more))
+    (mounts,) = (word for word in cluster.only_call("srun").argv if word.startswith("--container-mounts="))
+    own = [place["work_dir"], place["folder"], "/data/huggingface", "/data/experiment"]
+    assert mounts.partition("=")[2].split(",") == [*(f"{path}:{path}" for path in own), "/datasets:/datasets:ro"]
 
 
 def test_tasks_run_in_an_apptainer_image(cluster: Cluster, place: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """A plan: the recipe's global batch on any preset, or a refusal with the numbers and the nearest that fits."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.prompts import Prompting, system_prompt, user_prompt
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.launch.architectures import parse_shape
-from r1sgg_cli.launch.memory import GIB
+from r1sgg_cli.launch.memory import GIB, vllm_bytes
 from r1sgg_cli.launch.plan import (
+    ENGINE_TEXT_TOKENS,
     FITS_UP_TO,
     PROMPT_TOKENS,
     VOCABULARY_TOKENS,
     TrainingPlan,
+    engine_tokens,
     plan_training,
     sequence_tokens,
+    server_tokens,
 )
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.steps import sequences_per_step
@@ -70,6 +74,29 @@ def test_the_published_recipes_fit_the_shipped_presets(stage: str, preset: str, 
     assert plan.memory.total <= FITS_UP_TO * plan.preset.gpu.memory_gib * GIB
 
 
+@pytest.mark.parametrize(
+    ("preset", "sharding"),
+    [
+        pytest.param("rtx4090-8x", "zero3", id="vLLM servers"),
+        pytest.param("a100-4x", "ddp", id="a vLLM in each process, in float32"),
+    ],
+)
+def test_weights_under_adapters_are_never_in_zero2_where_vllm_samples(preset: str, sharding: str) -> None:
+    assert planned("grpo", preset, "7B", "grpo-lora").run.sharding == sharding
+
+
+@pytest.mark.parametrize("sharding", ["zero2", "zero2-offload"])
+def test_zero2_that_was_asked_for_is_refused_under_adapters_where_vllm_samples(sharding: str) -> None:
+    adapters, shape = run_of("grpo", "grpo-lora"), shape_of("2B")
+    asked = load_preset("a100-4x", FOLDERS, {"sharding": sharding})
+    with pytest.raises(ConfigError, match=rf"`sharding: {sharding}` .* use `--set preset.sharding=zero3`"):
+        plan_training(adapters, asked, shape)
+    for run in (run_of("grpo"), run_of("sft", "sft-lora")):
+        assert plan_training(run, asked, shape).run.sharding == sharding
+    generate = asked.model_copy(update={"rollouts": "transformers"})
+    assert plan_training(adapters, generate, shape).run.sharding == sharding
+
+
 @pytest.mark.parametrize("preset", [p.name for p in SHIPPED_PRESETS])
 @pytest.mark.parametrize("stage", ["sft", "grpo"])
 @pytest.mark.parametrize("recipe", [None, "lora"])
@@ -102,16 +129,21 @@ def test_the_fused_layout_takes_the_published_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "preset", "size", "message"),
+    ("stage", "preset", "size", "overrides", "message"),
     [
         pytest.param(
-            *("grpo", "rtx4090-120x", "7B"),
+            *("grpo", "rtx4090-120x", "7B", {}),
             r"256 answers \(32 prompts × 8\) cannot be shared equally by the 80 .*`--set prompts_per_step=30` or "
             r"`--set prompts_per_step=40`",
             id="not divisible",
         ),
         pytest.param(
-            *("sft", "single-24gb", "2B"),
+            *("sft", "a100-4x", "2B", {"host_memory_gib": 30, "sharding": "ddp"}),
+            r"needs at least 33 GiB of each node's memory to load its weights \(ddp, .*has 30 GiB; .*--preset a100-4x",
+            id="too little host memory",
+        ),
+        pytest.param(
+            *("sft", "single-24gb", "2B", {}),
             r"sft of all weights of a 2.2B model needs at least \d+\.\d GiB on each GPU \(ddp, micro-batch 1\), preset "
             r"`single-24gb` has 23.5 GiB; train adapters \(`--recipe sft-lora`\) or use `--preset a100-4x`",
             id="too large for one card",
@@ -119,10 +151,12 @@ def test_the_fused_layout_takes_the_published_batch() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_nearest_that_does(
-    stage: str, preset: str, size: str, message: str
+    stage: str, preset: str, size: str, overrides: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        planned(stage, preset, size)
+        plan_training(
+            run_of(stage), load_preset(preset, FOLDERS, overrides), shape_of(size), alternatives=SHIPPED_PRESETS
+        )
 
 
 def test_a_micro_batch_that_was_asked_for_is_taken_or_refused() -> None:
@@ -181,6 +215,61 @@ def test_tokens_are_those_of_the_recipe() -> None:
     tokens = sequence_tokens(run_of("grpo"), shape_of("2B"))
     assert (tokens.image, tokens.answer) == (512, 1024)
     assert sequence_tokens(run_of("sft"), shape_of("2B")).image == 1024
+
+
+@pytest.mark.parametrize(
+    ("preset", "model_tokens", "options", "expected"),
+    [
+        pytest.param("rtx4090-8x", 32_768, {}, 512 + ENGINE_TEXT_TOKENS + 1024, id="any prompt and its answer"),
+        pytest.param("rtx4090-8x", 4_096, {}, 4_096, id="all that a small model has"),
+        pytest.param("rtx4090-8x", 32_768, {"trainer.vllm_max_model_length": 20_000}, 20_000, id="as the recipe says"),
+        pytest.param("a100-4x", 32_768, {}, None, id="no servers"),
+    ],
+)
+def test_servers_take_prompts_of_any_task(
+    preset: str, model_tokens: int, options: dict[str, Any], expected: int | None
+) -> None:
+    shape = replace(shape_of("7B"), max_tokens=model_tokens)
+    assert server_tokens(plan_training(run_of("grpo", **options), load_preset(preset, FOLDERS), shape)) == expected
+
+
+@pytest.mark.parametrize(
+    ("preset", "overrides", "message"),
+    [
+        pytest.param(
+            *("h100-8x", {"gpu_memory_utilization": 0.05}),
+            r"a vLLM of a 8.3B model needs 18.0 GiB for weights and one sequence, preset `h100-8x` gives it 4.0 GiB "
+            r"\(0.05 of a card of 79 GiB\); leave `gpu_memory_utilization` to the plan",
+            id="a share that was asked for",
+        ),
+        pytest.param(
+            *("rtx4090-8x", {"servers": {"tensor_parallel": 4}, "gpu_memory_utilization": 0.2}),
+            r"gives it 18.8 GiB \(0.2 of 4 cards of 23.5 GiB\); leave `gpu_memory_utilization` to the plan",
+            id="servers' share",
+        ),
+        pytest.param(
+            *("rtx4090-8x", {"gpu": {"memory_gib": 15.5}, "servers": {"per_node": 4, "tensor_parallel": 1}}),
+            r"gives it 14.0 GiB \(0.9 of a card of 15.5 GiB\); use `--preset a100-4x`",
+            id="cards too small for a server",
+        ),
+    ],
+)
+def test_a_vllm_that_could_not_start_is_refused(preset: str, overrides: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as refusal:
+        plan_training(
+            run_of("grpo"), load_preset(preset, FOLDERS, overrides), shape_of("7B"), alternatives=SHIPPED_PRESETS
+        )
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_share_left_to_the_plan_holds_the_longest_sequence() -> None:
+    """Also where a process samples one answer."""
+    run = run_of("grpo", prompts_per_step=1, num_generations=8)
+    gpu = {"memory_gib": 60}
+    plan = plan_training(run, load_preset("h100-8x", FOLDERS, {"gpu": gpu}), shape_of("7B"))
+    assert isinstance(plan.run, GRPORun)
+    needed = vllm_bytes(plan.shape, 1, engine_tokens(plan.run, plan.shape))
+    assert plan.run.rollouts.gpu_memory_utilization * 60 * GIB >= needed
 
 
 def test_a_plan_changes_no_preset_and_no_run() -> None:

@@ -47,7 +47,8 @@ rm -f "$trained"
 export server_address=127.0.0.1 rpc_port="$((port + 2))"
 
 # The servers of a node, and its trainers if it has any, until training has ended here or elsewhere.
-# Nodes end at their own pace: a server that is gone gets a grace, in which training may turn out to have ended.
+# Nodes end at their own pace: a server that is gone gets a grace, in which training may turn out to have ended
+# elsewhere. If it has, trainers of this node have no use for a server any more, and save for as long as they need.
 all_serve() {
   local server
   for server in "${servers[@]}"; do kill -0 "$server" 2>/dev/null || return 1; done
@@ -65,7 +66,7 @@ supervise() {
       break
     fi
     if [ -z "$trainer" ] && [ -e "$trained" ]; then break; fi
-    if ! all_serve; then
+    if ! all_serve && [ ! -e "$trained" ]; then
       grace=$((grace - 1))
       if [ "$grace" -lt 0 ]; then
         code=1
@@ -74,7 +75,8 @@ supervise() {
     fi
     sleep 1
   done
-  if [ "$code" -ne 0 ] && ! all_serve; then
+  if [ "$code" -eq 0 ]; then touch "$trained"; fi # before the servers end, which other nodes see
+  if [ "$code" -ne 0 ] && ! all_serve && [ ! -e "$trained" ]; then
     say "a vLLM server on $(hostname) ended before the training did; its log is one of $server_log-*.out"
   fi
   kill ${trainer:+"$trainer"} "${servers[@]}" 2>/dev/null || true
@@ -83,7 +85,6 @@ supervise() {
     sleep 1
   done
   kill -9 "${servers[@]}" 2>/dev/null || true
-  if [ "$code" -eq 0 ]; then touch "$trained"; fi
   return "$code"
 }
 
