@@ -40,6 +40,10 @@ def infer(
         typer.Option(metavar="I/N", help="Only the I-th of N equal shares, from 0; others answer the rest beside it."),
     ] = None,
     preset: options.PresetOption = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="preset.KEY=VALUE", help="Override one of the preset's values. Repeatable."),
+    ] = None,
     launcher: options.LauncherOption = None,
     dry_run: options.DryRunOption = False,
 ) -> None:
@@ -50,8 +54,13 @@ def infer(
 
     Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
     """
+    from r1sgg_cli.cli.launching import split_overrides
     from r1sgg_cli.cli.sharing import chosen_part, launch_inference
+    from r1sgg_cli.errors import ConfigError
 
+    others, for_preset = split_overrides(overrides or ())
+    if others:
+        raise ConfigError(f"`--set {others[0]}`: `infer` has no recipe; only `preset.KEY=VALUE` can be set")
     asked: dict[str, Any] = {
         "dataset": dataset,
         "split": split,
@@ -64,7 +73,7 @@ def infer(
         "limit": limit,
     }
     share = chosen_part(part, launcher)
-    if launch_inference(model, out, asked, preset, launcher, share=share, dry_run=dry_run):
+    if launch_inference(model, out, asked, preset, for_preset, launcher, share=share, dry_run=dry_run):
         return
     from r1sgg_cli.inference import infer as inference
     from r1sgg_cli.inference.answers import Part

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.errors import ConfigError, LaunchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,7 +100,7 @@ def plan_run(
     from r1sgg_cli.config.recipes import resolve_run
     from r1sgg_cli.config.schema import GRPORecipe
     from r1sgg_cli.config.trainer_options import check_trainer_options
-    from r1sgg_cli.launch.architectures import parse_shape
+    from r1sgg_cli.launch.architectures import insist_on_trainable, parse_shape
     from r1sgg_cli.launch.config_json import load_config
     from r1sgg_cli.launch.plan import plan_training
     from r1sgg_cli.launch.steps import num_rows
@@ -120,6 +120,8 @@ def plan_run(
             f"or fetch it once: `hf download {model} config.json`"
         )
     shape = parse_shape(loaded[0], model)
+    by_vllm = run.stage == "grpo" and preset.rollouts != "transformers"
+    insist_on_trainable(str(loaded[0]["model_type"]), model, by_vllm=by_vllm)
     folders = [folder for folder in SHIPPED if folder.is_dir()]
     shipped = [load_preset(name, folders) for name in known_presets(folders)]
     rows = num_rows(run.dataset, run.split)
@@ -241,6 +243,7 @@ def _start(
     plan: TrainingPlan, launcher: Launcher, train: Callable[[], Callable[[Any], None]], console: Console
 ) -> None:
     from r1sgg_cli.config.record import insist_on_same_run
+    from r1sgg_cli.files import is_locked
     from r1sgg_cli.launch import dispatch
     from r1sgg_cli.launch.pipeline import MODEL_FINISHED
     from r1sgg_cli.launch.steps import insist_on_split
@@ -254,6 +257,10 @@ def _start(
     if insist_on_same_run(plan.run, plan.run.out) and (plan.run.out / MODEL_FINISHED).exists():
         console.print(f"already trained: {escape(str(plan.run.out))}")
         return
+    if is_locked(plan.run.out):
+        raise LaunchError(
+            f"another r1sgg trains in `{plan.run.out}` on this machine; wait for it, or give another --out"
+        )
     if launcher == "slurm":
         dispatch.insist_on_no_job(plan.run.out)  # which would find another run in the folder than it was submitted for
     fetch_offline(plan.preset, [plan.run.model], [(plan.run.dataset, plan.run.split)], console)
@@ -270,7 +277,9 @@ def _start(
     else:
         code = dispatch.run_torchrun(_local_torchrun(plan), os.environ)
     if code:
-        raise typer.Exit(1)
+        raise LaunchError(
+            f"the training ended with exit code {code}; the cause stands above: mend it, and the same command continues"
+        )
 
 
 def _local_torchrun(plan: TrainingPlan) -> list[str]:

@@ -92,7 +92,8 @@ def _memory(plan: TrainingPlan) -> str:
     has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""
     sizes = {name: size / GIB for name, size in asdict(memory).items() if name != "host"}
     parts = ", ".join(f"{name} {size:.1f}" for name, size in sizes.items() if size >= 0.05)
-    host = f"; {memory.host / GIB:.0f} GiB of each node's memory" if memory.host else ""
+    loading = "" if plan.run.sharding.endswith("-offload") else " to load its weights"
+    host = f"; {memory.host / GIB:.0f} GiB of each node's memory{loading}" if memory.host else ""
     longest = f"at {tokens.total:,} tokens ({tokens.prompt} prompt, {tokens.image} image, {tokens.answer} answer)"
     return f"{memory.total / GIB:.1f}{has} GiB per {'GPU' if preset.gpu else 'process'} {longest}: {parts}{host}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ def launch_inference(
     out: Path,
     asked: Mapping[str, Any],
     preset_name: str | None,
+    for_preset: Sequence[str],
     launcher: Launcher | None,
     *,
     share: tuple[int, int] | None,
@@ -63,7 +64,9 @@ def launch_inference(
     from r1sgg_cli.cli.launching import launcher_to_show, resolve_preset
     from r1sgg_cli.launch.launcher import choose_launcher
     from r1sgg_cli.launch.machine import look_at_machine
+    from r1sgg_cli.launch.pipeline import ANSWERED
     from r1sgg_cli.launch.plan import without_rollouts
+    from r1sgg_cli.launch.steps import insist_on_split
 
     console = Console(stderr=not dry_run, soft_wrap=True, highlight=False)
     if share is not None:
@@ -71,7 +74,7 @@ def launch_inference(
             console.print(f"it would answer part {share[0]}/{share[1]} in this process")
         return dry_run
     machine = look_at_machine(os.environ)
-    preset = without_rollouts(resolve_preset(preset_name, (), machine))
+    preset = without_rollouts(resolve_preset(preset_name, for_preset, machine))
     chosen: Launcher
     if dry_run:
         chosen = launcher_to_show(preset, machine, launcher, console)
@@ -83,8 +86,9 @@ def launch_inference(
     if dry_run:
         _show(command, out, preset, chosen, console)
         return True
-    if chosen == "here":
+    if chosen == "here" or (out / ANSWERED).exists():  # it says that all is answered, or by what other run
         return False
+    insist_on_split(asked["dataset"], asked["split"])
     code = _start(command, out, preset, chosen, console)
     if code:
         raise typer.Exit(1)
@@ -162,7 +166,9 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     known = (asked["limit"], num_rows(asked["dataset"], asked["split"]))
     rows = min((number for number in known if number is not None), default=None)
     each = f", about {-(-rows // parts):,} images each" if rows else ""
-    console.print(f"plan: {parts} parts{each}, on {escape(preset.name)} ({escape(preset.description)})")
+    console.print(
+        f"plan: {parts} part{'s' * (parts > 1)}{each}, on {escape(preset.name)} ({escape(preset.description)})"
+    )
     if loaded is None:
         return
     shape = parse_shape(loaded[0], model)

@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -121,16 +122,17 @@ def _job(experiment: Experiment, stage: Stage, *, fetch: bool) -> tuple[Job, Tra
     """The job of a stage, and the plan of a training."""
     from r1sgg_cli.cli.launching import command_job, training_job
 
+    mounts = (experiment.out.absolute(),)  # a container sees what the stages before have left
     if stage.name in ("sft", "grpo"):
         plan = _plan(experiment, stage, fetch=fetch)
-        return training_job(plan, stage.name), plan
+        return replace(training_job(plan, stage.name), mounts=mounts), plan
     from r1sgg_cli.launch.pipeline import job_folder
 
     preset = _preset(experiment, stage)
     kind: JobKind = "array" if stage.name == "infer" else "single"
     command = (*stage.command, *(("--launcher", "here") if stage.name == "infer" else ()))
     folder = job_folder(experiment, stage.name)
-    return command_job(stage.name, kind, command, folder, preset, num_tasks=stage.num_tasks), None
+    return command_job(stage.name, kind, command, folder, preset, num_tasks=stage.num_tasks, mounts=mounts), None
 
 
 def _preset(experiment: Experiment, stage: Stage) -> Preset:

@@ -135,4 +135,7 @@ def load_experiment(path: Path | None) -> Experiment:
     values = load_yaml(path)
     if not values:
         raise ConfigError(f"`{path}` is empty; `r1sgg init` writes one to start from")
-    return validated(Experiment, values)
+    try:
+        return validated(Experiment, values)
+    except ConfigError as error:
+        raise ConfigError(f"`{path}`: {error}") from error

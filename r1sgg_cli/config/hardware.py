@@ -116,7 +116,8 @@ class Environment(Strict):
         for name in variables:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 raise ValueError(f"`{name}` is no name of an environment variable; use letters, digits and `_`")
-            if any(word in name.upper() for word in ("TOKEN", "API_KEY", "SECRET", "PASSWORD")):
+            looks_secret = re.fullmatch(r"(hf_|sk-|ghp_)\w{16,}|[0-9a-f]{40}", variables[name]) is not None
+            if looks_secret or any(word in name.upper() for word in ("TOKEN", "API_KEY", "SECRET", "PASSWORD")):
                 raise ValueError(
                     f"`{name}` looks like a secret and would be written into a job script; "
                     "export it in the shell that submits, or use the tool's own login"

@@ -37,7 +37,10 @@ def _is_preset(path: Path) -> bool:
 def load_preset(name: str, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Preset:
     """The preset of that name, or in that .yaml file, with `overrides` on top. Raises `ConfigError`."""
     values = merge(_layered(name, folders, ()), overrides or {})
-    return validated(Preset, {**values, "name": Path(name).stem})
+    try:
+        return validated(Preset, {**values, "name": Path(name).stem})
+    except ConfigError as error:
+        raise ConfigError(f"preset `{name}`: {error}") from error
 
 
 def _layered(name: str, folders: Sequence[Path], below: tuple[str, ...]) -> dict[str, Any]:

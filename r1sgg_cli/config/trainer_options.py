@@ -21,18 +21,40 @@ _OWN_FILE: Mapping[TrainerConfigName, str] = {
 }
 
 
-def check_trainer_options(kind: TrainerConfigName, options: Iterable[str], stated: Iterable[str] = ()) -> None:
-    """Insist that TRL has each option, and that none is `stated` by the recipe or the plan. Raises `ConfigError`."""
+_STATED_BY_BOTH = frozenset(
+    {
+        *("output_dir", "seed", "learning_rate", "num_train_epochs", "max_steps", "warmup_steps", "lr_scheduler_type"),
+        *("adam_beta2", "weight_decay", "max_grad_norm", "per_device_train_batch_size", "gradient_accumulation_steps"),
+        *("bf16", "use_cpu", "ddp_timeout", "save_steps", "save_total_limit", "report_to", "remove_unused_columns"),
+        *("disable_tqdm", "deepspeed", "fsdp", "fsdp_config"),
+    }
+)
+STATED: Mapping[TrainerConfigName, frozenset[str]] = {
+    "SFTConfig": _STATED_BY_BOTH | {"max_length", "completion_only_loss"},
+    "GRPOConfig": _STATED_BY_BOTH
+    | {"steps_per_generation", "num_generations", "max_completion_length", "temperature", "top_p", "top_k", "beta"}
+    | {"reward_weights", "use_vllm", "vllm_mode", "vllm_server_base_url", "vllm_gpu_memory_utilization"}
+    | {"vllm_tensor_parallel_size", "generation_kwargs"},
+}
+"""What follows from the recipe and the plan, and cannot be said a second time."""
+_SAID_AS = {
+    "save_steps": "checkpoint_every",
+    "save_total_limit": "keep_checkpoints",
+    "max_completion_length": "max_new_tokens",
+}
+
+
+def check_trainer_options(kind: TrainerConfigName, options: Iterable[str]) -> None:
+    """Insist that TRL has each option, and that none follows from the recipe or the plan. Raises `ConfigError`."""
     fields = trainer_fields(kind)
     for name in options:
         if name not in fields:
             close = difflib.get_close_matches(name, fields, n=1)
             hint = f"; did you mean `{close[0]}`?" if close else ""
             raise ConfigError(f"TRL's `{kind}` has no option `{name}`{hint}")
-        if name in stated:
-            raise ConfigError(
-                f"`trainer.{name}` follows from the recipe and the plan; set the recipe's own field, or the preset's"
-            )
+        if name in STATED[kind]:
+            way = f"set `{_SAID_AS[name]}`" if name in _SAID_AS else "set the recipe's own field, or the preset's"
+            raise ConfigError(f"`trainer.{name}` follows from the recipe and the plan; {way}")
 
 
 @cache

@@ -16,6 +16,23 @@ _LLAMA = {  # LLaVA-1.5's config.json leaves out what is Llama's default
 }
 
 
+NOT_TRAINED = frozenset({"llava"})
+"""Families that are asked and evaluated alone; `models/families.py` says the same to those who may import it."""
+SAMPLED_BY_VLLM = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+"""Families of which vLLM and the trainer were seen to read the same prompt."""
+
+
+def insist_on_trainable(model_type: str, model: str, *, by_vllm: bool) -> None:
+    """Refuse a model that no worker would train, before it waits in a queue. Raises `ModelError`."""
+    if model_type in NOT_TRAINED:
+        raise ModelError(f"`{model}` has model_type `{model_type}`, which this version asks and evaluates, not trains")
+    if by_vllm and model_type not in SAMPLED_BY_VLLM:
+        raise ModelError(
+            f"rollouts by vLLM were seen to be right for {', '.join(SAMPLED_BY_VLLM)}, not for `{model_type}`; "
+            "use `--set preset.rollouts=transformers`"
+        )
+
+
 def parse_shape(config: Mapping[str, Any], model: str) -> ModelShape:
     """The shape that a checkpoint's config.json describes, in the nested or the flat published layout.
 

@@ -24,6 +24,8 @@ def choose_launcher(preset: Preset, machine: Machine, wanted: Launcher | None = 
             raise ConfigError(f"`--launcher {wanted}`: {said}")
         return wanted
     for launcher in LAUNCHERS:
+        if launcher == "slurm" and machine.allocation is not None:
+            raise ConfigError(f"{_allocation_lacks(preset, machine)}; `--launcher slurm` submits a job of its own")
         if _obstacle(preset, machine, launcher) is None:
             return launcher
     raise ConfigError(
@@ -41,7 +43,8 @@ def _obstacle(preset: Preset, machine: Machine, launcher: Launcher) -> str | Non
     if launcher == "allocation":
         return _allocation_lacks(preset, machine)
     if preset.num_nodes > 1 or len(machine.cards) < preset.gpus_per_node:
-        return f"preset `{preset.name}` needs {_needs(preset)}, this machine has {_has(machine)}"
+        has = f"has {_has(machine)}" if preset.gpu else "is one"
+        return f"preset `{preset.name}` needs {_needs(preset)}, this machine {has}"
     if too_small := _smaller_cards(preset, machine):
         return too_small
     if preset.servers is not None:

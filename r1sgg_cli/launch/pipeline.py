@@ -29,6 +29,11 @@ ANSWERED = "complete.json"
 """What `infer` writes once every image is answered."""
 
 
+_READ_BY_TRAINING = {"model", "split", "vocabulary", "seed", "report_to"}
+_READ_BY_ANSWERS = {"test_dataset", "test_split"}
+"""Fields that no stage before reads, and that may be mended until one does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One step of an experiment."""
@@ -98,9 +103,10 @@ def record_experiment(experiment: Experiment) -> None:
     begun = [number for number, name in enumerate(STAGES) if _has_begun(experiment.out, name)]
     if path.exists() and begun:
         to_come = STAGES[begun[-1] + 1 :]
-        changed = differences(
-            load_yaml(path), values, ignored=frozenset({"slurm", "environment", "preset", "num_tasks", *to_come})
-        )
+        free = {"slurm", "environment", "preset", "num_tasks", *to_come}
+        free |= _READ_BY_TRAINING if "sft" in to_come else set()
+        free |= _READ_BY_ANSWERS if "infer" in to_come else set()
+        changed = differences(load_yaml(path), values, ignored=frozenset(free))
         if changed:
             raise ConfigError(
                 f"`{experiment.out}` holds another experiment ({'; '.join(changed)}); give another `out`, "

@@ -325,5 +325,9 @@ def _nearest(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, alternati
 
 def _is_possible(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> bool:
     preset = preset if run.stage == "grpo" else without_rollouts(preset)
-    equal = sequences_per_step(run) % sum(preset.trainers_per_node) == 0
-    return equal and _first_that_fits(run, preset, shape, None) is not None
+    if sequences_per_step(run) % sum(preset.trainers_per_node):
+        return False
+    try:
+        return _first_that_fits(run, preset, shape, None) is not None
+    except ConfigError:  # a recipe that its rollouts do not allow, such as truncated sampling by vLLM
+        return False

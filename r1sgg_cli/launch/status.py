@@ -1,8 +1,9 @@
 """How far runs and experiments are, from their folders and the queue."""
 
 import json
+import shutil
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -67,10 +68,17 @@ def status_of(folder: Path) -> list[StageStatus]:
     if (folder / RECORD).is_file():
         return _experiment_status(folder)
     submitted = load_submitted(folder)
-    states = job_states([job.job_id for job in submitted]) if submitted else {}
+    states = _queue(submitted)
     is_finished = (folder / MODEL_FINISHED).exists() or (folder / ANSWERED).exists()
     name = folder.absolute().name
     return [_status(name, folder, folder, submitted[-1] if submitted else None, states, is_finished=is_finished)]
+
+
+def _queue(submitted: Collection[Submitted]) -> Mapping[int, JobState]:
+    """What the queue says of jobs; nothing where there is none to ask: the folders still tell their progress."""
+    if not submitted or shutil.which("scontrol") is None:
+        return {}
+    return job_states([job.job_id for job in submitted])
 
 
 def insist_on_known(folder: Path) -> None:
@@ -96,7 +104,7 @@ def _experiment_status(folder: Path) -> list[StageStatus]:
     recorded = load_experiment(folder / RECORD)
     experiment = recorded.model_copy(update={"out": folder})  # as it is reached from here
     submitted = {job.name: job for job in load_submitted(folder)}  # the last of each name
-    states = job_states([job.job_id for job in submitted.values()]) if submitted else {}
+    states = _queue(submitted.values())
     return [
         _stage_status(experiment, stage, submitted.get(stage.name), states) for stage in experiment_stages(experiment)
     ]

@@ -3,9 +3,11 @@
 torchrun starts them and tells each its rank. Without it there is one, for which every function here is the plain thing.
 """
 
+import ctypes
 import json
 import logging
 import os
+import signal
 import time
 import warnings
 from collections.abc import Iterator
@@ -25,6 +27,13 @@ Value = TypeVar("Value")
 
 _SPEAKER_FIRST = 3.0  # seconds; torchrun ends all processes as soon as it sees that one of them has ended
 _WATCHDOG_FIRST = timedelta(minutes=1)  # its message says more than that of a collective that timed out
+
+
+def die_with_parent() -> None:
+    """End this process when the one that started it does: workers of a killed torchrun would train on, and hold the
+    run's folder."""
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of Linux's prctl
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def started_together() -> bool:

@@ -41,15 +41,12 @@ from trl.trainer.utils import strip_images_from_messages
 
 from r1sgg_cli.config.schema import GRPORun, Precision, Rollouts
 from r1sgg_cli.errors import ConfigError, ModelError
+from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM
+from r1sgg_cli.launch.plan import ENGINE_TEXT_TOKENS
 from r1sgg_cli.models.families import FAMILIES, family_of
 
-FAMILIES_SEEN = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
-"""Families with which the log-probabilities of vLLM and the trainer were seen to agree (tests/training)."""
 SERVER_TIMEOUT_S = 1800
 """A server may start together with the trainer, and then loads a model of many gigabytes first."""
-MAX_TEXT_TOKENS = 8192
-"""Room for a prompt's text: with the 200 names of VG150 it is of 2,300 bytes, 100 given objects are of 5,000 more, and
-no token is shorter than a byte."""
 TOKEN_PIXELS = 28 * 28
 """Pixels of an image token: as many, or more, in each family."""
 NEVER = -100
@@ -73,8 +70,8 @@ def check_engine(run: GRPORun) -> None:
     if find_spec("vllm") is None:
         raise ConfigError(f"rollouts by vLLM need it installed: `uv sync --extra vllm`, or {_OTHER_WAY}")
     family = family_of(run.model)
-    if family.model_type not in FAMILIES_SEEN:
-        seen = ", ".join(FAMILIES[name].name for name in FAMILIES_SEEN)
+    if family.model_type not in SAMPLED_BY_VLLM:
+        seen = ", ".join(FAMILIES[name].name for name in SAMPLED_BY_VLLM)
         raise ConfigError(f"rollouts by vLLM were seen to be right for {seen}, not for {family.name}; use {_OTHER_WAY}")
     if run.rollouts.engine == "server" and not run.rollouts.server_url:
         raise ConfigError(
@@ -115,7 +112,7 @@ def max_model_length(run: GRPORun) -> int | None:
     it is not asked. vLLM refuses a longer prompt, for which `trainer.vllm_max_model_length` can be set."""
     if run.rollouts.engine == "transformers":
         return None
-    longest = run.recipe.max_pixels // TOKEN_PIXELS + MAX_TEXT_TOKENS + run.recipe.max_new_tokens
+    longest = run.recipe.max_pixels // TOKEN_PIXELS + ENGINE_TEXT_TOKENS + run.recipe.max_new_tokens
     return int(min(longest, AutoConfig.from_pretrained(run.model).get_text_config().max_position_embeddings))
 
 

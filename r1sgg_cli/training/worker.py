@@ -1,7 +1,5 @@
 """What both trainers share: options checked against TRL's fields, model and processor, resume, the finished model."""
 
-import dataclasses
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +16,7 @@ from trl import GRPOConfig, SFTConfig
 
 from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
+from r1sgg_cli.config.trainer_options import STATED, TrainerConfigName, check_trainer_options
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import dataset_fingerprint
 from r1sgg_cli.errors import ConfigError, ModelError, first_line
@@ -85,7 +84,9 @@ def trainer_config(
         **sharding_options(run),
         **own,
     }
-    _check_trainer_options(kind, recipe.trainer, stated)
+    named: TrainerConfigName = "SFTConfig" if kind is SFTConfig else "GRPOConfig"
+    assert stated.keys() <= STATED[named], stated.keys() - STATED[named]
+    check_trainer_options(named, recipe.trainer)
     try:
         config = kind(**{**_DEFAULTS, **defaults, **stated, **recipe.trainer})
     except (TypeError, ValueError) as error:  # what TRL's and transformers' own checks raise
@@ -97,17 +98,6 @@ def trainer_config(
     if config.world_size != run.world_size:
         raise ConfigError(f"{config.world_size} processes train together, and the run is of {run.world_size}")
     return config
-
-
-def _check_trainer_options(kind: type[Any], options: Mapping[str, Any], stated: Mapping[str, Any]) -> None:
-    fields = {field.name for field in dataclasses.fields(kind) if field.init}
-    for name in options:
-        if name not in fields:
-            close = difflib.get_close_matches(name, fields, n=1)
-            hint = f"; did you mean `{close[0]}`?" if close else ""
-            raise ConfigError(f"TRL's `{kind.__name__}` has no option `{name}`{hint}")
-        if name in stated:
-            raise ConfigError(f"`trainer.{name}` is computed from the recipe and the command line; set it there")
 
 
 @contextmanager

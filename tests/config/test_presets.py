@@ -93,6 +93,7 @@ def test_training_processes_of_each_node(name: str, overrides: dict[str, Any], t
         ({"rollouts": "servers", "servers": {"num_nodes": 4, "tensor_parallel": 4}}, "none is left to train on"),
         ({"rollouts": "servers", "servers": {"tensor_parallel": 8}}, "servers need 8 GPUs"),
         ({"environment": {"variables": {"WANDB_API_KEY": "x"}}}, "looks like a secret"),
+        ({"environment": {"variables": {"FOO": "hf_abcdefghijklmnopqrstuvwx"}}}, "looks like a secret"),
         ({"environment": {"container": {"engine": "docker", "image": "x"}}}, "'pyxis' or 'apptainer'"),
     ],
     ids=[
@@ -106,6 +107,7 @@ def test_training_processes_of_each_node(name: str, overrides: dict[str, Any], t
         "no trainer",
         "too many",
         "secret",
+        "a secret's value",
         "engine",
     ],
 )

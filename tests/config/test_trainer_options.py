@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from r1sgg_cli.config.trainer_options import check_trainer_options, trainer_fields
+from r1sgg_cli.config.trainer_options import STATED, check_trainer_options, trainer_fields
 from r1sgg_cli.errors import ConfigError
 
 
@@ -23,12 +23,18 @@ def test_the_source_says_what_the_classes_say() -> None:
         ("gradient_checkpoint", "has no option `gradient_checkpoint`; did you mean `gradient_checkpointing`"),
         ("qqqqqq", "TRL's `GRPOConfig` has no option `qqqqqq`$"),
         ("learning_rate", "`trainer.learning_rate` follows from the recipe"),
+        ("save_steps", "follows from the recipe and the plan; set `checkpoint_every`"),
     ],
-    ids=["misspelt", "nothing like it", "stated"],
+    ids=["misspelt", "nothing like it", "stated", "under another name"],
 )
 def test_a_wrong_option_is_one_line(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_trainer_options("GRPOConfig", [name], ["learning_rate"])
+        check_trainer_options("GRPOConfig", [name])
+
+
+def test_what_is_stated_are_options_of_trl() -> None:
+    for kind, stated in STATED.items():
+        assert stated <= trainer_fields(kind)
 
 
 def test_nothing_heavy_is_imported_for_it() -> None:

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from r1sgg_cli.errors import ModelError
-from r1sgg_cli.launch.architectures import parse_shape
+from r1sgg_cli.launch.architectures import NOT_TRAINED, insist_on_trainable, parse_shape
 from r1sgg_cli.launch.config_json import load_config
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.models.families import FAMILIES
@@ -92,3 +92,12 @@ def test_a_config_that_cannot_be_used_is_one_line(change: dict[str, Any], expect
         parse_shape({**published_config("Qwen/Qwen2-VL-2B-Instruct"), **change}, "m")
     assert expected in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_families_that_are_not_trained_are_those_that_workers_refuse() -> None:
+    assert {family.model_type for family in FAMILIES.values() if not family.trainable} == NOT_TRAINED
+    with pytest.raises(ModelError, match="asks and evaluates, not trains"):
+        insist_on_trainable("llava", "m", by_vllm=False)
+    with pytest.raises(ModelError, match="not for `internvl`; use `--set preset.rollouts=transformers`"):
+        insist_on_trainable("internvl", "m", by_vllm=True)
+    insist_on_trainable("internvl", "m", by_vllm=False)

@@ -32,7 +32,6 @@ def machine(
         pytest.param("a100-4x", machine(4, gib=39.0, sbatch=True), "slurm", id="smaller cards are left alone"),
         pytest.param("a100-16x", machine(4, sbatch=True), "slurm", id="four nodes are not here"),
         pytest.param("a100-16x", machine(4, allocation=(4, 4), sbatch=True), "allocation", id="inside salloc"),
-        pytest.param("a100-16x", machine(4, allocation=(1, 4), sbatch=True), "slurm", id="an allocation too small"),
         pytest.param("rtx4090-8x", machine(8, sbatch=True), "slurm", id="servers beside training need a job"),
     ],
 )
@@ -62,6 +61,11 @@ def test_several_processes_of_a_cpu_are_torchruns() -> None:
             *("a100-4x", machine(4, gib=11.5), "torchrun"),
             "plans with 79.0 GiB on each GPU, a card of this machine has 11.5 GiB",
             id="too small cards that were asked for",
+        ),
+        pytest.param(
+            *("a100-16x", machine(4, allocation=(1, 4), sbatch=True), None),
+            "job 7 has 1 nodes × 4 GPUs, preset `a100-16x` needs 4 nodes.*`--launcher slurm` submits",
+            id="an allocation too small is not left for the queue in silence",
         ),
         pytest.param("a100-4x", machine(), "slurm", "no `sbatch` on the PATH", id="no queue"),
         pytest.param("a100-4x", machine(4), "here", "4 processes; use `--launcher torchrun`", id="several processes"),

@@ -23,13 +23,13 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.schema import GRPORun, Rollouts
 from r1sgg_cli.errors import ConfigError, ModelError
+from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM
 from r1sgg_cli.models.families import unsampled_token_ids
 from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.training import grpo, rollouts
 from r1sgg_cli.training.callbacks import load_metric_rows
 from r1sgg_cli.training.grpo import grpo_config, train_grpo
 from r1sgg_cli.training.rollouts import (
-    FAMILIES_SEEN,
     EnginesAgree,
     check_engine,
     check_same_prompt,
@@ -120,7 +120,7 @@ def test_an_engine_keeps_room_for_the_longest_prompt_and_answer_alone(tiny_check
     ("family", "engine", "message"),
     [
         ("internvl", COLOCATED, "seen to be right for Qwen2-VL, Qwen2.5-VL, Qwen3-VL, not for InternVL"),
-        ("qwen2_vl", Rollouts(engine="server"), "need its address, such as `server_url: http://HOST:8000`"),
+        ("qwen2_vl", Rollouts(engine="server"), "need its address: the job that starts the servers"),
     ],
     ids=["family", "no address"],
 )
@@ -306,7 +306,7 @@ def as_vllm_has_them(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES_SEEN)
+@pytest.mark.parametrize("family", SAMPLED_BY_VLLM)
 def test_a_colocated_engine_samples_from_the_model_that_is_trained(
     family: str, colocated: Colocated, tiny_checkpoint: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -36,7 +36,7 @@ def test_trl_options_are_reachable_under_their_own_names(tmp_path: Path) -> None
             "trainer.gradient_checkpoint=true",
             "has no option `gradient_checkpoint`; did you mean `gradient_checkpointing`",
         ),
-        ("trainer.learning_rate=1", "`trainer.learning_rate` is computed from the recipe"),
+        ("trainer.learning_rate=1", "`trainer.learning_rate` follows from the recipe"),
         ("trainer.save_strategy=sometimes", "the trainer refuses its options: sometimes is not a valid"),
         ("trainer.logging_steps=abc", "the trainer refuses its options"),
     ],
