@@ -98,6 +98,6 @@ def test_families_that_are_not_trained_are_those_that_workers_refuse() -> None:
     assert {family.model_type for family in FAMILIES.values() if not family.trainable} == NOT_TRAINED
     with pytest.raises(ModelError, match="asks and evaluates, not trains"):
         insist_on_trainable("llava", "m", by_vllm=False)
-    with pytest.raises(ModelError, match="not for `internvl`; use `--set preset.rollouts=transformers`"):
+    with pytest.raises(ModelError, match=r"not for `internvl`; use `--set preset\.rollouts=transformers`"):
         insist_on_trainable("internvl", "m", by_vllm=True)
     insist_on_trainable("internvl", "m", by_vllm=False)

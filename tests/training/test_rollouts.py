@@ -120,7 +120,7 @@ def test_an_engine_keeps_room_for_the_longest_prompt_and_answer_alone(tiny_check
     ("family", "engine", "message"),
     [
         ("internvl", COLOCATED, "seen to be right for Qwen2-VL, Qwen2.5-VL, Qwen3-VL, not for InternVL"),
-        ("qwen2_vl", Rollouts(engine="server"), "need its address: the job that starts the servers"),
+        ("qwen2_vl", Rollouts(engine="server"), "need its address; the job that starts the servers"),
     ],
     ids=["family", "no address"],
 )
