@@ -12,12 +12,12 @@ from r1sgg_cli.launch.torchrun import NodeRank, torchrun_argv
 
 TORCHRUN = Path(sys.executable).with_name("torchrun")
 SUM_OF_RANKS = """\
-import torch, torch.distributed as distributed
+import os, torch, torch.distributed as distributed
 distributed.init_process_group("gloo")
 rank, size = distributed.get_rank(), distributed.get_world_size()
 total = torch.tensor([rank])
 distributed.all_reduce(total)
-print(f"rank {rank} of {size}: {total.item()}", flush=True)
+os.write(1, f"rank {rank} of {size}: {total.item()}\\n".encode())  # at once: both processes write to one log
 distributed.destroy_process_group()
 """
 

@@ -135,7 +135,7 @@ def test_a_worker_that_waits_for_another_in_vain_says_where_and_ends(
         other.kill()  # torchrun would wait half a minute for a process that cannot hear it
         assert process.wait(timeout=100) == 1
     assert said(run).count("error: rank 0 on ") == 1
-    assert "hangs: no step ended for 0.25 minutes (`step_timeout_minutes`) since step " in said(run)
+    assert "hangs: no step ended for 0.25 minutes (`--set preset.step_timeout_minutes=`) since step " in said(run)
     assert "the same command continues from the last complete checkpoint" in said(run)
 
 
