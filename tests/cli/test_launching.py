@@ -49,7 +49,7 @@ def r1sgg(tmp_path: Path) -> Command:
     """A function that runs a command in the folder `work`, on a login node unless `programs` is another folder."""
     put_slurm(tmp_path / "login", tmp_path / "calls")
     (tmp_path / "alone").mkdir()
-    work = tmp_path / "work"
+    work = tmp_path / "project"
     work.mkdir()
 
     def run(*argv: str | Path, programs: str = "login", code: str | None = None) -> Done:
@@ -131,7 +131,7 @@ def test_a_preset_of_another_value_lands_in_the_script(r1sgg: Command) -> None:
 def test_a_model_with_a_strange_name_is_only_a_strange_name(r1sgg: Command, tmp_path: Path) -> None:
     loaded = load_config(MODEL, fetch=False)
     assert loaded is not None
-    folder = tmp_path / "work" / "x; touch pwned"
+    folder = tmp_path / "project" / "x; touch pwned"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(loaded[0]), encoding="utf-8")
     done = r1sgg("infer", folder.name, "$(touch pwned)", "--preset", "a100-4x", "--dry-run")
@@ -155,7 +155,7 @@ def test_torchrun_on_a_cpu_is_shown(r1sgg: Command) -> None:
     shown = next(line for line in done.stdout.splitlines() if line.startswith("it would run: "))
     out = Path("runs/sft")
     assert "torchrun --standalone --nproc-per-node 2 -m r1sgg_cli worker /" in shown
-    assert shown.endswith(f"/work/{out}")
+    assert shown.endswith(f"/project/{out}")
     assert r1sgg(*argv, "--dry-run", programs="alone").stdout.count("it would run: ") == 1
 
 
@@ -279,11 +279,11 @@ def test_a_training_is_queued_with_all_that_its_workers_read(
     assert done.code == 0, done.stderr
     assert done.stderr.endswith("submitted as job 1; `r1sgg status run` follows it\n")
     assert done.files == ["run", "run/job.sh", "run/jobs.json", "run/launch.yaml", "run/logs"]
-    assert [job.job_id for job in load_submitted(tmp_path / "work" / "run")] == [1]
-    launch = tmp_path / "work" / "run" / "launch.yaml"
+    assert [job.job_id for job in load_submitted(tmp_path / "project" / "run")] == [1]
+    launch = tmp_path / "project" / "run" / "launch.yaml"
     text = launch.read_text(encoding="utf-8")
     assert "world_size: 2" in text
-    assert f"stop_file: {tmp_path / 'work' / 'run' / 'stop'}" in text
+    assert f"stop_file: {tmp_path / 'project' / 'run' / 'stop'}" in text
 
 
 def test_a_second_launch_leaves_what_the_queued_job_will_read(
@@ -291,7 +291,7 @@ def test_a_second_launch_leaves_what_the_queued_job_will_read(
 ) -> None:
     argv = submitted_sft(tiny_checkpoint("qwen2_vl"), ten_scenes)
     r1sgg(*argv)
-    launch = tmp_path / "work" / "run" / "launch.yaml"
+    launch = tmp_path / "project" / "run" / "launch.yaml"
     text = launch.read_text(encoding="utf-8")
     done = r1sgg(*argv, "--set", "learning_rate=1")
     assert done.code == 1
@@ -304,7 +304,7 @@ def test_another_run_than_the_folders_is_refused_before_it_is_queued(
 ) -> None:
     argv = submitted_sft(tiny_checkpoint("qwen2_vl"), ten_scenes)
     r1sgg(*argv)
-    run = tmp_path / "work" / "run"
+    run = tmp_path / "project" / "run"
     record_run(load_launch(run), run, {})
     (run / "checkpoint-5").mkdir()
     (run / "jobs.json").unlink()
@@ -335,7 +335,7 @@ def test_answers_are_queued_as_an_array_and_followed_by_status(
 def test_a_folder_of_something_else_gets_no_job_script(
     r1sgg: Command, tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
 ) -> None:
-    thesis = tmp_path / "work" / "run"
+    thesis = tmp_path / "project" / "run"
     thesis.mkdir()
     (thesis / "thesis.tex").touch()
     tiny = tiny_checkpoint("qwen2_vl")
