@@ -61,7 +61,7 @@ def launch_inference(
     dry_run: bool,
 ) -> bool:
     """Start the parts elsewhere or show what would be; False where this process is to answer by itself."""
-    from r1sgg_cli.cli.launching import launcher_to_show, resolve_preset
+    from r1sgg_cli.cli.launching import fetch_offline, launcher_to_show, resolve_preset
     from r1sgg_cli.launch.launcher import choose_launcher
     from r1sgg_cli.launch.machine import look_at_machine
     from r1sgg_cli.launch.pipeline import ANSWERED
@@ -89,6 +89,7 @@ def launch_inference(
     if chosen == "here" or (out / ANSWERED).exists():  # it says that all is answered, or by what other run
         return False
     insist_on_split(asked["dataset"], asked["split"])
+    fetch_offline(preset, [model], [(asked["dataset"], asked["split"])], console)
     code = _start(command, out, preset, chosen, console)
     if code:
         raise typer.Exit(1)

@@ -182,10 +182,8 @@ def _submit_chain(experiment: Experiment, planned: Sequence[tuple[Job, TrainingP
     _insist_on_data(experiment)
     record_experiment(experiment)
     datasets = [(data_folder(experiment), experiment.split), (tested_data(experiment), experiment.test_split)]
-    of_chain = str(experiment.out)
     for preset in {job.preset.name: job.preset for job, _ in planned}.values():
-        outside = [one for one in datasets if not one[0].startswith(of_chain)]
-        fetch_offline(preset, [experiment.model], outside, console)
+        fetch_offline(preset, [experiment.model], datasets, console)
     for job, plan in planned:
         if plan is not None:
             save_planned(plan, job)
