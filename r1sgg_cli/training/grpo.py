@@ -29,6 +29,7 @@ from r1sgg_cli.scene_graph.similarity import load_similarity
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.examples import lazy_examples
+from r1sgg_cli.training.importance import RatioFromUpdate
 from r1sgg_cli.training.lora import lora_config
 from r1sgg_cli.training.processes import console_of_run, joined
 from r1sgg_cli.training.rollouts import (
@@ -43,6 +44,7 @@ from r1sgg_cli.training.rollouts import (
     vllm_engine,
 )
 from r1sgg_cli.training.schedule import Epoch
+from r1sgg_cli.training.scoring import SharesPrompts
 from r1sgg_cli.training.worker import begun, examples_of, load_model, num_micro_batches, train, trainer_config
 
 
@@ -65,8 +67,9 @@ class EpochSampler(Sampler[int]):
         return len(self.sampler)
 
 
-class SceneGraphGRPOTrainer(ResumesRight, SamplesRight, GRPOTrainer):
-    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, and samples right."""
+class SceneGraphGRPOTrainer(ResumesRight, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer):
+    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, and runs
+    the model once where TRL does so again and again."""
 
     def __init__(self, *, epoch: Epoch, **options: Any) -> None:
         super().__init__(**options)

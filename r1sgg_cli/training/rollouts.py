@@ -22,7 +22,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Any, Literal
 
 from accelerate.utils import gather_object, set_seed
@@ -44,6 +43,7 @@ from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM
 from r1sgg_cli.launch.plan import ENGINE_TEXT_TOKENS
 from r1sgg_cli.models.families import FAMILIES, family_of
+from r1sgg_cli.training.standing_in import standing_in
 
 SERVER_TIMEOUT_S = 1800
 """A server may start together with the trainer, and then loads a model of many gigabytes first."""
@@ -203,7 +203,7 @@ class SamplesRight:
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         """A step's answers and rewards. TRL gathers prompts with their images also where no log wants them."""
-        with _standing_in(grpo_trainer, "gather_object", _gather_without_images):
+        with standing_in(grpo_trainer, "gather_object", _gather_without_images):
             return super()._generate_and_score_completions(inputs)  # type: ignore[misc]
 
 
@@ -219,7 +219,7 @@ def vllm_engine(run: GRPORun) -> Iterator[None]:
     one_image = {"image": 1, "video": 0}  # vLLM measures memory with as many as it must expect
     engine = partial(vllm_generation.LLM, dtype=_DTYPES[run.precision], limit_mm_per_prompt=one_image)
     try:
-        with _standing_in(vllm_generation, "LLM", engine):
+        with standing_in(vllm_generation, "LLM", engine):
             yield
     except ConnectionError as error:  # what TRL raises after `vllm_server_timeout`
         raise ConfigError(f"no vLLM server answers at `{run.rollouts.server_url}`; start it, or see its log") from error
@@ -231,16 +231,6 @@ def end_engine(trainer: Any) -> None:
     where the group may be gone already and a finished run would close with a traceback."""
     if trainer.use_vllm and trainer.vllm_generation.mode == "colocate":
         trainer.vllm_generation.llm.llm_engine.engine_core.shutdown()
-
-
-@contextmanager
-def _standing_in(module: ModuleType, name: str, value: Any) -> Iterator[None]:
-    original = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, original)
 
 
 class EnginesAgree(TrainerCallback):

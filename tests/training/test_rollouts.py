@@ -29,6 +29,7 @@ from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.training import grpo, rollouts
 from r1sgg_cli.training.callbacks import load_metric_rows
 from r1sgg_cli.training.grpo import grpo_config, train_grpo
+from r1sgg_cli.training.importance import RatioFromUpdate
 from r1sgg_cli.training.rollouts import (
     EnginesAgree,
     check_engine,
@@ -322,6 +323,24 @@ def test_a_colocated_engine_samples_from_the_model_that_is_trained(
     for name, weight in trained.items():
         assert sampling[name].dtype == torch.float32
         assert torch.equal(sampling[name][: len(weight)], weight), name  # the embeddings of vLLM are padded
+
+
+@pytest.mark.slow
+def test_the_ratio_of_the_engines_is_the_one_that_a_pass_of_its_own_gives(
+    colocated: Colocated, tiny_checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Also where answers are cut into micro-batches of less than a group."""
+    model = tiny_checkpoint("qwen2_vl")
+    ours = colocated.train(model, tmp_path / "ours", "max_steps=2")
+    colocated.patch.setattr(RatioFromUpdate, "takes_ratio_from_update", False)
+    theirs = colocated.train(model, tmp_path / "theirs", "max_steps=2")
+    names = [name for name in theirs[0] if name in ("loss", "grad_norm") or name.startswith("sampling/")]
+    assert len(names) == 7
+    for row, expected in zip(ours, theirs, strict=True):
+        for name in names:
+            # TRL logs the mean of a step's tokens, ours is the mean of its micro-batches' means.
+            tolerance = 0.02 if name.startswith("sampling/") else 1e-4
+            assert row[name] == pytest.approx(expected[name], rel=tolerance, abs=1e-6), name
 
 
 @pytest.mark.slow
