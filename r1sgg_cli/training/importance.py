@@ -44,6 +44,10 @@ class RatioFromUpdate:
     _metrics: Any
     _learned_from: dict[str, Any] | None = None
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._ratios: list[tuple[Tensor, Tensor]] = []
+
     @property
     def takes_ratio_from_update(self) -> bool:
         """Whether each rollout is for a single update."""
@@ -71,20 +75,25 @@ class RatioFromUpdate:
                 self.vllm_importance_sampling_clip_max,
             )
             inputs["importance_sampling_ratio"] = ratio
-            self._log_ratio(difference, ratio, mask.bool())
+            self._ratios.append((difference[mask.bool()], ratio[mask.bool()] if ratio.shape == mask.shape else ratio))
+            if self.accelerator.sync_gradients:  # the last micro-batch of the step
+                self._log_ratios()
         return scores
 
-    def _log_ratio(self, difference: Tensor, ratio: Tensor, mask: Tensor) -> None:
-        """What TRL logs of the two engines, under its names; in one exchange for all of it."""
-        difference = difference[mask & ~difference.isnan()].abs()
-        ratio = ratio[mask] if ratio.shape == mask.shape else ratio.flatten()
-        if not len(difference):  # no token of this process's answers is learned from
-            difference, ratio = difference.new_zeros(1), ratio.new_ones(1)
-        local = [difference.mean(), difference.max(), ratio.min(), ratio.mean(), ratio.max()]
-        of_all = self.accelerator.gather(torch.stack(local)[None])
+    def _log_ratios(self) -> None:
+        """What TRL logs of the two engines for a step, under its names."""
+        differences, ratios = (
+            torch.cat([part.flatten() for part in parts]) for parts in zip(*self._ratios, strict=True)
+        )
+        self._ratios.clear()
+        differences = differences[~differences.isnan()].abs()
+        if not len(differences):  # no token of this process's answers is learned from
+            differences, ratios = differences.new_zeros(1), ratios.new_ones(1)
+        local = [differences.mean(), differences.max(), ratios.min(), ratios.mean(), ratios.max()]
+        difference, largest, least, ratio, most = self.accelerator.gather(torch.stack(local)[None]).unbind(dim=1)
         log = self._metrics["train"]
-        log["sampling/sampling_logp_difference/mean"].append(of_all[:, 0].mean().item())
-        log["sampling/sampling_logp_difference/max"].append(of_all[:, 1].max().item())
-        log["sampling/importance_sampling_ratio/min"].append(of_all[:, 2].min().item())
-        log["sampling/importance_sampling_ratio/mean"].append(of_all[:, 3].mean().item())
-        log["sampling/importance_sampling_ratio/max"].append(of_all[:, 4].max().item())
+        log["sampling/sampling_logp_difference/mean"].append(difference.mean().item())
+        log["sampling/sampling_logp_difference/max"].append(largest.max().item())
+        log["sampling/importance_sampling_ratio/min"].append(least.min().item())
+        log["sampling/importance_sampling_ratio/mean"].append(ratio.mean().item())
+        log["sampling/importance_sampling_ratio/max"].append(most.max().item())
