@@ -1,7 +1,8 @@
 """How much memory a run needs, forecast from the model's shape before anything is queued.
 
 A process holds what stays from step to step and, at the worst moment of a step, what comes and goes. In bytes, for P
-parameters of which T are trained, N processes, B sequences with C answer tokens, L layers, width H, vocabulary V:
+parameters of which T are trained, N processes, B sequences with C answer tokens, L layers, width H, vocabulary V; GRPO's
+answers to one prompt share a row of tokens, in which prompt and image stand once:
 
 What stays (ZeRO, arXiv 1910.02054, section 3: 16 bytes a parameter for weights, gradients and Adam)
     ddp          4 P weights, 4 T gradients, 8 T Adam; with N > 1 another 4 T, the buckets of DistributedDataParallel
@@ -23,7 +24,7 @@ What comes and goes: the largest of these moments (activation recomputation, arX
     embedding    its gradient, 4·V·H, and the tied head's
   Without checkpointing all layers' tensors are there from the first moment on. `moments.py` counts them one by one:
   SDPA saves queries, keys, values and output, and no score matrix; in a padded batch keys and values are repeated for
-  every head (transformers' `use_gqa_in_sdpa`).
+  every head (transformers' `use_gqa_in_sdpa`). A mask of shared rows is of the square of a row's length.
 
 Rollouts: `generate` takes all sequences of a process and step at once (TRL's `_generate_single_turn`); its worst moment
 is the forward pass of the prompts, or the last token with keys and values of all before it. A colocated vLLM has its

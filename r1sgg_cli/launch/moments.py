@@ -59,11 +59,11 @@ class _LayerBytes:
         """Of transformers' RMSNorm, its input where that is a copy in float32, and the normed numbers."""
         return (4 if stream < 4 else 0) * width + (stream * width if self.trains else 0)
 
-    def saved(self, shape: ModelShape, is_padded: bool) -> float:
+    def saved(self, shape: ModelShape, is_masked: bool) -> float:
         """Of the whole layer, without its own input."""
         hidden, inner = shape.hidden_size, shape.intermediate_size
         queries, keys = shape.num_heads * shape.head_dim, shape.num_kv_heads * shape.head_dim
-        repeated = queries if is_padded else keys
+        repeated = queries if is_masked else keys
         saved = 2 * self.rms_norm(hidden, self.stream) + self.stream * hidden  # two norms, the stream between them
         saved += self.read(hidden, 3, from_stream=True) + self.read(hidden, 2, from_stream=True)
         if shape.norms_heads:
@@ -90,10 +90,10 @@ def step_moments(shape: ModelShape, step: TrainingStep, spread: Spread, device: 
     trains = step.lora_rank is None
     mask = 1 if device == "cuda" else 4
     layer = _LayerBytes(compute, stream, trains, step.lora_rank, mask)
-    saved, hidden = layer.saved(shape, step.is_padded), shape.hidden_size
+    saved, hidden = layer.saved(shape, step.is_masked), shape.hidden_size
 
     ends: float = tokens * (3 * stream * hidden + 2 * stream * shape.head_dim)  # the last norm, rotary angles
-    ends += step.is_padded * step.micro_batch * (step.prompt_tokens + step.completion_tokens) ** 2
+    ends += step.is_masked * step.mask_bytes * step.num_rows * step.row_tokens**2
     kept = ends + tokens * shape.num_layers * stream * hidden
     if not step.gradient_checkpointing:
         kept += tokens * shape.num_layers * saved
@@ -138,10 +138,9 @@ def _autocast_copies(shape: ModelShape, step: TrainingStep) -> float:
 
 def _head_rows(step: TrainingStep, device: Device) -> int:
     """Positions that TRL's fused head scores: the answers' on a GPU, all of them elsewhere."""
-    per_sequence = step.completion_tokens
-    if device == "cpu":
-        per_sequence += step.prompt_tokens - 1
-    return step.micro_batch * per_sequence
+    if device == "cuda":
+        return step.micro_batch * step.completion_tokens
+    return step.num_rows * (step.row_tokens - (step.num_shared_rows is None))  # shared rows are shifted already
 
 
 def _head_forward(shape: ModelShape, step: TrainingStep, device: Device) -> float:
@@ -170,8 +169,8 @@ def _vision(shape: ModelShape, step: TrainingStep) -> tuple[float, float]:
     if not step.image_tokens:
         return 0, 0
     vision, compute = shape.vision, step.compute_bytes
-    patches = step.micro_batch * vision.num_patches(step.image_tokens)
-    merged = step.micro_batch * step.image_tokens
+    patches = step.num_rows * vision.num_patches(step.image_tokens)
+    merged = step.num_rows * step.image_tokens
     pixels = patches * vision.pixels_per_patch * 4
     features = merged * shape.hidden_size * compute
     is_frozen = step.freeze_vision or step.lora_rank is not None

@@ -5,6 +5,7 @@ weights and optimizer are spread, and vLLM's share of memory, so that the foreca
 with the numbers and the nearest thing that does.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -235,6 +236,7 @@ def _room_for_vllm(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, alt
 def forecast(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> MemoryForecast:
     """Memory of one training process at the run's longest sequences."""
     recipe, tokens = run.recipe, sequence_tokens(run, shape)
+    num_rows, answers_per_row = shared_rows(run, shape)
     step = TrainingStep(
         stage=run.stage,
         micro_batch=run.micro_batch,
@@ -246,11 +248,28 @@ def forecast(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> Memory
         frozen_in_bf16=run.frozen_in_bf16,
         gradient_checkpointing=bool(recipe.trainer.get("gradient_checkpointing", True)),
         freeze_vision=recipe.freeze_vision,
+        num_shared_rows=num_rows,
+        answers_per_row=answers_per_row,
         has_reference=isinstance(recipe, GRPORecipe) and recipe.beta > 0 and recipe.lora is None,
     )
     spread = Spread(sharding=run.sharding, world_size=run.world_size, processes_per_node=max(preset.trainers_per_node))
     device: Device = "cpu" if preset.gpu is None else "cuda"
     return forecast_training(shape, step, spread, _rollout_load(run, preset), device)
+
+
+def shared_rows(run: SFTRun | GRPORun, shape: ModelShape) -> tuple[int | None, int]:
+    """Rows of a forward pass in which GRPO's answers share their prompt, and the most answers in one, where there are
+    most tokens; (None, 1) for sequences with a row of their own."""
+    if run.stage != "grpo" or shape.vision.tiling == "tiles":  # see `training.scoring.SharesPrompts`
+        return None, 1
+    tokens = sequence_tokens(run, shape)
+    prompt, size = tokens.prompt + tokens.image, run.micro_batch
+    most = (0, 0, 0)
+    for start in range(0, sequences_per_step(run), size):
+        answers = Counter(number // run.recipe.num_generations for number in range(start, start + size))
+        rows, per_row = len(answers), max(answers.values())
+        most = max(most, (rows * (prompt + per_row * tokens.answer), rows, per_row))
+    return most[1], most[2]
 
 
 def _rollout_load(run: SFTRun | GRPORun, preset: Preset) -> RolloutLoad | None:

@@ -27,13 +27,34 @@ class TrainingStep:
     """Whether weights that adapters leave alone are kept in bf16."""
     gradient_checkpointing: bool = True
     freeze_vision: bool = False
+    num_shared_rows: int | None = None
+    """Rows in which answers to one prompt share it (GRPO); None: each sequence has a row of its own."""
+    answers_per_row: int = 1
+    """The most of them in a row."""
     has_reference: bool = False
     """Whether a second model stands beside the trained one, for GRPO with `beta`; adapters need none."""
 
     @property
-    def is_padded(self) -> bool:
-        """Whether sequences of several lengths share a batch."""
+    def num_rows(self) -> int:
+        """Rows of a forward pass; each has an image."""
+        return self.micro_batch if self.num_shared_rows is None else self.num_shared_rows
+
+    @property
+    def row_tokens(self) -> int:
+        """Of the longest row."""
+        return self.prompt_tokens + self.answers_per_row * self.completion_tokens
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether attention is given a mask: sequences of several lengths are in a batch, or share a row."""
+        if self.num_shared_rows is not None:
+            return self.answers_per_row > 1
         return self.stage == "grpo" or self.micro_batch > 1
+
+    @property
+    def mask_bytes(self) -> int:
+        """Bytes of an entry of that mask; one of shared rows is of the numbers it is added to."""
+        return self.compute_bytes if self.num_shared_rows is not None else 1
 
     @property
     def compute_bytes(self) -> int:
@@ -42,8 +63,8 @@ class TrainingStep:
 
     @property
     def num_tokens(self) -> int:
-        """Of all sequences."""
-        return self.micro_batch * (self.prompt_tokens + self.completion_tokens)
+        """Of all rows."""
+        return self.num_rows * self.row_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

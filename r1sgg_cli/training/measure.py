@@ -24,6 +24,7 @@ from r1sgg_cli.launch.architectures import parse_shape
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.workload import Device, TrainingStep
 from r1sgg_cli.models.families import FAMILIES
+from r1sgg_cli.training.shared_prompts import mask_of
 
 _HEAD_OUTPUTS = {"sft": ("log_probs", "entropy", "is_top1"), "grpo": ("log_probs", "entropy")}
 _IGNORED = -100
@@ -105,16 +106,29 @@ def _micro_step(model: torch.nn.Module, step: TrainingStep, shape: ModelShape, d
 def _inputs(config: Any, step: TrainingStep, shape: ModelShape, device: str) -> dict[str, torch.Tensor]:
     """A batch of random tokens and images; rows are padded as in a batch of several lengths."""
     image_id = config.image_token_id
-    tokens = step.prompt_tokens + step.completion_tokens
-    ids = torch.randint(0, shape.vocab_size - 1, (step.micro_batch, tokens), device=device)
+    ids = torch.randint(0, shape.vocab_size - 1, (step.num_rows, step.row_tokens), device=device)
     ids += (ids >= image_id).to(ids.dtype)  # every token but the image's
     ids[:, 1 : 1 + step.image_tokens] = image_id
-    mask = torch.ones_like(ids)
-    if step.is_padded:
-        mask[0, 0] = 0
     labels = ids.clone()
     labels[:, : step.prompt_tokens] = _IGNORED
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels, **_images(ids == image_id, step, shape)}
+    images = _images(ids == image_id, step, shape)
+    if step.num_shared_rows is not None:
+        return {"input_ids": ids, "shift_labels": labels, **_sharing(step, ids), **images}
+    mask = torch.ones_like(ids)
+    if step.is_masked:
+        mask[0, 0] = 0
+    return {"input_ids": ids, "attention_mask": mask, "labels": labels, **images}
+
+
+def _sharing(step: TrainingStep, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Mask and positions of rows in which answers share their prompt."""
+    numbers = torch.arange(1, step.answers_per_row + 1, device=ids.device).repeat_interleave(step.completion_tokens)
+    segments = torch.cat([numbers.new_zeros(step.prompt_tokens), numbers]).expand_as(ids)
+    positions = torch.arange(step.row_tokens, device=ids.device).expand(3, *ids.shape)
+    if not step.is_masked:
+        return {"position_ids": positions}
+    dtype = torch.bfloat16 if step.precision == "bf16" else torch.float32
+    return {"position_ids": positions, "attention_mask": mask_of(segments, dtype)}
 
 
 def _images(is_image: torch.Tensor, step: TrainingStep, shape: ModelShape) -> dict[str, torch.Tensor]:
@@ -123,15 +137,15 @@ def _images(is_image: torch.Tensor, step: TrainingStep, shape: ModelShape) -> di
     vision, device = shape.vision, is_image.device
     if vision.tiling == "tiles":
         per_tile = (vision.image_size // vision.patch_size // vision.merge_size) ** 2
-        num_tiles = step.micro_batch * step.image_tokens // per_tile
+        num_tiles = step.num_rows * step.image_tokens // per_tile
         return {"pixel_values": torch.randn(num_tiles, 3, vision.image_size, vision.image_size, device=device)}
     # The sides of a grid that is as square as the number of tokens allows.
     rows = next(side for side in range(int(step.image_tokens**0.5), 0, -1) if step.image_tokens % side == 0)
     grid = [1, rows * vision.merge_size, step.image_tokens // rows * vision.merge_size]
-    patches = step.micro_batch * vision.num_patches(step.image_tokens)
+    patches = step.num_rows * vision.num_patches(step.image_tokens)
     return {
         "pixel_values": torch.randn(patches, vision.pixels_per_patch, device=device),
-        "image_grid_thw": torch.tensor([grid] * step.micro_batch, device=device),
+        "image_grid_thw": torch.tensor([grid] * step.num_rows, device=device),
         "mm_token_type_ids": is_image.to(torch.int32),
     }
 

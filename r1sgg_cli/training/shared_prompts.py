@@ -65,14 +65,19 @@ class SharedRows:
 
     def attention_mask(self, dtype: torch.dtype) -> Tensor:
         """(rows, 1, length, length): what is added to attention's logits, 0 or nearly minus infinity."""
-        asking, asked = self.segments[:, :, None], self.segments[:, None, :]
-        may_see = ((asked == 0) | (asked == asking)).tril()
-        mask = torch.zeros(may_see.shape, dtype=dtype, device=may_see.device)
-        return mask.masked_fill_(~may_see, torch.finfo(dtype).min)[:, None]
+        return mask_of(self.segments, dtype)
 
     def of_sequences(self, values: Tensor) -> Tensor:
         """(rows, length) values of the predicting positions as (sequences, answer tokens), 0 for none."""
         return torch.where(self.places < 0, 0.0, values.flatten()[self.places.clamp(min=0)])
+
+
+def mask_of(segments: Tensor, dtype: torch.dtype) -> Tensor:
+    """The attention mask (rows, 1, length, length) of rows with these segments: each sees the prompt and itself."""
+    asking, asked = segments[:, :, None], segments[:, None, :]
+    may_see = ((asked == 0) | (asked == asking)).tril()
+    mask = torch.zeros(may_see.shape, dtype=dtype, device=may_see.device)
+    return mask.masked_fill_(~may_see, torch.finfo(dtype).min)[:, None]
 
 
 def runs_of_one_prompt(sequences: Sequences, images: Sequence[Tensor]) -> list[range]:

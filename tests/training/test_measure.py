@@ -49,9 +49,29 @@ CASES: dict[str, tuple[str, Kind, dict[str, Any]]] = {
         {"lora_rank": 8, "precision": "bf16", "frozen_in_bf16": True, "prompt_tokens": 300},
     ),
     "wide, GRPO of four long sequences": (
-        "qwen2_vl",
+        "internvl",
         "wide",
         {"stage": "grpo", "micro_batch": 4, "completion_tokens": 60},
+    ),
+    **{
+        f"wide, GRPO of {answers} answers in a row{', bf16' * (precision == 'bf16')}": (
+            "qwen2_vl",
+            "wide",
+            {"stage": "grpo", "micro_batch": 8, "num_shared_rows": 8 // answers, "answers_per_row": answers}
+            | {"completion_tokens": 60, "precision": precision},
+        )
+        for answers in (1, 4, 8)
+        for precision in ("float32", "bf16")
+    },
+    "deep, GRPO of 8 answers in a row": (
+        "qwen2_vl",
+        "deep",
+        {"stage": "grpo", "micro_batch": 8, "num_shared_rows": 1, "answers_per_row": 8, "completion_tokens": 60},
+    ),
+    "vision, GRPO of 4 answers in a row": (
+        "qwen2_5_vl",
+        "vision",
+        {**LARGE_IMAGE, "stage": "grpo", "micro_batch": 4, "num_shared_rows": 1, "answers_per_row": 4},
     ),
     "wide, one sequence": ("qwen2_vl", "wide", {"micro_batch": 1}),
     "deep, bf16": ("qwen2_vl", "deep", {"precision": "bf16"}),
