@@ -1,8 +1,8 @@
 """How much memory a run needs, forecast from the model's shape before anything is queued.
 
 A process holds what stays from step to step and, at the worst moment of a step, what comes and goes. In bytes, for P
-parameters of which T are trained, N processes, B sequences with C answer tokens, L layers, width H, vocabulary V; GRPO's
-answers to one prompt share a row of tokens, in which prompt and image stand once:
+parameters of which T are trained, N processes, B sequences with C answer tokens, L layers, width H, vocabulary V. The
+answers of GRPO to one prompt share a row of tokens, in which prompt and image stand once.
 
 What stays (ZeRO, arXiv 1910.02054, section 3: 16 bytes a parameter for weights, gradients and Adam)
     ddp          4 P weights, 4 T gradients, 8 T Adam; with N > 1 another 4 T, the buckets of DistributedDataParallel
