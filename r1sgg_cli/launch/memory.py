@@ -5,8 +5,8 @@ parameters of which T are trained, N processes, B sequences with C answer tokens
 answers of GRPO to one prompt share a row of tokens, in which prompt and image stand once.
 
 What stays (ZeRO, arXiv 1910.02054, section 3: 16 bytes a parameter for weights, gradients and Adam)
-    ddp          4 P weights, 4 T gradients, 8 T Adam; with N > 1 another 4 T, the buckets of DistributedDataParallel
-    fsdp2        the same without buckets, over N; the embedding and two layers gathered
+    ddp          4 P weights, 4 T gradients, which lie in the buckets of DistributedDataParallel, 8 T Adam
+    fsdp2        the same over N; the embedding and two layers gathered
     zero2        2 P weights; 2 T gradients and 12 T float32 weights and Adam over N; two reduce buckets
     zero3        2 P + 2 T + 12 T over N; one reduce bucket; gathered weights
     -offload     the optimizer with float32 weights and gradients, 16 T over N, is in host memory; zero3's weights too
@@ -175,7 +175,7 @@ def _buffers(shape: ModelShape, step: TrainingStep, spread: Spread) -> float:
     trained, width = _trained_parameters(shape, step), step.compute_bytes
     match spread.sharding:
         case "ddp":
-            return 4 * trained
+            return 0  # gradients lie in the buckets in which they are exchanged (`training/buckets.py`)
         case "fsdp2":
             layer = sum(part.num_parameters for part in shape.linears) / shape.num_layers
             return width * (2 * layer + shape.embedding_parameters * (1 if shape.is_tied else 2))

@@ -26,6 +26,7 @@ from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
 from r1sgg_cli.models.families import ModelFamily, trainable_family_of
 from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+from r1sgg_cli.training.buckets import keep_gradients_in_buckets
 from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
 from r1sgg_cli.training.checkpoints import insist_on_as_many, is_last_step, last_complete_checkpoint
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
@@ -220,6 +221,7 @@ def _take_steps(
     console: Console,
 ) -> None:
     bar = ProgressBar(run.stage, console)
+    keep_gradients_in_buckets(trainer)
     trainer.remove_callback(PrinterCallback)
     for callback in (InsistOnSharding(trainer, run), MetricsLog(run.out / METRICS_FILE), *callbacks, bar):
         trainer.add_callback(callback)

@@ -70,6 +70,11 @@ def test_more_processes_never_need_more_of_each(sharding: Sharding) -> None:
     assert totals == sorted(totals, reverse=True)
 
 
+def test_gradients_that_processes_exchange_are_held_once() -> None:
+    alone, of_eight = (forecast_training(published(), STEP, spread("ddp", size)) for size in (1, 8))
+    assert of_eight.total - alone.total == GIB // 2  # what NCCL takes
+
+
 @pytest.mark.parametrize(
     ("step", "sharding", "world_size", "bytes_per_parameter"),
     [
