@@ -228,12 +228,15 @@ def what_is_missing(plan: TrainingPlan) -> list[str]:
         return []
     needed = {"deepspeed": plan.run.sharding.startswith("zero")}
     needed["vllm"] = plan.run.stage == "grpo" and plan.run.rollouts.engine != "transformers"
+    needed["bitsandbytes"] = plan.run.in_four_bits
+    extras = {"bitsandbytes": "qlora"}
     hints = {
         "deepspeed": "or `--set preset.sharding=ddp` where it fits",
         "vllm": "or `--set preset.rollouts=transformers` to sample with transformers, which is far slower",
+        "bitsandbytes": "or `--set lora.quantize=null` where 16 bits fit",
     }
     return [
-        f"the plan needs `{name}`, which is not installed: `uv sync --extra {name}`, {hints[name]}"
+        f"the plan needs `{name}`, which is not installed: `uv sync --extra {extras.get(name, name)}`, {hints[name]}"
         for name, is_needed in needed.items()
         if is_needed and importlib.util.find_spec(name) is None
     ]

@@ -54,6 +54,7 @@ def _training(plan: TrainingPlan) -> str:
         "fsdp2": "weights, gradients and optimizer shared out (FSDP2)",
     }[run.sharding]
     learned = f"adapters of rank {run.recipe.lora.rank}" if run.recipe.lora else "all weights"
+    learned += " on 4-bit weights" if run.in_four_bits else ""
     many = run.world_size > 1
     where = f"{run.world_size} processes, {spread}" if many else "1 process"
     return f"{where}; {learned}, {run.precision}"
@@ -87,12 +88,13 @@ def _batch(plan: TrainingPlan) -> str:
 
 def _memory(plan: TrainingPlan) -> str:
     from r1sgg_cli.launch.memory import GIB
+    from r1sgg_cli.launch.plan import host_memory_is_for
 
     memory, preset, tokens = plan.memory, plan.preset, plan.tokens
     has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""
     sizes = {name: size / GIB for name, size in asdict(memory).items() if name != "host"}
     parts = ", ".join(f"{name} {size:.1f}" for name, size in sizes.items() if size >= 0.05)
-    loading = "" if plan.run.sharding.endswith("-offload") else " to load its weights"
+    loading = "" if plan.run.sharding.endswith("-offload") else f" to {host_memory_is_for(plan.run)}"
     host = f"; {memory.host / GIB:.0f} GiB of each node's memory{loading}" if memory.host else ""
     longest = f"at {tokens.total:,} tokens ({tokens.prompt} prompt, {tokens.image} image, {tokens.answer} answer)"
     return f"{memory.total / GIB:.1f}{has} GiB per {'GPU' if preset.gpu else 'process'} {longest}: {parts}{host}"

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from r1sgg_cli.config.four_bits import refused_with_four_bits
+
 Task = Literal["sgg", "det", "cls"]
 """What an answer lists: objects and relationships, objects only, or the relationships between given objects."""
 ThinkPrompt = Literal["system", "user"]
@@ -35,6 +37,9 @@ class Lora(Strict):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
     target_modules: str | list[str] = "all-linear"
     """peft's own names; `all-linear` leaves out embeddings and head."""
+    quantize: Literal["nf4"] | None = None
+    """Keep the language model's linear layers in 4 bits while adapters on them are trained (QLoRA, arXiv 2305.14314);
+    the finished model has the adapters in the weights as they were before."""
 
 
 class _Recipe(Strict):
@@ -190,6 +195,20 @@ class _RunConfig(Strict):
         recipe: SFTRecipe | GRPORecipe = self.recipe  # type: ignore[attr-defined]
         uses_vllm = isinstance(self, GRPORun) and self.rollouts.engine != "transformers"
         return recipe.lora is not None and self.precision == "bf16" and self.sharding == "ddp" and not uses_vllm
+
+    @property
+    def in_four_bits(self) -> bool:
+        """Whether adapters are trained on weights of 4 bits."""
+        recipe: SFTRecipe | GRPORecipe = self.recipe  # type: ignore[attr-defined]
+        return recipe.lora is not None and recipe.lora.quantize is not None
+
+    @model_validator(mode="after")
+    def four_bits_stay_as_they_are(self) -> Self:
+        """Weights in 4 bits are neither cut, nor turned to other numbers, nor given to another engine."""
+        engine = self.rollouts.engine if isinstance(self, GRPORun) else "transformers"
+        if self.in_four_bits and (said := refused_with_four_bits(self.sharding, engine)):
+            raise ValueError(said)
+        return self
 
     def _check_micro_batch(self, num_sequences: int, what: str) -> None:
         """Every process has the same number of whole micro-batches."""

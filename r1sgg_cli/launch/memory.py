@@ -10,7 +10,10 @@ What stays (ZeRO, arXiv 1910.02054, section 3: 16 bytes a parameter for weights,
     zero2        2 P weights; 2 T gradients and 12 T float32 weights and Adam over N; two reduce buckets
     zero3        2 P + 2 T + 12 T over N; one reduce bucket; gathered weights
     -offload     the optimizer with float32 weights and gradients, 16 T over N, is in host memory; zero3's weights too
-  Before the first step each process has all weights in host memory, as they are loaded; under zero3 its share.
+  Before the first step each process has all weights in host memory, as they are loaded; under zero3 its share. After
+  the last one, the first process merges adapters into 4 P of weights there.
+  With 4-bit weights (QLoRA) the language model's matrices take 1/2 + 1/64 + 4/16384 bytes a weight: NF4 in blocks of
+  64, a byte for the scale of each, float32 for the scale of 256 of those. The largest is turned to numbers when used.
   Under bf16 our workers keep float32 weights for ddp (autocast) and fsdp2; DeepSpeed keeps bf16 weights.
 
 What comes and goes: the largest of these moments (activation recomputation, arXiv 2205.05198)
@@ -34,7 +37,7 @@ share of the card all the time. The images of a step's rollouts stay on the card
 from dataclasses import dataclass
 
 from r1sgg_cli.launch.moments import Moment, step_moments
-from r1sgg_cli.launch.shape import ModelShape
+from r1sgg_cli.launch.shape import Linears, ModelShape
 from r1sgg_cli.launch.workload import Device, RolloutLoad, Spread, TrainingStep
 
 GIB = 1024**3
@@ -69,7 +72,7 @@ class MemoryForecast:
     runtime: int
     """CUDA and NCCL, buffers of the sharding, fragmentation."""
     host: int
-    """Of a node, for weights while they are loaded or for what is offloaded; no part of `total`."""
+    """Of a node, for weights while they are loaded or merged, or for what is offloaded; no part of `total`."""
 
     @property
     def total(self) -> int:
@@ -92,6 +95,7 @@ def forecast_training(
     sampling = 0 if rollouts is None else _rollouts(shape, step, spread, rollouts, moment)
     coming = moment.total + (0 if rollouts is None or rollouts.vllm_bytes is not None else sampling)
     runtime = _buffers(shape, step, spread)
+    host = max(kept.host, _loaded(shape, step, spread, device))
     if device == "cuda":
         runtime += _CUDA_CONTEXT + (_NCCL if spread.world_size > 1 else 0) + _FRAGMENTS * coming
     return MemoryForecast(
@@ -103,7 +107,7 @@ def forecast_training(
         vision=round(moment.vision),
         rollouts=round(sampling),
         runtime=round(runtime),
-        host=round(max(kept.host, _loaded(shape, step, spread, device)) * spread.processes_per_node),
+        host=round(max(host * spread.processes_per_node, _merged(shape, step, device))),
     )
 
 
@@ -148,7 +152,7 @@ def _kept(shape: ModelShape, step: TrainingStep, spread: Spread) -> _Kept:
     shards = spread.world_size
     if not spread.is_deepspeed:
         shards = shards if spread.sharding == "fsdp2" else 1
-        frozen = (2 if step.frozen_in_bf16 else 4) * (parameters - trained)
+        frozen = _frozen_bytes(shape, step, parameters - trained)
         return _Kept((frozen + 4 * trained) / shards, 4 * trained / shards, 8 * trained / shards)
     width = 2 if step.precision == "bf16" else 4
     stage3 = spread.sharding.startswith("zero3")
@@ -161,11 +165,31 @@ def _kept(shape: ModelShape, step: TrainingStep, spread: Spread) -> _Kept:
     return _Kept(0 if stage3 else weights, 0, 0, host)
 
 
+def _frozen_bytes(shape: ModelShape, step: TrainingStep, parameters: int) -> float:
+    width = 2 if step.frozen_in_bf16 else 4
+    if not step.in_four_bits:
+        return width * parameters
+    quantized = sum(part.num_weights for part in shape.linears)
+    return width * (parameters - quantized) + sum(_nf4_bytes(part) for part in shape.linears)
+
+
+def _nf4_bytes(part: Linears) -> int:
+    """Half a byte a weight, a byte for the scale of 64 of them, and four for the scale of 256 scales."""
+    weights = part.inputs * part.outputs
+    blocks = -(-weights // 64)
+    return part.count * (-(-weights // 2) + blocks + 4 * -(-blocks // 256))
+
+
 def _loaded(shape: ModelShape, step: TrainingStep, spread: Spread, device: Device) -> float:
     """Host memory of a process that reads its weights from a checkpoint, before they go to a card."""
-    if device == "cpu" or spread.sharding.startswith("zero3"):
-        return 0
+    if device == "cpu" or spread.sharding.startswith("zero3") or step.in_four_bits:
+        return 0  # weights in 4 bits are made one by one, on the card
     return (2 if step.frozen_in_bf16 else 4) * shape.num_parameters
+
+
+def _merged(shape: ModelShape, step: TrainingStep, device: Device) -> float:
+    """Host memory of the one process that puts adapters into the original weights in the end (`save_merged`)."""
+    return 4 * shape.num_parameters if step.lora_rank is not None and device == "cuda" else 0
 
 
 def _buffers(shape: ModelShape, step: TrainingStep, spread: Spread) -> float:

@@ -108,13 +108,15 @@ def step_moments(shape: ModelShape, step: TrainingStep, spread: Spread, device: 
     matrix = (4 * largest + tokens * compute * shape.intermediate_size) if trains else 0
     # peft turns what an adapter reads to the adapter's float32, and its gradient back.
     recast = 8 * tokens * shape.intermediate_size if step.frozen_in_bf16 else 0
-    backward = max(gradients, matrix) + recast
+    # A layer in 4 bits is turned to numbers whenever it is used, and the scales of its blocks to float32.
+    turned = (compute + 4 / 64) * largest if step.in_four_bits else 0
+    backward = max(gradients, matrix) + max(recast, turned)
     if step.gradient_checkpointing:
         backward += tokens * saved + (2 * weights if autocast else 0)
     else:
         kept, copies = kept + copies, 0  # the copies are saved for the backward pass
 
-    forward_width = tokens * compute * 3 * shape.intermediate_size
+    forward_width = tokens * compute * 3 * shape.intermediate_size + turned
     yield Moment(kept + copies + forward_width, 0, vision_kept)
     yield Moment(kept + copies, _head_forward(shape, step, device), vision_kept)
     # TRL gathers the whole head of a model that FSDP has cut (`weight.full_tensor()`).

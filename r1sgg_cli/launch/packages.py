@@ -133,6 +133,15 @@ def _check_optional(name: str, requirement: Requirement, version: str, install: 
     return Finding(name, "wrong", needed, install)
 
 
+def check_bitsandbytes(supported: Supported, installed: Mapping[str, str]) -> Finding:
+    """What keeps weights in 4 bits."""
+    requirement, version = supported.optional["qlora"], installed.get("bitsandbytes")
+    install = f"uv pip install '{requirement}'"
+    if version is None:
+        return Finding("bitsandbytes", "note", "not installed: no weights in 4 bits (`lora.quantize`)", install)
+    return _check_optional("bitsandbytes", requirement, version, install)
+
+
 def check_flash_attention(installed: Mapping[str, str]) -> Finding:
     """An option of speed that nothing depends on."""
     version = installed.get("flash-attn")

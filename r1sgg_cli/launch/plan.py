@@ -6,10 +6,11 @@ with the numbers and the nearest thing that does.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from r1sgg_cli.config.four_bits import refused_with_four_bits
 from r1sgg_cli.config.hardware import Preset
 from r1sgg_cli.config.layers import validated
 from r1sgg_cli.config.schema import GRPORecipe, GRPORun, Rollouts, SFTRecipe, SFTRun, Sharding
@@ -85,6 +86,7 @@ def plan_training(
     preset = preset if run.stage == "grpo" else without_rollouts(preset)
     _insist_on_equal_shares(run, preset)
     _insist_on_weights_that_stay(run, preset)
+    _insist_on_whole_four_bits(run, preset)
     fits = _first_that_fits(run, preset, shape, micro_batch)
     if fits is None and (said := _what_vllm_lacks(run, preset, shape)):
         raise ConfigError(f"{said}; {_room_for_vllm(run, preset, shape, alternatives)}")
@@ -144,6 +146,12 @@ def _insist_on_weights_that_stay(run: SFTRun | GRPORun, preset: Preset) -> None:
         )
 
 
+def _insist_on_whole_four_bits(run: SFTRun | GRPORun, preset: Preset) -> None:
+    sharding = "ddp" if preset.sharding == "auto" else preset.sharding
+    if run.in_four_bits and (said := refused_with_four_bits(sharding, preset.rollouts)):
+        raise ConfigError(said)
+
+
 def _first_that_fits(
     run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, micro_batch: int | None
 ) -> tuple[SFTRun | GRPORun, MemoryForecast] | None:
@@ -159,7 +167,8 @@ def _first_that_fits(
 
 
 def _shardings(run: SFTRun | GRPORun, preset: Preset) -> tuple[Sharding, ...]:
-    tried: tuple[Sharding, ...] = BY_SPEED if sum(preset.trainers_per_node) > 1 else ("ddp",)
+    alone = sum(preset.trainers_per_node) == 1 or run.in_four_bits
+    tried: tuple[Sharding, ...] = ("ddp",) if alone else BY_SPEED
     if preset.sharding != "auto":
         tried = (preset.sharding,)
     return tuple(sharding for sharding in tried if not _drifts(run, preset, sharding))
@@ -246,6 +255,7 @@ def forecast(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> Memory
         precision=run.precision,
         lora_rank=recipe.lora.rank if recipe.lora else None,
         frozen_in_bf16=run.frozen_in_bf16,
+        in_four_bits=run.in_four_bits,
         gradient_checkpointing=bool(recipe.trainer.get("gradient_checkpointing", True)),
         freeze_vision=recipe.freeze_vision,
         num_shared_rows=num_rows,
@@ -318,8 +328,9 @@ def _what_does_not_fit(
     needs = f"{memory.total / GIB:.1f} GiB {'on each GPU' if preset.gpu else 'in each process'}"
     if memory.host > FITS_UP_TO * preset.host_memory_gib * GIB:
         needs, has = f"{memory.host / GIB:.0f} GiB of each node's memory", f"{preset.host_memory_gib:g} GiB"
-        needs += "" if sharding.endswith("-offload") else " to load its weights"
+        needs += "" if sharding.endswith("-offload") else f" to {host_memory_is_for(run)}"
     weights = "adapters" if run.recipe.lora else "all weights"
+    weights += " on 4-bit weights" if run.in_four_bits else ""
     what = f"{run.stage} of {weights} of a {shape.num_parameters / 1e9:.1f}B model"
     way_out = _nearest(run, preset, shape, alternatives)
     return (
@@ -327,19 +338,45 @@ def _what_does_not_fit(
     )
 
 
+def host_memory_is_for(run: SFTRun | GRPORun) -> str:
+    """What a node's memory is needed for besides what is offloaded."""
+    return "load its weights" if run.recipe.lora is None else "load its weights and merge its adapters"
+
+
 def _nearest(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, alternatives: Sequence[Preset]) -> str:
     """What to do: smaller micro-batches, adapters on the same cards, or the smallest preset that holds it all."""
     if _is_possible(run, preset, shape):
         return "leave `--micro-batch` to the plan"
-    ways = []
-    with_adapters = validated(type(run), {**run.model_dump(), "recipe": {**run.recipe.model_dump(), "lora": {}}})
-    if run.recipe.lora is None and _is_possible(with_adapters, preset, shape):
-        ways.append(f"train adapters (`--recipe {run.stage}-lora`)")
+    ways = [*_less_weights(run, preset, shape), *_less_at_once(run, preset, shape)]
     larger = sorted((p for p in alternatives if p.gpu), key=lambda p: (p.num_gpus, p.gpu.memory_gib if p.gpu else 0))
     fitting = next((p for p in larger if _is_possible(run, p, shape)), None)
     if fitting is not None:
         ways.append(f"use `--preset {fitting.name}`")
     return " or ".join(ways) if ways else "no shipped preset holds it; shorten answers or images in the recipe"
+
+
+def _less_weights(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> Iterator[str]:
+    """Adapters on the same cards; where those do not fit either, on weights of 4 bits."""
+    own = run.recipe.model_dump()
+    for name, quantize in (("lora", None), ("qlora", "nf4")):
+        is_that_already = run.recipe.lora is not None and (quantize is None or run.in_four_bits)
+        lora = {**(own["lora"] or {}), "quantize": quantize}
+        other = {**run.model_dump(), "recipe": {**own, "lora": lora}}
+        if not is_that_already and _is_possible(validated(type(run), other), preset, shape):
+            what = "train adapters" if run.recipe.lora is None else "keep the weights in 4 bits"
+            yield f"{what} (`--recipe {run.stage}-{name}`)"
+            return
+
+
+def _less_at_once(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> Iterator[str]:
+    """Fewer prompts, where one process samples the answers to all of its own at once."""
+    if run.stage == "grpo" and preset.rollouts == "transformers":
+        for share in (2, 4, 8):
+            prompts = max(1, run.recipe.prompts_per_step // share)
+            recipe = {**run.recipe.model_dump(), "prompts_per_step": prompts}
+            if _is_possible(validated(type(run), {**run.model_dump(), "recipe": recipe}), preset, shape):
+                yield f"sample fewer answers at once (`--set prompts_per_step={prompts}`, which is another recipe)"
+                return
 
 
 def _is_possible(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> bool:

@@ -25,6 +25,8 @@ class TrainingStep:
     """Adapters on the language model's linear layers are trained; None trains all weights."""
     frozen_in_bf16: bool = False
     """Whether weights that adapters leave alone are kept in bf16."""
+    in_four_bits: bool = False
+    """Whether the language model's linear layers are kept in 4 bits, and turned to numbers when they are used."""
     gradient_checkpointing: bool = True
     freeze_vision: bool = False
     num_shared_rows: int | None = None

@@ -51,16 +51,19 @@ def load_processor(model: str) -> Any:
         raise _not_whole(model, error) from error
 
 
-def load_checkpoint(model: str, dtype: torch.dtype) -> tuple[Any, Any]:
+def load_checkpoint(model: str, dtype: torch.dtype, quantization: Any = None) -> tuple[Any, Any]:
     """Processor and model, its weights in `dtype` on the CPU, of a checkpoint folder or hub model.
 
-    Raises `ModelError`. transformers' bars are off from here on.
+    With transformers' `quantization` they are on the card of this process, where there is one. transformers' bars are
+    off from here on. Raises `ModelError`.
     """
     transformers.utils.logging.disable_progress_bar()
     check_weights(model)
     processor = load_processor(model)
     try:
-        loaded, report = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype, output_loading_info=True)
+        loaded, report = AutoModelForImageTextToText.from_pretrained(
+            model, dtype=dtype, output_loading_info=True, quantization_config=quantization
+        )
     except _BROKEN as error:
         raise _not_whole(model, error) from error
     if report["missing_keys"]:  # transformers goes on with random weights in their place

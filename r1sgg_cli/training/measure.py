@@ -24,6 +24,7 @@ from r1sgg_cli.launch.architectures import parse_shape
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.workload import Device, TrainingStep
 from r1sgg_cli.models.families import FAMILIES
+from r1sgg_cli.training.quantized import fill_in_four_bits, scales_nbytes
 from r1sgg_cli.training.shared_prompts import mask_of
 
 _HEAD_OUTPUTS = {"sft": ("log_probs", "entropy", "is_top1"), "grpo": ("log_probs", "entropy")}
@@ -52,10 +53,10 @@ def measure_step(config: Mapping[str, Any], step: TrainingStep, device: Device) 
     optimizer's state and the gradients of the one before. On `cuda` what else the process holds would be counted.
     """
     shape = parse_shape(config, "the measured shape")
+    model, optimizer = _model_and_optimizer(config, step, device)
     kept: dict[str, int] = {}
 
     def run() -> None:
-        model, optimizer = _model_and_optimizer(config, step, device)
         for num_micro_batches in (1, 2):
             for _ in range(num_micro_batches):
                 _micro_step(model, step, shape, device)
@@ -65,7 +66,7 @@ def measure_step(config: Mapping[str, Any], step: TrainingStep, device: Device) 
             optimizer.zero_grad(set_to_none=True)
         kept.update(optimizer=_optimizer_bytes(optimizer))
 
-    total = _cuda_peak(run) if device == "cuda" else cpu_peak(run)
+    total = _cuda_peak(run) if device == "cuda" else cpu_peak(run) + kept["weights"]
     return MeasuredMemory(total=total, **kept)
 
 
@@ -75,8 +76,10 @@ def _model_and_optimizer(
     values = json.loads(json.dumps(dict(config)))  # transformers changes what it is given
     family = FAMILIES[values.pop("model_type")]
     dtype = torch.bfloat16 if step.frozen_in_bf16 else torch.float32
-    with torch.device(device):
+    with torch.device("meta" if step.in_four_bits else device):
         model = AutoModelForImageTextToText.from_config(AutoConfig.for_model(family.model_type, **values), dtype=dtype)
+    if step.in_four_bits:
+        fill_in_four_bits(model, dtype, device)
     add_fused_lm_head(model, outputs=_HEAD_OUTPUTS[step.stage])
     if step.freeze_vision:
         model.model.get_submodule(family.vision_module).requires_grad_(False)
@@ -153,7 +156,7 @@ def _images(is_image: torch.Tensor, step: TrainingStep, shape: ModelShape) -> di
 def _weights_and_gradients(model: torch.nn.Module) -> dict[str, int]:
     parameters = list(model.parameters())
     return {
-        "weights": sum(parameter.nbytes for parameter in parameters),
+        "weights": sum(parameter.nbytes + scales_nbytes(parameter) for parameter in parameters),
         "gradients": sum(parameter.grad.nbytes for parameter in parameters if parameter.grad is not None),
     }
 

@@ -33,6 +33,7 @@ from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
 from r1sgg_cli.training.finished import save_finished
 from r1sgg_cli.training.lengths import rows_to_train_on
 from r1sgg_cli.training.processes import from_first, is_first, step_timeout
+from r1sgg_cli.training.quantized import four_bits, keep_trainable, train_adapters_in_float32
 from r1sgg_cli.training.schedule import Epoch, Schedule, TellEpoch
 from r1sgg_cli.training.sharding import InsistOnSharding, sharding_options
 from r1sgg_cli.training.stopping import StopsWhenAsked
@@ -136,7 +137,10 @@ def load_model(run: SFTRun | GRPORun) -> tuple[ModelFamily, Any, Any]:
     """Family, processor and model. Weights that are trained are float32 also under bf16, which then is autocast: an
     update of 6e-7 is below bf16's resolution and would be lost."""
     family = trainable_family_of(run.model)
-    processor, model = load_checkpoint(run.model, torch.bfloat16 if run.frozen_in_bf16 else torch.float32)
+    dtype = torch.bfloat16 if run.frozen_in_bf16 else torch.float32
+    processor, model = load_checkpoint(run.model, dtype, four_bits(dtype) if run.in_four_bits else None)
+    if run.in_four_bits:
+        keep_trainable(model)
     check_no_thought_is_opened(processor, run.model)
     # Where the Trainer looks for them; it would set them itself, with a warning that tells a user nothing.
     model.config.eos_token_id = processor.tokenizer.eos_token_id
@@ -222,6 +226,8 @@ def _take_steps(
 ) -> None:
     bar = ProgressBar(run.stage, console)
     keep_gradients_in_buckets(trainer)
+    if run.in_four_bits:
+        train_adapters_in_float32(trainer.model)
     trainer.remove_callback(PrinterCallback)
     for callback in (InsistOnSharding(trainer, run), MetricsLog(run.out / METRICS_FILE), *callbacks, bar):
         trainer.add_callback(callback)

@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 
 from r1sgg_cli.launch.packages import (
     Supported,
+    check_bitsandbytes,
     check_deepspeed,
     check_flash_attention,
     check_python,
@@ -120,6 +121,20 @@ def test_deepspeed_needs_a_compiler_of_torchs_cuda(
     finding = check_deepspeed(SUPPORTED, {"deepspeed": version} if version else {}, torch_cuda, nvcc_cuda)
     assert finding.state == state
     assert bool(finding.remedy) == (state != "ok")
+
+
+@pytest.mark.parametrize(
+    ("version", "state", "remedy"),
+    [
+        (None, "note", "uv pip install 'bitsandbytes==0.50.2'"),
+        ("0.50.2", "ok", ""),
+        ("0.45.0", "wrong", "uv pip install 'bitsandbytes==0.50.2'"),
+    ],
+    ids=["none", "right", "old"],
+)
+def test_bitsandbytes_is_the_version_that_was_tried(version: str | None, state: str, remedy: str) -> None:
+    finding = check_bitsandbytes(SUPPORTED, {"bitsandbytes": version} if version else {})
+    assert (finding.state, finding.remedy) == (state, remedy)
 
 
 def test_flash_attention_is_never_a_fault() -> None:

@@ -116,6 +116,46 @@ def test_every_preset_makes_the_same_steps_or_is_refused(preset: str, stage: str
     assert re.search("`--(set|recipe|preset) |no shipped preset holds it", said)
 
 
+@pytest.mark.parametrize(
+    ("stage", "recipe", "overrides", "least"),
+    [
+        pytest.param("sft", "sft-qlora", {}, 4, id="SFT"),
+        pytest.param("grpo", "grpo-qlora", {"rollouts": "transformers"}, 4, id="GRPO"),
+    ],
+)
+def test_four_bits_leave_a_7b_room_on_one_small_card(
+    stage: str, recipe: str, overrides: dict[str, Any], least: int
+) -> None:
+    preset, shape = load_preset("single-24gb", FOLDERS, overrides), shape_of("7B")
+    plan = plan_training(run_of(stage, recipe), preset, shape)
+    assert plan.run.micro_batch >= least
+    assert plan.memory.weights < 7.5 * GIB
+    assert plan.memory.host == 4 * shape.num_parameters  # to merge the adapters in the end
+
+
+def test_four_bits_are_whole_on_each_card_though_there_are_many() -> None:
+    assert planned("sft", "rtx4090-8x", "7B", "sft-lora").run.sharding == "ddp"
+    assert planned("sft", "rtx4090-8x", "7B", "sft-qlora").run.sharding == "ddp"
+
+
+@pytest.mark.parametrize(
+    ("preset", "overrides", "message"),
+    [
+        pytest.param("single-24gb", {}, "does not go with vLLM: .*`--set preset.rollouts=transformers`", id="vLLM"),
+        pytest.param(
+            *("a100-4x", {"rollouts": "transformers", "sharding": "zero3"}),
+            "which `sharding: zero3` would cut or convert; use `--set preset.sharding=ddp`",
+            id="ZeRO-3",
+        ),
+    ],
+)
+def test_four_bits_are_refused_where_they_would_not_survive(
+    preset: str, overrides: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan_training(run_of("grpo", "grpo-qlora"), load_preset(preset, FOLDERS, overrides), shape_of("7B"))
+
+
 def test_servers_sample_for_grpo_alone() -> None:
     assert planned("grpo", "rtx4090-8x", "7B").run.world_size == 4
     sft = planned("sft", "rtx4090-8x", "7B")
@@ -147,6 +187,16 @@ def test_the_fused_layout_takes_the_published_batch() -> None:
             r"sft of all weights of a 2.2B model needs at least \d+\.\d GiB on each GPU \(ddp, micro-batch 1\), preset "
             r"`single-24gb` has 23.5 GiB; train adapters \(`--recipe sft-lora`\) or use `--preset a100-4x`",
             id="too large for one card",
+        ),
+        pytest.param(
+            *("sft", "single-24gb", "7B", {"gpu": {"memory_gib": 15}}),
+            r"preset `single-24gb` has 15 GiB; train adapters \(`--recipe sft-qlora`\) or use",
+            id="too large in 16 bits",
+        ),
+        pytest.param(
+            *("grpo", "a100-4x", "2B", {"rollouts": "transformers", "gpus_per_node": 1}),
+            r"sample fewer answers at once \(`--set prompts_per_step=\d+`, which is another recipe\)",
+            id="too many answers at once",
         ),
     ],
 )

@@ -18,6 +18,7 @@ from tests.training.torchrun import logged, run_of
 
 TRAINABLE = [name for name, family in FAMILIES.items() if family.trainable]
 ADAPTER = ("lora={rank: 4, alpha: 8, dropout: 0.05}", "learning_rate=0.02")
+IN_FOUR_BITS = (*ADAPTER, "lora.quantize=nf4")
 
 
 @pytest.mark.parametrize("model_type", TRAINABLE)
@@ -57,12 +58,13 @@ def assert_merged(out: Path, model: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("adapter", [ADAPTER, IN_FOUR_BITS], ids=["LoRA", "QLoRA"])
 def test_adapters_learn_and_a_stopped_run_goes_on(
-    tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
+    adapter: tuple[str, ...], tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
 ) -> None:
     stop_file, model = tmp_path / "stop", tiny_checkpoint("qwen2_vl")
-    whole = run_of(SFTRun, model, ten_scenes, tmp_path / "whole", *ADAPTER, world_size=1)
-    stopped = run_of(SFTRun, model, ten_scenes, tmp_path / "stopped", *ADAPTER, world_size=1, stop_file=stop_file)
+    whole = run_of(SFTRun, model, ten_scenes, tmp_path / "whole", *adapter, world_size=1)
+    stopped = run_of(SFTRun, model, ten_scenes, tmp_path / "stopped", *adapter, world_size=1, stop_file=stop_file)
     train_sft(whole)
     losses = [loss for _, loss in logged(whole.out, "loss")]
     assert losses[-1] < losses[0] - 0.5
@@ -83,11 +85,12 @@ def test_adapters_learn_and_a_stopped_run_goes_on(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("named_token_reward")
+@pytest.mark.parametrize("adapter", [ADAPTER, IN_FOUR_BITS], ids=["LoRA", "QLoRA"])
 def test_adapters_are_moved_by_rewards(
-    tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
+    adapter: tuple[str, ...], tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
 ) -> None:
     model = tiny_checkpoint("qwen2_vl")
-    options = (*ADAPTER, "rewards={token_reward: 1}", "max_steps=2")
+    options = (*adapter, "rewards={token_reward: 1}", "max_steps=2")
     run = run_of(GRPORun, model, ten_scenes, tmp_path, *options, world_size=1)
     train_grpo(run)
     assert_merged(tmp_path, model)

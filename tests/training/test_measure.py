@@ -32,6 +32,12 @@ LARGE_IMAGE = {"image_tokens": 64, "prompt_tokens": 72}
 BOUND, BOUND_TRANSIENT = 0.10, 0.20
 """Of the whole, and of what comes and goes alone: most cases are within 2 and 3 %."""
 _VISION: list[tuple[Kind, bool]] = [("vision", True), ("vision", False)]
+QLORA = {"lora_rank": 8, "in_four_bits": True, "precision": "bf16", "frozen_in_bf16": True}
+_QLORA_KINDS: list[tuple[Kind, dict[str, Any]]] = [
+    ("wide", {}),
+    ("deep", {"gradient_checkpointing": False}),
+    ("vocabulary", {}),
+]
 CASES: dict[str, tuple[str, Kind, dict[str, Any]]] = {
     "wide": ("qwen2_vl", "wide", {}),
     "wide, bf16": ("qwen2_vl", "wide", {"precision": "bf16"}),
@@ -48,6 +54,8 @@ CASES: dict[str, tuple[str, Kind, dict[str, Any]]] = {
         "deep",
         {"lora_rank": 8, "precision": "bf16", "frozen_in_bf16": True, "prompt_tokens": 300},
     ),
+    "wide, QLoRA": ("qwen2_vl", "wide", {"lora_rank": 8, "in_four_bits": True}),
+    **{f"{kind}, QLoRA, bf16": ("qwen2_vl", kind, {**QLORA, **change}) for kind, change in _QLORA_KINDS},
     "wide, GRPO of four long sequences": (
         "internvl",
         "wide",
