@@ -167,7 +167,8 @@ def _head_backward(shape: ModelShape, step: TrainingStep, autocast: bool, device
 
 
 def _vision(shape: ModelShape, step: TrainingStep) -> tuple[float, float]:
-    """What the image encoder keeps until its backward pass, and what that pass needs for one layer."""
+    """What the image encoder keeps until its backward pass, and what that pass needs for one layer; of a frozen one,
+    what its forward pass does."""
     if not step.image_tokens:
         return 0, 0
     vision, compute = shape.vision, step.compute_bytes
@@ -175,14 +176,14 @@ def _vision(shape: ModelShape, step: TrainingStep) -> tuple[float, float]:
     merged = step.num_rows * step.image_tokens
     pixels = patches * vision.pixels_per_patch * 4
     features = merged * shape.hidden_size * compute
-    is_frozen = step.freeze_vision or step.lora_rank is not None
-    if is_frozen and not step.gradient_checkpointing:
-        return pixels + features, 0
-    # With checkpointing transformers asks for the gradient of the patches (`enable_input_require_grads`), so that a
-    # frozen encoder keeps its checkpoints and runs backwards, too.
+    projected = features + sum(merged * compute * 2 * part.inputs * part.count for part in vision.projector)
+    if step.lora_rank is not None or (step.freeze_vision and vision.projector_is_in_tower):
+        projected = features
+    if step.freeze_vision or step.lora_rank is not None:  # it runs forward alone (`training/frozen.py`)
+        return pixels + projected, patches * compute * (3 * vision.intermediate_size + 3 * vision.hidden_size)
     saved = patches * _encoder_layer(vision, compute)
     kept = pixels + (pixels / 2 if compute == 2 else 0) + patches * vision.num_layers * compute * vision.hidden_size
-    kept += features + sum(merged * compute * 2 * part.inputs * part.count for part in vision.projector)
+    kept += projected
     gradients = patches * compute * (2 * vision.intermediate_size + 4 * vision.hidden_size)
     if step.gradient_checkpointing:
         return kept, saved + gradients

@@ -31,6 +31,7 @@ from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
 from r1sgg_cli.training.checkpoints import insist_on_as_many, is_last_step, last_complete_checkpoint
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
 from r1sgg_cli.training.finished import save_finished
+from r1sgg_cli.training.frozen import run_frozen_vision_forward_alone
 from r1sgg_cli.training.lengths import rows_to_train_on
 from r1sgg_cli.training.processes import from_first, is_first, step_timeout
 from r1sgg_cli.training.quantized import four_bits, keep_trainable, train_adapters_in_float32
@@ -226,6 +227,7 @@ def _take_steps(
 ) -> None:
     bar = ProgressBar(run.stage, console)
     keep_gradients_in_buckets(trainer)
+    run_frozen_vision_forward_alone(trainer.model)
     if run.in_four_bits:
         train_adapters_in_float32(trainer.model)
     trainer.remove_callback(PrinterCallback)

@@ -91,6 +91,18 @@ CASES: dict[str, tuple[str, Kind, dict[str, Any]]] = {
     "vocabulary, LoRA": ("qwen2_vl", "vocabulary", {"lora_rank": 8}),
     "vision, no checkpoints": ("qwen2_vl", "vision", {**LARGE_IMAGE, "gradient_checkpointing": False}),
     "vision, frozen": ("qwen2_vl", "vision", {**LARGE_IMAGE, "freeze_vision": True}),
+    "vision, frozen, bf16": ("qwen2_vl", "vision", {**LARGE_IMAGE, "freeze_vision": True, "precision": "bf16"}),
+    "vision, LoRA": ("qwen2_vl", "vision", {**LARGE_IMAGE, "lora_rank": 8}),
+    "vision, frozen, no checkpoints": (
+        "qwen3_vl",
+        "vision",
+        {**LARGE_IMAGE, "freeze_vision": True, "gradient_checkpointing": False},
+    ),
+    "vision, frozen internvl": (
+        "internvl",
+        "vision",
+        {**LARGE_IMAGE, "freeze_vision": True},
+    ),
     **{
         f"{family}, {kind}{', no checkpoints' * (not checkpointing)}": (
             family,
