@@ -28,6 +28,7 @@ from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
 from r1sgg_cli.training.checkpoints import insist_on_as_many, is_last_step, last_complete_checkpoint
+from r1sgg_cli.training.evaluation import TellsEvaluation, evaluation_options
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
 from r1sgg_cli.training.finished import save_finished
 from r1sgg_cli.training.lengths import rows_to_train_on
@@ -81,6 +82,7 @@ def trainer_config(
         "report_to": run.report_to or "none",
         "remove_unused_columns": False,
         "disable_tqdm": True,
+        **evaluation_options(recipe),
         **sharding_options(run),
         **own,
     }
@@ -221,7 +223,8 @@ def _take_steps(
 ) -> None:
     bar = ProgressBar(run.stage, console)
     trainer.remove_callback(PrinterCallback)
-    for callback in (InsistOnSharding(trainer, run), MetricsLog(run.out / METRICS_FILE), *callbacks, bar):
+    tells = TellsEvaluation(console)
+    for callback in (InsistOnSharding(trainer, run), MetricsLog(run.out / METRICS_FILE), tells, *callbacks, bar):
         trainer.add_callback(callback)
     with bar.progress:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
