@@ -28,6 +28,7 @@ from r1sgg_cli.rewards import REWARDS, check_rewards
 from r1sgg_cli.scene_graph.similarity import load_similarity
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
+from r1sgg_cli.training.counts import CountsGraphs
 from r1sgg_cli.training.evaluation import Evaluates
 from r1sgg_cli.training.examples import lazy_examples
 from r1sgg_cli.training.held_out import hold_out, load_held_out_rows
@@ -69,7 +70,7 @@ class EpochSampler(Sampler[int]):
         return len(self.sampler)
 
 
-class SceneGraphGRPOTrainer(ResumesRight, Evaluates, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer):
+class SceneGraphGRPOTrainer(ResumesRight, Evaluates, CountsGraphs, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer):
     """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, and runs
     the model once where TRL does so again and again."""
 

@@ -26,8 +26,10 @@ from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
 from r1sgg_cli.models.families import ModelFamily, trainable_family_of
 from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+from r1sgg_cli.training.best import best_checkpoint, last_state
 from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
 from r1sgg_cli.training.checkpoints import insist_on_as_many, is_last_step, last_complete_checkpoint
+from r1sgg_cli.training.early_warnings import EarlyWarnings
 from r1sgg_cli.training.evaluation import TellsEvaluation, evaluation_options
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
 from r1sgg_cli.training.finished import save_finished
@@ -202,7 +204,8 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Consol
     watchdog = Watchdog(step_timeout(run))
     with watchdog.watching():
         if checkpoint and is_last_step(checkpoint):  # only the finished model is missing; the Trainer would add a step
-            save_finished(trainer, run, asking, checkpoint)
+            best = from_first(best_checkpoint(run, last_state(checkpoint), console))
+            save_finished(trainer, run, asking, best or checkpoint)
         else:
             stops = StopsWhenAsked(run.stop_file)
             _take_steps(trainer, run, checkpoint, [TellEpoch(epoch), AskingBeside(asking), stops, watchdog], console)
@@ -210,7 +213,7 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Consol
                 at = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
                 console.print(f"stopped at {at} as asked; the same command continues")
                 return
-            save_finished(trainer, run, asking)
+            save_finished(trainer, run, asking, from_first(best_checkpoint(run, trainer.state, console)))
     console.print(f"finished: {escape(str(run.out))}")
 
 
@@ -223,8 +226,9 @@ def _take_steps(
 ) -> None:
     bar = ProgressBar(run.stage, console)
     trainer.remove_callback(PrinterCallback)
-    tells = TellsEvaluation(console)
-    for callback in (InsistOnSharding(trainer, run), MetricsLog(run.out / METRICS_FILE), tells, *callbacks, bar):
+    log = MetricsLog(run.out / METRICS_FILE)
+    says = (TellsEvaluation(console), EarlyWarnings(run.out, log.path, console))
+    for callback in (InsistOnSharding(trainer, run), log, *says, *callbacks, bar):
         trainer.add_callback(callback)
     with bar.progress:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
