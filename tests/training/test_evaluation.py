@@ -1,64 +1,111 @@
 """Evaluation in training: the numbers of `infer`, `gather` and `eval`, at no cost to what is learned."""
 
 import json
-from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from r1sgg_cli.cli.app import app
-from r1sgg_cli.training.callbacks import load_metric_rows
+from r1sgg_cli.config.schema import SFTRun
+from r1sgg_cli.training.evaluation import share_of
 from r1sgg_cli.training.held_out import FROM_EVALUATE
+from tests.training.schooled import MAX_NEW_TOKENS, Schooled, evaluations, train
+from tests.training.torchrun import R1SGG, R1SGG_WITH_FSDP, run_of, torchrun
 
-SMALL = {
-    "sft": ["batch_size=8", "warmup=0", "lr_schedule=constant", "max_answer_tokens=48"],
-    "grpo": ["prompts_per_step=2", "num_generations=2", "max_new_tokens=48", "rewards={token_reward: 1}"],
-}
-
-
-def train(stage: str, model: Path, dataset: Path, out: Path, *overrides: str) -> list[dict[str, Any]]:
-    """The rows of `metrics.jsonl`."""
-    small = ["micro-batch=4", *SMALL[stage], "max_steps=4", "checkpoint_every=2", "trainer.logging_steps=1", *overrides]
-    sets = [part for one in small[1:] for part in ("--set", one)]
-    command = [stage, "--recipe", f"demo-{stage}", "--model", str(model), "--dataset", str(dataset), "--out", str(out)]
-    app([*command, "--micro-batch", "4", *sets], standalone_mode=False)
-    return load_metric_rows(out / "metrics.jsonl")
+LEARNED = ("step", "loss", "grad_norm")
 
 
-def evaluated(rows: list[dict[str, Any]]) -> dict[int, dict[str, float]]:
-    """Step -> numbers."""
-    return {row["step"]: row for row in rows if "eval_runtime" in row}
-
-
-def numbers_of(model: Path, dataset: Path, folder: Path, max_new_tokens: int) -> dict[str, float]:
+def numbers_of(model: Path, dataset: Path, folder: Path) -> dict[str, float | None]:
     """What the three commands say of a checkpoint."""
     answers, predictions = folder / "answers", folder / "preds.json"
     ask = ["infer", str(model), str(answers), "--dataset", str(dataset), "--split", "test"]
-    app([*ask, "--max-new-tokens", str(max_new_tokens)], standalone_mode=False)
+    app([*ask, "--max-new-tokens", str(MAX_NEW_TOKENS)], standalone_mode=False)
     app(["gather", str(answers), str(predictions)], standalone_mode=False)
     app(["eval", str(predictions)], standalone_mode=False)
     metrics = json.loads((folder / "preds.metrics.json").read_text(encoding="utf-8"))["metrics"]
-    return {metric["name"]: metric["value"] for metric in metrics if metric["k"] is None}
+    numbers = {metric["name"]: metric["value"] for metric in metrics if metric["k"] is None}
+    return {name: numbers[name] for name in FROM_EVALUATE}
+
+
+def of_evaluate(numbers: dict[str, float]) -> dict[str, float | None]:
+    return {name: numbers.get(name) for name in FROM_EVALUATE}
+
+
+@pytest.mark.parametrize(
+    ("num_images", "world_size", "shares"),
+    [
+        (4, 1, [[0, 1, 2, 3]]),
+        (5, 2, [[0, 2, 4], [1, 3, 0]]),
+        (1, 3, [[0], [0], [0]]),
+    ],
+    ids=["alone", "one image twice", "fewer images than processes"],
+)
+def test_every_process_answers_as_many_images(num_images: int, world_size: int, shares: list[list[int]]) -> None:
+    assert [share_of(num_images, rank, world_size) for rank in range(world_size)] == shares
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("named_token_reward")
+def test_its_numbers_are_those_of_the_commands(schooled: Schooled, tmp_path: Path) -> None:
+    found = evaluations(schooled.out)
+    assert list(found) == [0, 40, 80]
+    assert (found[0]["failure_rate"], found[80]["failure_rate"]) == (1, 0)
+    assert found[80]["object_recall"] > 0
+    assert found[40]["relationships_per_image"] != found[80]["relationships_per_image"] != 0
+    for step in (40, 80):
+        told = numbers_of(schooled.out / f"checkpoint-{step}", schooled.dataset, tmp_path / str(step))
+        assert of_evaluate(found[step]) == told
+
+
+@pytest.mark.slow
+def test_the_finished_model_is_the_best_checkpoint_which_is_kept_beside_the_last_ones(schooled: Schooled) -> None:
+    """Two checkpoints have failure rate 0, and the first of them is taken."""
+    assert {path.name for path in schooled.out.glob("checkpoint-*")} == {"checkpoint-40", "checkpoint-80"}
+    finished, best, last = (
+        schooled.out / name / "model.safetensors" for name in (".", "checkpoint-40", "checkpoint-80")
+    )
+    assert finished == best != last
+    assert "the finished model is that of step 40, the best: failure rate 0.0000" in schooled.said
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["sft", "grpo"])
-def test_its_numbers_are_those_of_the_commands_and_training_does_not_notice(
-    stage: str, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
-) -> None:
-    model = tiny_checkpoint("qwen2_vl")
-    without = train(stage, model, synthetic_dataset, tmp_path / "without")
-    rows = train(stage, model, synthetic_dataset, tmp_path / "with", "evaluation.every=2")
-    print(rows)
-    assert list(evaluated(rows)) == [0, 2, 4]
-    keys = ("step", "loss", "grad_norm")
-    assert [[row[key] for key in keys] for row in rows if "loss" in row] == [
-        [row[key] for key in keys] for row in without if "loss" in row
+def test_training_does_not_notice(stage: str, schooled: Schooled, tmp_path: Path) -> None:
+    """To the digit, with sampled rollouts."""
+    few = ("max_steps=4", "checkpoint_every=4", "warmup=0", "trainer.gradient_checkpointing=true")
+    without = train(stage, schooled.model, schooled.dataset, tmp_path / "without", *few)
+    rows = train(stage, schooled.model, schooled.dataset, tmp_path / "with", *few, "evaluation.every=2")
+    assert [[row[key] for key in LEARNED] for row in rows if "loss" in row] == [
+        [row[key] for key in LEARNED] for row in without if "loss" in row
     ]
-    for step in (2, 4):
-        told = numbers_of(tmp_path / f"with/checkpoint-{step}", synthetic_dataset, tmp_path / f"at-{step}", 48)
-        assert {name: evaluated(rows)[step].get(f"eval_{name}") for name in FROM_EVALUATE} == {
-            name: told[name] for name in FROM_EVALUATE
-        }
+    found = evaluations(tmp_path / "with")
+    assert list(found) == [0, 2, 4]
+    assert found[0] == evaluations(schooled.out)[80]
+    told = numbers_of(tmp_path / "with" / "checkpoint-4", schooled.dataset, tmp_path)
+    assert of_evaluate(found[4]) == told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sharding", "module"),
+    [
+        pytest.param(
+            "zero3",
+            R1SGG,
+            id="zero3",
+            marks=pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs `uv sync --extra deepspeed`"),
+        ),
+        pytest.param("fsdp2", R1SGG_WITH_FSDP, id="fsdp2"),
+    ],
+)
+def test_two_processes_share_the_images(sharding: str, module: str, schooled: Schooled, tmp_path: Path) -> None:
+    """Answers end at different tokens, and each process must take part in the forward passes of the other."""
+    overrides = ("max_steps=2", "checkpoint_every=2", "evaluation.every=2", f"max_answer_tokens={MAX_NEW_TOKENS}")
+    overrides += ("evaluation.images_at_once=3",)
+    run = run_of(SFTRun, schooled.model, schooled.dataset, tmp_path / "run", *overrides, sharding=sharding)
+    code, stderr = torchrun(run, module=module)
+    assert code == 0, stderr
+    assert stderr.count("evaluation at step 0: ") == 1
+    found = evaluations(run.out)
+    assert found[0] == pytest.approx(evaluations(schooled.out)[80])
+    assert of_evaluate(found[2]) == pytest.approx(numbers_of(run.out, schooled.dataset, tmp_path))
