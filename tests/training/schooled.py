@@ -1,12 +1,15 @@
 """A tiny model that has just learned to write graphs: its numbers differ from 0 and 1, and from answer to answer."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.cli.app import app
 from r1sgg_cli.training.callbacks import load_metric_rows
+from r1sgg_cli.training.held_out import FROM_EVALUATE
 
+STEPS = 80
 MAX_NEW_TOKENS = 64
 _SMALL = {
     "sft": ("warmup=10", "lr_schedule=constant", f"max_answer_tokens={MAX_NEW_TOKENS}"),
@@ -27,9 +30,6 @@ class Schooled:
     def model(self) -> Path:
         """Its last checkpoint."""
         return self.out / f"checkpoint-{STEPS}"
-
-
-STEPS = 80
 
 
 def train(stage: str, model: Path, dataset: Path, out: Path, *overrides: str) -> list[dict[str, Any]]:
@@ -54,3 +54,19 @@ def evaluations(out: Path) -> dict[int, dict[str, float]]:
         }
         for row in rows
     }
+
+
+def shared_numbers(numbers: dict[str, float]) -> dict[str, float | None]:
+    """Those that `r1sgg eval` prints as well."""
+    return {name: numbers.get(name) for name in FROM_EVALUATE}
+
+
+def told_by_commands(model: Path, dataset: Path, folder: Path) -> dict[str, float | None]:
+    """What `infer`, `gather` and `eval` say of a checkpoint's test split."""
+    answers, predictions = folder / "answers", folder / "preds.json"
+    ask = ["infer", str(model), str(answers), "--dataset", str(dataset), "--split", "test"]
+    app([*ask, "--max-new-tokens", str(MAX_NEW_TOKENS)], standalone_mode=False)
+    app(["gather", str(answers), str(predictions)], standalone_mode=False)
+    app(["eval", str(predictions)], standalone_mode=False)
+    metrics = json.loads((folder / "preds.metrics.json").read_text(encoding="utf-8"))["metrics"]
+    return shared_numbers({metric["name"]: metric["value"] for metric in metrics if metric["k"] is None})

@@ -1,35 +1,16 @@
 """Evaluation in training: the numbers of `infer`, `gather` and `eval`, at no cost to what is learned."""
 
-import json
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from r1sgg_cli.cli.app import app
 from r1sgg_cli.config.schema import SFTRun
 from r1sgg_cli.training.evaluation import share_of
-from r1sgg_cli.training.held_out import FROM_EVALUATE
-from tests.training.schooled import MAX_NEW_TOKENS, Schooled, evaluations, train
+from tests.training.schooled import MAX_NEW_TOKENS, Schooled, evaluations, shared_numbers, told_by_commands, train
 from tests.training.torchrun import R1SGG, R1SGG_WITH_FSDP, run_of, torchrun
 
 LEARNED = ("step", "loss", "grad_norm")
-
-
-def numbers_of(model: Path, dataset: Path, folder: Path) -> dict[str, float | None]:
-    """What the three commands say of a checkpoint."""
-    answers, predictions = folder / "answers", folder / "preds.json"
-    ask = ["infer", str(model), str(answers), "--dataset", str(dataset), "--split", "test"]
-    app([*ask, "--max-new-tokens", str(MAX_NEW_TOKENS)], standalone_mode=False)
-    app(["gather", str(answers), str(predictions)], standalone_mode=False)
-    app(["eval", str(predictions)], standalone_mode=False)
-    metrics = json.loads((folder / "preds.metrics.json").read_text(encoding="utf-8"))["metrics"]
-    numbers = {metric["name"]: metric["value"] for metric in metrics if metric["k"] is None}
-    return {name: numbers[name] for name in FROM_EVALUATE}
-
-
-def of_evaluate(numbers: dict[str, float]) -> dict[str, float | None]:
-    return {name: numbers.get(name) for name in FROM_EVALUATE}
 
 
 @pytest.mark.parametrize(
@@ -53,8 +34,8 @@ def test_its_numbers_are_those_of_the_commands(schooled: Schooled, tmp_path: Pat
     assert found[80]["object_recall"] > 0
     assert found[40]["relationships_per_image"] != found[80]["relationships_per_image"] != 0
     for step in (40, 80):
-        told = numbers_of(schooled.out / f"checkpoint-{step}", schooled.dataset, tmp_path / str(step))
-        assert of_evaluate(found[step]) == told
+        told = told_by_commands(schooled.out / f"checkpoint-{step}", schooled.dataset, tmp_path / str(step))
+        assert shared_numbers(found[step]) == told
 
 
 @pytest.mark.slow
@@ -81,8 +62,8 @@ def test_training_does_not_notice(stage: str, schooled: Schooled, tmp_path: Path
     found = evaluations(tmp_path / "with")
     assert list(found) == [0, 2, 4]
     assert found[0] == evaluations(schooled.out)[80]
-    told = numbers_of(tmp_path / "with" / "checkpoint-4", schooled.dataset, tmp_path)
-    assert of_evaluate(found[4]) == told
+    told = told_by_commands(tmp_path / "with" / "checkpoint-4", schooled.dataset, tmp_path)
+    assert shared_numbers(found[4]) == told
 
 
 @pytest.mark.slow
@@ -108,4 +89,4 @@ def test_two_processes_share_the_images(sharding: str, module: str, schooled: Sc
     assert stderr.count("evaluation at step 0: ") == 1
     found = evaluations(run.out)
     assert found[0] == pytest.approx(evaluations(schooled.out)[80])
-    assert of_evaluate(found[2]) == pytest.approx(numbers_of(run.out, schooled.dataset, tmp_path))
+    assert shared_numbers(found[2]) == pytest.approx(told_by_commands(run.out, schooled.dataset, tmp_path))
