@@ -107,6 +107,8 @@ class _Recipe(Strict):
     def a_model_that_may_be_the_best_is_saved(self) -> Self:
         """The best model would be gone if no checkpoint were written where it is evaluated."""
         chosen = self.evaluation if self.evaluation and self.evaluation.best_by else None
+        if chosen and self.trainer.get("save_strategy", "steps") != "steps":
+            raise ValueError("`evaluation.best_by` chooses among checkpoints: leave out `trainer.save_strategy`")
         if chosen and chosen.every % self.checkpoint_every:
             raise ValueError(
                 f"`evaluation.best_by` chooses among checkpoints, and those of every {self.checkpoint_every} steps are "

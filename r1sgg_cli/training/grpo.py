@@ -70,9 +70,11 @@ class EpochSampler(Sampler[int]):
         return len(self.sampler)
 
 
-class SceneGraphGRPOTrainer(ResumesRight, Evaluates, CountsGraphs, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer):
-    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, and runs
-    the model once where TRL does so again and again."""
+class SceneGraphGRPOTrainer(
+    ResumesRight, Evaluates, CountsGraphs, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer
+):
+    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, scores
+    held-out images, counts what the answers hold, and runs the model once where TRL does so again and again."""
 
     def __init__(self, *, epoch: Epoch, **options: Any) -> None:
         super().__init__(**options)
