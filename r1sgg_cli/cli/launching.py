@@ -95,6 +95,7 @@ def plan_run(
 
     `shape_of` names the model to forecast with where the run's own is not there yet.
     """
+    from r1sgg_cli.config.held_out import held_out_split
     from r1sgg_cli.config.layers import SHIPPED
     from r1sgg_cli.config.presets import known_presets, load_preset
     from r1sgg_cli.config.recipes import resolve_run
@@ -108,6 +109,7 @@ def plan_run(
     run = resolve_run(kind, recipe, overrides, **options, micro_batch=1, precision=preset.precision)
     check_trainer_options("SFTConfig" if run.stage == "sft" else "GRPOConfig", run.recipe.trainer)
     _insist_on_loggers(run.report_to)
+    held_out_split(run)
     if fetch and isinstance(run.recipe, GRPORecipe):
         from r1sgg_cli.rewards import check_rewards  # imports numpy, which what is only shown does without
 
@@ -182,6 +184,14 @@ def save_planned(plan: TrainingPlan, job: Job) -> None:
     save_launch(watched(plan).model_copy(update={"stop_file": job.stop_file}), plan.run.out, plan.preset.name)
 
 
+def datasets_of(run: SFTRun | GRPORun) -> list[tuple[str, str | None]]:
+    """What a run reads, with its splits: what it is trained on, and what it is evaluated on."""
+    from r1sgg_cli.config.held_out import held_out_split
+
+    held_out = held_out_split(run)
+    return [(run.dataset, run.split), *([(held_out.dataset, held_out.split)] if held_out else [])]
+
+
 def watched(plan: TrainingPlan) -> SFTRun | GRPORun:
     """The run with the preset's patience for a step that does not end."""
     return plan.run.model_copy(update={"step_timeout_minutes": plan.preset.step_timeout_minutes})
@@ -249,7 +259,7 @@ def _start(
     from r1sgg_cli.files import is_locked
     from r1sgg_cli.launch import dispatch
     from r1sgg_cli.launch.pipeline import MODEL_FINISHED
-    from r1sgg_cli.launch.steps import insist_on_split
+    from r1sgg_cli.launch.steps import insist_on_held_out, insist_on_split
 
     for said in what_is_missing(plan):
         raise ConfigError(said)
@@ -257,6 +267,7 @@ def _start(
         train()(watched(plan))
         return
     insist_on_split(plan.run.dataset, plan.run.split)
+    insist_on_held_out(plan.run)
     if insist_on_same_run(plan.run, plan.run.out) and (plan.run.out / MODEL_FINISHED).exists():
         console.print(f"already trained: {escape(str(plan.run.out))}")
         return
@@ -266,7 +277,7 @@ def _start(
         )
     if launcher == "slurm":
         dispatch.insist_on_no_job(plan.run.out)  # which would find another run in the folder than it was submitted for
-    fetch_offline(plan.preset, [plan.run.model], [(plan.run.dataset, plan.run.split)], console)
+    fetch_offline(plan.preset, [plan.run.model], datasets_of(plan.run), console)
     job = training_job(plan)
     save_planned(plan, job)
     if launcher == "slurm":

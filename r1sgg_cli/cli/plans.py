@@ -31,6 +31,7 @@ def plan_rows(plan: TrainingPlan) -> list[tuple[str, str]]:
         ("batch", _batch(plan)),
         ("memory", _memory(plan)),
         ("steps", _steps(plan)),
+        *([("evaluation", _evaluation(plan))] if plan.run.recipe.evaluation else []),
         ("expected", _expected(plan)),
         ("run folder", str(plan.run.out)),
     ]
@@ -111,6 +112,22 @@ def _steps(plan: TrainingPlan) -> str:
     if plan.run.recipe.max_steps:
         return f"{plan.num_steps:,}"
     return f"{plan.num_steps:,} ({plan.num_rows:,} images × {_counted(plan.run.recipe.num_epochs, 'epoch')})"
+
+
+def _evaluation(plan: TrainingPlan) -> str:
+    from r1sgg_cli.config.held_out import held_out_split
+    from r1sgg_cli.launch.steps import num_evaluations, num_held_out
+
+    run, evaluation = plan.run, plan.run.recipe.evaluation
+    assert evaluation is not None
+    num_images = num_held_out(run)
+    said = f"{_counted(num_images, 'image')} of {held_out_split(run)} every {_counted(evaluation.every, 'step')}"
+    if plan.num_steps is not None:
+        times = num_evaluations(run, plan.num_steps)
+        said += f": {_counted(times, 'time')}, {times * num_images:,} answers"
+    by_vllm = run.stage == "grpo" and run.rollouts.engine != "transformers"
+    last = f"the best by {evaluation.best_by}" if evaluation.best_by else "that of the last step"
+    return f"{said}, by {'vLLM' if by_vllm else 'transformers'}; the finished model is {last}"
 
 
 def _expected(plan: TrainingPlan) -> str:

@@ -171,7 +171,7 @@ def _plan(experiment: Experiment, stage: Stage, *, fetch: bool) -> TrainingPlan:
 
 def _submit_chain(experiment: Experiment, planned: Sequence[tuple[Job, TrainingPlan | None]], console: Console) -> None:
     """Submit each job after the one before it; all of them are queued, or none stays."""
-    from r1sgg_cli.cli.launching import fetch_offline, save_planned, what_is_missing
+    from r1sgg_cli.cli.launching import datasets_of, fetch_offline, save_planned, what_is_missing
     from r1sgg_cli.launch.dispatch import insist_on_no_job, submit_after
     from r1sgg_cli.launch.pipeline import data_folder, record_experiment, tested_data
 
@@ -179,9 +179,11 @@ def _submit_chain(experiment: Experiment, planned: Sequence[tuple[Job, TrainingP
         for said in what_is_missing(plan) if plan else []:
             raise ConfigError(said)
     insist_on_no_job(experiment.out)
-    _insist_on_data(experiment)
+    plans = [plan for _, plan in planned if plan is not None]
+    _insist_on_data(experiment, plans)
     record_experiment(experiment)
     datasets = [(data_folder(experiment), experiment.split), (tested_data(experiment), experiment.test_split)]
+    datasets += [one for plan in plans for one in datasets_of(plan.run)]
     for preset in {job.preset.name: job.preset for job, _ in planned}.values():
         fetch_offline(preset, [experiment.model], datasets, console)
     for job, plan in planned:
@@ -193,14 +195,16 @@ def _submit_chain(experiment: Experiment, planned: Sequence[tuple[Job, TrainingP
     console.print(f"`r1sgg status {escape(str(experiment.out))}` follows them")
 
 
-def _insist_on_data(experiment: Experiment) -> None:
+def _insist_on_data(experiment: Experiment, plans: Sequence[TrainingPlan]) -> None:
     """What the chain reads and does not make itself is there. Raises `DataError`."""
     from r1sgg_cli.launch.pipeline import data_folder, tested_data
-    from r1sgg_cli.launch.steps import insist_on_split
+    from r1sgg_cli.launch.steps import insist_on_held_out, insist_on_split
 
     if experiment.prepare is not None:
         return
     insist_on_split(data_folder(experiment), experiment.split)
+    for plan in plans:
+        insist_on_held_out(plan.run)
     if experiment.infer is not None:
         insist_on_split(tested_data(experiment), experiment.test_split)
 
@@ -218,8 +222,9 @@ def _run_local(experiment: Experiment, dry_run: bool, yes: bool) -> None:
     _print_stages(experiment, stages, left, plans, console, as_jobs=False)
     if dry_run or not left:
         return
-    _insist_on_this_machine([plan.preset for plan in plans if plan is not None])
-    _insist_on_data(experiment)
+    trainings = [plan for plan in plans if plan is not None]
+    _insist_on_this_machine([plan.preset for plan in trainings])
+    _insist_on_data(experiment, trainings)
     _ask(yes)
     record_experiment(experiment)
     for stage in left:

@@ -28,6 +28,7 @@ FORMERLY: Mapping[str, Any] = {
     "long_answers": "keep",
     "max_answer_tokens": 2048,
     "lora": None,
+    "evaluation": None,
 }
 """What a run did whose record is older than these fields; it goes on where a new one does the same."""
 
@@ -35,7 +36,7 @@ FORMERLY: Mapping[str, Any] = {
 CHANGES_NOTHING = frozenset(
     {
         *("report_to", "micro_batch", "world_size", "stop_file", "step_timeout_minutes"),
-        *("engine", "gpu_memory_utilization", "server_url"),
+        *("engine", "gpu_memory_utilization", "server_url", "images_at_once"),
     }
 )
 """Fields that may differ between two starts of one run. Sharding may not: each kind saves its optimizer its own way."""

@@ -21,6 +21,8 @@ Sharding = Literal["ddp", "zero2", "zero2-offload", "zero3", "zero3-offload", "f
 """How weights, gradients and optimizer are spread over the training processes; `ddp` keeps all of them on each."""
 LongAnswers = Literal["shorten", "drop", "keep"]
 """What is done about a data set's answer that is longer than what a model may write."""
+Measure = Literal["triplet_recall", "mean_recall", "triplet_f1", "object_recall", "box_ap50", "failure_rate"]
+"""The numbers of an evaluation by which a checkpoint can be the best; of `failure_rate` the lowest."""
 
 
 class Strict(BaseModel):
@@ -40,6 +42,24 @@ class Lora(Strict):
     quantize: Literal["nf4"] | None = None
     """Keep the language model's linear layers in 4 bits while adapters on them are trained (QLoRA, arXiv 2305.14314);
     the finished model has the adapters in the weights as they were before."""
+
+
+class Evaluation(Strict):
+    """While it trains, the model answers held-out images greedily, scored as `infer`, `gather` and `eval` would."""
+
+    every: PositiveInt = 100
+    """Optimizer steps; the model before the first step and the one after the last are scored as well."""
+    dataset: str | None = None
+    """Where the images are; the published test set of a published data set, else the run's own, when not given."""
+    split: str | None = None
+    """`test` when not given; a published test set has one only."""
+    num_images: PositiveInt = 200
+    """Drawn once, by their ids and `seed`: the same at each evaluation, and in runs that are compared."""
+    seed: NonNegativeInt = 0
+    images_at_once: PositiveInt = 8
+    """Answered together where transformers generates; changes memory and speed, nothing that is measured."""
+    best_by: Measure | None = None
+    """The finished model is the checkpoint that is best in this; None: the model after the last step."""
 
 
 class _Recipe(Strict):
@@ -75,6 +95,9 @@ class _Recipe(Strict):
     checkpoint_every: PositiveInt = 100
     """Optimizer steps between checkpoints; a killed run loses at most this many."""
     keep_checkpoints: PositiveInt = 2
+    """The last ones; the best one by `evaluation.best_by` is kept beside them."""
+    evaluation: Evaluation | None = None
+    """Off when not given: on one GPU without vLLM, 200 answers take as long as many steps."""
     trainer: dict[str, Any] = {}
     """Any option of TRL's trainer config under its own name."""
 
@@ -83,6 +106,19 @@ class _Recipe(Strict):
         """A run without a task asks nothing."""
         if not self.tasks:
             raise ValueError("`tasks` names no task; there are sgg, det and cls")
+        return self
+
+    @model_validator(mode="after")
+    def a_model_that_may_be_the_best_is_saved(self) -> Self:
+        """The best model would be gone if no checkpoint were written where it is evaluated."""
+        chosen = self.evaluation if self.evaluation and self.evaluation.best_by else None
+        if chosen and self.trainer.get("save_strategy", "steps") != "steps":
+            raise ValueError("`evaluation.best_by` chooses among checkpoints: leave out `trainer.save_strategy`")
+        if chosen and chosen.every % self.checkpoint_every:
+            raise ValueError(
+                f"`evaluation.best_by` chooses among checkpoints, and those of every {self.checkpoint_every} steps are "
+                f"not there at every {chosen.every} steps: `--set checkpoint_every={chosen.every}`"
+            )
         return self
 
     @model_validator(mode="after")

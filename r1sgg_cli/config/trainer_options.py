@@ -27,6 +27,8 @@ _STATED_BY_BOTH = frozenset(
         *("adam_beta2", "weight_decay", "max_grad_norm", "per_device_train_batch_size", "gradient_accumulation_steps"),
         *("bf16", "use_cpu", "ddp_timeout", "save_steps", "save_total_limit", "report_to", "remove_unused_columns"),
         *("disable_tqdm", "deepspeed", "fsdp", "fsdp_config"),
+        *("do_eval", "eval_strategy", "eval_steps", "eval_on_start", "eval_delay", "metric_for_best_model"),
+        *("greater_is_better", "load_best_model_at_end"),
     }
 )
 STATED: Mapping[TrainerConfigName, frozenset[str]] = {
@@ -34,13 +36,18 @@ STATED: Mapping[TrainerConfigName, frozenset[str]] = {
     "GRPOConfig": _STATED_BY_BOTH
     | {"steps_per_generation", "num_generations", "max_completion_length", "temperature", "top_p", "top_k", "beta"}
     | {"reward_weights", "use_vllm", "vllm_mode", "vllm_server_base_url", "vllm_gpu_memory_utilization"}
-    | {"vllm_tensor_parallel_size", "generation_kwargs"},
+    | {"vllm_tensor_parallel_size", "generation_kwargs", "num_generations_eval"},
 }
 """What follows from the recipe and the plan, and cannot be said a second time."""
 _SAID_AS = {
     "save_steps": "checkpoint_every",
     "save_total_limit": "keep_checkpoints",
     "max_completion_length": "max_new_tokens",
+    "do_eval": "evaluation.every",
+    "eval_strategy": "evaluation.every",
+    "eval_steps": "evaluation.every",
+    "metric_for_best_model": "evaluation.best_by",
+    "load_best_model_at_end": "evaluation.best_by",
 }
 
 

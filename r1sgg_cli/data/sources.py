@@ -1,13 +1,13 @@
 """Where a data set comes from: what a user names becomes an `AnnotationSource`."""
 
 import difflib
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotationSource, StrayAnnotations
+from r1sgg_cli.data.draw import place_in_draw
 from r1sgg_cli.data.readers import READERS
 from r1sgg_cli.data.readers.detect import detect_layout
 from r1sgg_cli.data.readers.options import ReadOptions
@@ -73,18 +73,13 @@ def hold_out(source: AnnotationSource, test_share: float, seed: int) -> Annotati
     if ids and test_share and not num_test:
         given = f"`--test-share {test_share}` of {len(ids)} images is none"
         raise DataError(f"{given}; give {1 / len(ids):.2g} or more, or leave it out")
-    held_out = frozenset(sorted(ids, key=lambda image_id: _drawn(image_id, seed))[:num_test])
+    held_out = frozenset(sorted(ids, key=lambda image_id: place_in_draw(image_id, seed))[:num_test])
     return replace(
         source,
         read=partial(_held_out, source, held_out),
         num_images={"train": len(ids) - len(held_out), "test": len(held_out)},
         details={**source.details, "test_share": test_share, "test_seed": seed},
     )
-
-
-def _drawn(image_id: str, seed: int) -> bytes:
-    """A place in an order that depends on the seed and the id alone, not on the other images."""
-    return hashlib.sha256(f"{seed}\0{image_id}".encode()).digest()
 
 
 def _held_out(source: AnnotationSource, held_out: frozenset[str]) -> Iterator[AnnotatedImage | StrayAnnotations]:

@@ -17,14 +17,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NotRequired, Self, TypedDict, get_args
+from typing import Any, NotRequired, Self, TypedDict, get_args
 
 from r1sgg_cli.data.predictions import checked_graph
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.files import save_text
+from r1sgg_cli.models.completion import FinishReason
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 
-FinishReason = Literal["stop", "length"]
 RUN_FILE, GROUND_TRUTH_FILE, ANSWERS_FILE = "run.json", "ground_truth.jsonl", "answers.jsonl"
 COMPLETE_FILE = "complete.json"
 

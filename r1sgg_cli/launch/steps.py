@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from r1sgg_cli.config.hardware import Preset
+from r1sgg_cli.config.held_out import held_out_split
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.files import missing_local
@@ -42,6 +43,26 @@ def insist_on_split(dataset: str, split: str | None) -> None:
     rows = _prepared_rows(dataset)
     if rows and split is not None and split not in rows:
         raise DataError(f"`{dataset}` has no split `{split}`; it has {', '.join(f'`{name}`' for name in rows)}")
+
+
+def insist_on_held_out(run: SFTRun | GRPORun) -> None:
+    """The same for the images that a run is evaluated on. Raises `R1SGGError`."""
+    if held_out := held_out_split(run):
+        insist_on_split(held_out.dataset, held_out.split)
+
+
+def num_held_out(run: SFTRun | GRPORun) -> int:
+    """Images of each evaluation of a run, at most; 0 where there is none. Raises `ConfigError`."""
+    held_out, evaluation = held_out_split(run), run.recipe.evaluation
+    if held_out is None or evaluation is None:
+        return 0
+    return min(evaluation.num_images, num_rows(held_out.dataset, held_out.split) or evaluation.num_images)
+
+
+def num_evaluations(run: SFTRun | GRPORun, steps: int) -> int:
+    """How often a run of so many steps is evaluated: before the first step, every so many, and after the last."""
+    evaluation = run.recipe.evaluation
+    return 0 if evaluation is None else 1 + math.ceil(steps / evaluation.every)
 
 
 def _prepared_rows(dataset: str) -> dict[str, int]:

@@ -22,7 +22,8 @@ class MetricsLog(TrainerCallback):
         """Keep what was logged up to the checkpoint that training goes on from."""
         if not state.is_world_process_zero or not self.path.exists():
             return
-        kept = [line for line in load_metric_rows(self.path) if line["step"] <= state.global_step]
+        rows = load_metric_rows(self.path) if state.global_step else []  # what precedes the first step is repeated too
+        kept = [line for line in rows if line["step"] <= state.global_step]
         partial = self.path.with_suffix(".jsonl.partial")
         partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
         partial.replace(self.path)

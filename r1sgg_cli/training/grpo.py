@@ -28,7 +28,10 @@ from r1sgg_cli.rewards import REWARDS, check_rewards
 from r1sgg_cli.scene_graph.similarity import load_similarity
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
+from r1sgg_cli.training.counts import CountsGraphs
+from r1sgg_cli.training.evaluation import Evaluates
 from r1sgg_cli.training.examples import lazy_examples
+from r1sgg_cli.training.held_out import hold_out, load_held_out_rows
 from r1sgg_cli.training.importance import RatioFromUpdate
 from r1sgg_cli.training.lora import lora_config
 from r1sgg_cli.training.processes import console_of_run, joined
@@ -67,9 +70,11 @@ class EpochSampler(Sampler[int]):
         return len(self.sampler)
 
 
-class SceneGraphGRPOTrainer(ResumesRight, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer):
-    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, and runs
-    the model once where TRL does so again and again."""
+class SceneGraphGRPOTrainer(
+    ResumesRight, Evaluates, CountsGraphs, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer
+):
+    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, scores
+    held-out images, counts what the answers hold, and runs the model once where TRL does so again and again."""
 
     def __init__(self, *, epoch: Epoch, **options: Any) -> None:
         super().__init__(**options)
@@ -127,9 +132,10 @@ def train_grpo(run: GRPORun) -> None:
         _check_rows_suffice(run, rows)
         vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
         check_graphs(rows)
+        held_out = load_held_out_rows(run)
         with begun(run, console) as is_new:
             if is_new:
-                _train(run, arguments, rows, vocabulary, rewards, console)
+                _train(run, arguments, rows, held_out, vocabulary, rewards, console)
 
 
 def _check_rows_suffice(run: GRPORun, rows: Dataset) -> None:
@@ -144,6 +150,7 @@ def _train(
     run: GRPORun,
     arguments: GRPOConfig,
     rows: Dataset,
+    held_out: Dataset | None,
     vocabulary: Vocabulary | None,
     rewards: list[Any],
     console: Console,
@@ -164,6 +171,7 @@ def _train(
             epoch=epoch,
             train_dataset=lazy_examples(rows, maker.grpo_example, maker.key),
             peft_config=lora_config(recipe.lora, model),
+            held_out=hold_out(run, held_out, family, processor) if held_out else None,
         )
     trainer.add_callback(EnginesAgree())
     train(trainer, run, epoch, console)

@@ -19,7 +19,9 @@ from r1sgg_cli.models.checkpoint import end_token_ids
 from r1sgg_cli.models.families import trainable_family_of
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
+from r1sgg_cli.training.evaluation import Evaluates
 from r1sgg_cli.training.examples import lazy_examples
+from r1sgg_cli.training.held_out import hold_out, load_held_out_rows
 from r1sgg_cli.training.lora import lora_config
 from r1sgg_cli.training.optimizer import optimizer_class_and_options
 from r1sgg_cli.training.processes import console_of_run, joined
@@ -53,7 +55,7 @@ def check_answers_end(processor: Any, end_ids: Sequence[int], model: str) -> Non
         raise ModelError(f"`{model}` does not end an answer with its end token {named}; use its Instruct version")
 
 
-class SceneGraphSFTTrainer(ResumesRight, SFTTrainer):
+class SceneGraphSFTTrainer(ResumesRight, Evaluates, SFTTrainer):
     """TRL's trainer that resumes from the weights it saved, and whose loss is a mean over the answer tokens of a step.
 
     transformers 5.17 marks Qwen2.5-VL and Qwen3-VL as not taking the step's number of tokens (`accepts_loss_kwargs`),
@@ -101,12 +103,20 @@ def train_sft(run: SFTRun) -> None:
         rows = load_rows(run.dataset, run.split)
         vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
         check_graphs(rows)
+        held_out = load_held_out_rows(run)
         with begun(run, console) as is_new:
             if is_new:
-                _train(run, arguments, rows, vocabulary, console)
+                _train(run, arguments, rows, held_out, vocabulary, console)
 
 
-def _train(run: SFTRun, arguments: SFTConfig, rows: Dataset, vocabulary: Vocabulary | None, console: Console) -> None:
+def _train(
+    run: SFTRun,
+    arguments: SFTConfig,
+    rows: Dataset,
+    held_out: Dataset | None,
+    vocabulary: Vocabulary | None,
+    console: Console,
+) -> None:
     recipe = run.recipe
     family, processor, model = load_model(run)
     end_ids = end_token_ids(processor, model)
@@ -120,5 +130,6 @@ def _train(run: SFTRun, arguments: SFTConfig, rows: Dataset, vocabulary: Vocabul
         train_dataset=lazy_examples(rows, maker.sft_example, maker.key),
         optimizer_cls_and_kwargs=optimizer_class_and_options(recipe),
         peft_config=lora_config(recipe.lora, model),
+        held_out=hold_out(run, held_out, family, processor) if held_out else None,
     )
     train(trainer, run, epoch, console)

@@ -16,7 +16,7 @@ from r1sgg_cli.training.processes import rank, tell_torchrun
 
 
 class Watchdog(TrainerCallback):
-    """Ends this process with code 1 if for `limit` neither a step nor a checkpoint is finished."""
+    """Ends this process with code 1 if for `limit` no step, checkpoint or batch of an evaluation is finished."""
 
     def __init__(self, limit: timedelta) -> None:
         self.limit = limit
@@ -44,6 +44,12 @@ class Watchdog(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Another one: large checkpoints take their time."""
+        self.seen = time.monotonic()
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """And one for each batch of an evaluation."""
         self.seen = time.monotonic()
 
     def _watch(self, ended: threading.Event) -> None:

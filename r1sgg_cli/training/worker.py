@@ -26,9 +26,12 @@ from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
 from r1sgg_cli.models.families import ModelFamily, trainable_family_of
 from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+from r1sgg_cli.training.best import best_checkpoint, last_state
 from r1sgg_cli.training.buckets import keep_gradients_in_buckets
 from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
 from r1sgg_cli.training.checkpoints import insist_on_as_many, is_last_step, last_complete_checkpoint
+from r1sgg_cli.training.early_warnings import EarlyWarnings
+from r1sgg_cli.training.evaluation import TellsEvaluation, evaluation_options
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
 from r1sgg_cli.training.finished import save_finished
 from r1sgg_cli.training.frozen import run_frozen_vision_forward_alone
@@ -84,6 +87,7 @@ def trainer_config(
         "report_to": run.report_to or "none",
         "remove_unused_columns": False,
         "disable_tqdm": True,
+        **evaluation_options(recipe),
         **sharding_options(run),
         **own,
     }
@@ -206,7 +210,8 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Consol
     watchdog = Watchdog(step_timeout(run))
     with watchdog.watching():
         if checkpoint and is_last_step(checkpoint):  # only the finished model is missing; the Trainer would add a step
-            save_finished(trainer, run, asking, checkpoint)
+            best = from_first(best_checkpoint(run, last_state(checkpoint), console))
+            save_finished(trainer, run, asking, best or checkpoint)
         else:
             stops = StopsWhenAsked(run.stop_file)
             _take_steps(trainer, run, checkpoint, [TellEpoch(epoch), AskingBeside(asking), stops, watchdog], console)
@@ -214,7 +219,7 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Consol
                 at = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
                 console.print(f"stopped at {at} as asked; the same command continues")
                 return
-            save_finished(trainer, run, asking)
+            save_finished(trainer, run, asking, from_first(best_checkpoint(run, trainer.state, console)))
     console.print(f"finished: {escape(str(run.out))}")
 
 
@@ -231,7 +236,9 @@ def _take_steps(
     if run.in_four_bits:
         train_adapters_in_float32(trainer.model)
     trainer.remove_callback(PrinterCallback)
-    for callback in (InsistOnSharding(trainer, run), MetricsLog(run.out / METRICS_FILE), *callbacks, bar):
+    log = MetricsLog(run.out / METRICS_FILE)
+    says = (TellsEvaluation(console), EarlyWarnings(run.out, log.path, console))
+    for callback in (InsistOnSharding(trainer, run), log, *says, *callbacks, bar):
         trainer.add_callback(callback)
     with bar.progress:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

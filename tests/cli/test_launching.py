@@ -97,6 +97,16 @@ def test_a_dry_run_shows_plan_and_script_and_touches_nothing(r1sgg: Command) -> 
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+def test_a_plan_says_what_evaluation_costs_and_which_model_is_kept(r1sgg: Command) -> None:
+    chosen = ("--set", "evaluation.best_by=mean_recall")
+    plan = flat(r1sgg(*GRPO, *chosen, "--dry-run").stdout.partition("└")[0])
+    assert (
+        "evaluation 200 images of `JosephZ/vg150_val_sgg_prompt` every 100 steps: 19 times, 3,800 answers, by vLLM; "
+        "the finished model is the best by mean_recall"
+    ) in plan
+    assert "evaluation" not in r1sgg(*GRPO, "--dry-run").stdout
+
+
 def test_the_table_of_a_plan_fits_a_terminal(r1sgg: Command) -> None:
     plan = r1sgg(*GRPO, "--dry-run").stdout.partition("└")[0]
     assert max(map(len, plan.splitlines())) <= 80
@@ -206,6 +216,7 @@ def test_inference_says_how_it_is_shared_out(argv: Sequence[str], said: str, r1s
         (("--report-to", "wandbb"), "report_to"),
         (("--model", "./sft"), "no folder `./sft`; give a checkpoint's folder"),
         (("--set", "prompts_per_step=31"), "a step's 248 answers (31 prompts × 8) cannot be shared equally by the 16"),
+        (("--set", "evaluation.split=train", "--dataset", "own/set"), "`train` of `own/set` is trained on, and so not"),
         (("--micro-batch", "5"), "`--micro-batch 5` does not divide the 16 answers"),
         (("--launcher", "torchrun"), "`--launcher torchrun`: preset `a100-16x` needs 4 nodes of 4 A100 80 GB"),
         (("--launcher", "allocation"), "`--launcher allocation`: this shell is in no Slurm allocation"),
@@ -216,7 +227,7 @@ def test_inference_says_how_it_is_shared_out(argv: Sequence[str], said: str, r1s
     ],
     ids=[
         *("recipe field", "trainer option", "slurm field", "preset field", "preset", "recipe", "logger", "no logger"),
-        *("model", "shares", "micro-batch", "torchrun", "allocation", "memory"),
+        *("model", "shares", "held out", "micro-batch", "torchrun", "allocation", "memory"),
     ],
 )
 @pytest.mark.parametrize("dry", [True, False], ids=["dry", "for real"])
@@ -344,6 +355,15 @@ def test_a_folder_of_something_else_gets_no_job_script(
         done = r1sgg(*argv)
         assert (done.code, done.files) == (1, ["run", "run/thesis.tex"])
         assert "`run` holds something else" in done.stderr
+
+
+def test_images_to_evaluate_on_that_are_not_there_are_said_before_a_job_waits(
+    r1sgg: Command, tiny_checkpoint: Callable[[str], Path], ten_scenes: Path
+) -> None:
+    argv = submitted_sft(tiny_checkpoint("qwen2_vl"), ten_scenes)
+    done = r1sgg(*argv, "--set", "evaluation.split=val")
+    assert (done.code, done.files) == (1, [])
+    assert done.stderr.splitlines()[-1] == f"error: `{ten_scenes}` has no split `val`; it has `train`, `test`"
 
 
 def test_a_job_that_slurm_refuses_is_one_line_and_none_is_recorded(

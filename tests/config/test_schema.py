@@ -88,3 +88,20 @@ def test_vllms_sampling_that_makes_the_gradient_vanish_is_refused(
     uncorrected = {**recipe.get("trainer", {}), "vllm_importance_sampling_correction": False}
     validated(GRPORun, {**by_vllm, "recipe": {**recipe, "trainer": uncorrected}})
     validated(GRPORun, {**GIVEN, "recipe": recipe})  # by transformers
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"checkpoint_every": 100}, "of every 100 steps are not there at every 50 steps: `--set checkpoint_every=50`"),
+        ({"checkpoint_every": 20}, "those of every 20 steps are not there at every 50"),
+        ({"checkpoint_every": 50, "trainer": {"save_strategy": "epoch"}}, "leave out `trainer.save_strategy`"),
+    ],
+    ids=["more evaluations than checkpoints", "at other steps", "by epoch"],
+)
+def test_a_model_that_may_be_the_best_has_a_checkpoint(recipe: dict[str, Any], message: str) -> None:
+    evaluation = {"every": 50, "best_by": "mean_recall"}
+    with pytest.raises(ConfigError, match=message):
+        validated(SFTRun, {**GIVEN, "recipe": {**recipe, "evaluation": evaluation}})
+    validated(SFTRun, {**GIVEN, "recipe": {**recipe, "evaluation": {"every": 50}}})
+    validated(SFTRun, {**GIVEN, "recipe": {"checkpoint_every": 25, "evaluation": evaluation}})

@@ -10,7 +10,15 @@ from r1sgg_cli.config.layers import SHIPPED, validated
 from r1sgg_cli.config.presets import load_preset
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.launch.steps import expected_hours, insist_on_split, num_rows, num_steps
+from r1sgg_cli.launch.steps import (
+    expected_hours,
+    insist_on_held_out,
+    insist_on_split,
+    num_evaluations,
+    num_held_out,
+    num_rows,
+    num_steps,
+)
 
 FOLDERS = [folder for folder in SHIPPED if folder.is_dir()]
 GIVEN = {"model": "m", "dataset": "d", "out": "o", "precision": "bf16"}
@@ -80,3 +88,25 @@ def test_a_data_set_that_is_not_there_is_said_before_a_job_waits(tmp_path: Path)
         insist_on_split(str(tmp_path), "val")
     with pytest.raises(DataError, match="no folder"):
         insist_on_split(str(tmp_path / "nowhere"), "train")
+
+
+def evaluated(dataset: Path, **evaluation: Any) -> SFTRun:
+    return validated(SFTRun, {**GIVEN, "dataset": str(dataset), "recipe": {"evaluation": evaluation}})
+
+
+def test_a_held_out_split_that_is_not_there_is_said_before_a_job_waits(tmp_path: Path) -> None:
+    (tmp_path / "prepare.json").write_text(json.dumps({"rows": {"train": 60, "test": 4}}), encoding="utf-8")
+    insist_on_held_out(evaluated(tmp_path))
+    insist_on_held_out(sft())
+    with pytest.raises(DataError, match="has no split `val`; it has `train`, `test`"):
+        insist_on_held_out(evaluated(tmp_path, split="val"))
+    with pytest.raises(DataError, match="no folder"):
+        insist_on_held_out(evaluated(tmp_path / "nowhere"))
+
+
+def test_evaluations_are_counted_with_the_one_before_the_first_step_and_the_one_after_the_last(tmp_path: Path) -> None:
+    (tmp_path / "prepare.json").write_text(json.dumps({"rows": {"train": 60, "test": 4}}), encoding="utf-8")
+    assert (num_held_out(sft()), num_evaluations(sft(), 300)) == (0, 0)
+    assert (num_held_out(evaluated(tmp_path)), num_held_out(evaluated(tmp_path, num_images=3))) == (4, 3)
+    assert num_evaluations(evaluated(tmp_path, every=100), 300) == 4
+    assert num_evaluations(evaluated(tmp_path, every=100), 301) == 5

@@ -19,18 +19,22 @@ from r1sgg_cli.cli.app import app
 from r1sgg_cli.models.asking import load_asking
 from r1sgg_cli.training.callbacks import load_metric_rows
 from tests.training import token_reward
+from tests.training.schooled import evaluations
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("named_token_reward")]
 
 SMALL = {
-    "sft": ["--recipe", "demo-sft", "--micro-batch", "4", "--set", "batch_size=8", "--set", "warmup=2"],
+    "sft": [
+        *["--recipe", "demo-sft", "--micro-batch", "4", "--set", "batch_size=8", "--set", "warmup=2"],
+        *["--set", "max_answer_tokens=64"],
+    ],
     "grpo": [
         *["--recipe", "demo-grpo", "--micro-batch", "4", "--set", "prompts_per_step=2", "--set", "num_generations=4"],
         *["--set", "max_new_tokens=16", "--set", "rewards={token_reward: 1}"],
     ],
 }
 STEPS = ["--set", "max_steps=8", "--set", "checkpoint_every=3", "--set", "trainer.logging_steps=1"]
-
+EVALUATED = ["--set", "evaluation.every=2", "--set", "evaluation.num_images=3"]
 
 MIXED = ["--set", "tasks={sgg: 2, det: 1, cls: 1}", "--set", "shuffle_objects=true", "--set", "long_answers=shorten"]
 THREE_EPOCHS = {  # of three steps each; the checkpoint is in the middle of the second
@@ -77,19 +81,21 @@ def test_a_killed_run_continues_as_if_it_had_not_been(
 ) -> None:
     model = tiny_checkpoint(model_type)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    app(command(stage, model, synthetic_dataset, whole), standalone_mode=False)
-    run_until_killed(command(stage, model, synthetic_dataset, killed), killed, step=4)
+    app(command(stage, model, synthetic_dataset, whole) + EVALUATED, standalone_mode=False)
+    run_until_killed(command(stage, model, synthetic_dataset, killed) + EVALUATED, killed, step=4)
     newest = max(int(path.name.split("-")[1]) for path in killed.glob("checkpoint-*"))
     half_written = killed / f"checkpoint-{newest + 1}"
     shutil.copytree(killed / f"checkpoint-{newest}", half_written)
     (half_written / "trainer_state.json").unlink()
-    app(command(stage, model, synthetic_dataset, killed), standalone_mode=False)
+    app(command(stage, model, synthetic_dataset, killed) + EVALUATED, standalone_mode=False)
     keys = ("step", "loss", "grad_norm") if stage == "sft" else ("step", "loss", "grad_norm", "reward")
     rows, expected = logged(killed, keys), logged(whole, keys)
     assert [row["step"] for row in rows] == list(range(1, 9))
     for row, other in zip(rows, expected, strict=True):
         assert row == pytest.approx(other, abs=1e-6)
     assert all(row["grad_norm"] > 0 for row in rows)
+    assert list(evaluations(killed)) == [0, 2, 4, 6, 8]
+    assert evaluations(killed) == evaluations(whole)
 
 
 @pytest.mark.parametrize(

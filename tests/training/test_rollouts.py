@@ -40,6 +40,7 @@ from r1sgg_cli.training.rollouts import (
     say_rollouts,
     without_images,
 )
+from tests.training.schooled import Schooled, evaluations, shared_numbers, told_by_commands
 from tests.training.test_grpo import grpo_run, save_eager
 from tests.training.token_reward import token_reward
 
@@ -406,3 +407,21 @@ def test_a_stopped_run_goes_on_as_if_it_never_had(
     resumed = colocated.train(model, tmp_path / "stopped", often)
     for key in ("reward", "loss", "grad_norm"):
         assert [row[key] for row in resumed if key in row] == [row[key] for row in whole if key in row]
+
+
+@pytest.mark.slow
+def test_an_evaluation_by_the_engine_says_what_transformers_says_and_leaves_no_trace(
+    colocated: Colocated, schooled: Schooled, tmp_path: Path
+) -> None:
+    """Its answers are in the engine's caches afterwards, which the next rollouts must not use."""
+    colocated.dataset = schooled.dataset
+    few = ("max_steps=2", "max_new_tokens=64")
+    evaluated = colocated.train(schooled.model, tmp_path / "with", *few, "evaluation.every=1")
+    without = colocated.train(schooled.model, tmp_path / "without", *few)
+    found = evaluations(tmp_path / "with")
+    assert list(found) == [0, 1, 2]
+    assert found[0] == pytest.approx(evaluations(schooled.out)[80])
+    told = told_by_commands(tmp_path / "with", schooled.dataset, tmp_path)
+    assert shared_numbers(found[2]) == pytest.approx(told)
+    for key in ("reward", "loss", "grad_norm"):
+        assert [row[key] for row in evaluated if key in row] == [row[key] for row in without if key in row]

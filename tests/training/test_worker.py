@@ -121,3 +121,28 @@ def test_a_run_begins_beside_what_the_launcher_wrote_and_beside_nothing_else(
     else:
         with begun(run, Console(quiet=True)) as is_new:
             assert is_new
+
+
+def test_the_trainer_evaluates_when_the_recipe_says_and_keeps_the_best_beside_the_last_ones(tmp_path: Path) -> None:
+    off = grpo_config(grpo_run(tmp_path))
+    assert (off.eval_strategy, off.save_total_limit, off.metric_for_best_model) == ("no", 2, None)
+    config = grpo_config(grpo_run(tmp_path, "evaluation.every=100", "evaluation.best_by=failure_rate"))
+    assert (config.eval_strategy, config.eval_steps, config.eval_on_start) == ("steps", 100, True)
+    assert (config.metric_for_best_model, config.greater_is_better) == ("failure_rate", False)
+    assert (config.save_total_limit, config.load_best_model_at_end) == (3, False)
+    uneven = ("num_generations=5", "prompts_per_step=4", "evaluation.best_by=mean_recall")
+    config = grpo_config(grpo_run(tmp_path, *uneven))
+    assert config.greater_is_better
+
+
+@pytest.mark.parametrize(
+    ("override", "way"),
+    [
+        ("trainer.eval_strategy=steps", "set `evaluation.every`"),
+        ("trainer.load_best_model_at_end=true", "set `evaluation.best_by`"),
+    ],
+    ids=["when", "the best"],
+)
+def test_what_an_evaluation_is_comes_from_the_recipe(override: str, way: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=way):
+        grpo_config(grpo_run(tmp_path, override))

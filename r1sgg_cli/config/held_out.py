@@ -1,0 +1,37 @@
+"""Which images a run is evaluated on while it trains."""
+
+from dataclasses import dataclass
+
+from r1sgg_cli.config.experiment import PUBLISHED_TESTS
+from r1sgg_cli.config.schema import GRPORun, SFTRun
+from r1sgg_cli.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutSplit:
+    """A data set's split; None is the only one of a set."""
+
+    dataset: str
+    split: str | None
+
+    def __str__(self) -> str:
+        return f"`{self.split}` of `{self.dataset}`" if self.split else f"`{self.dataset}`"
+
+
+def held_out_split(run: SFTRun | GRPORun) -> HeldOutSplit | None:
+    """The split that `evaluation` is about; None where it is off. Raises `ConfigError` for the one that is trained on.
+
+    The published sets have their test images in sets of their own.
+    """
+    evaluation = run.recipe.evaluation
+    if evaluation is None:
+        return None
+    dataset = evaluation.dataset or PUBLISHED_TESTS.get(run.dataset, run.dataset)
+    own_set = dataset in PUBLISHED_TESTS.values()
+    split = evaluation.split or (None if own_set else "test")
+    if dataset == run.dataset and split == (run.split or "train"):
+        raise ConfigError(
+            f"`{split}` of `{dataset}` is trained on, and so not held out; name another `evaluation.split`, "
+            "or a set of its own with `evaluation.dataset`"
+        )
+    return HeldOutSplit(dataset, split)

@@ -1,0 +1,217 @@
+"""Evaluation while a model trains: greedy answers about held-out images, by the Trainer's own schedule.
+
+Decisions.
+1. transformers decides when (`eval_steps`, the start, the last step), logs the numbers as `eval_…`, and keeps the best
+   checkpoint from rotation. What it would compute is replaced: SFT's loss says little about a graph, and TRL's GRPO
+   would sample answers and reward them.
+2. Answers come from the engine that writes a run's rollouts: vLLM where there is one, after a synchronisation, else
+   `generate` of the training model itself.
+3. Training does not notice: random generators, mode and synchronisation stand afterwards as they did before.
+4. Every process answers as many images as any other, some of them twice where they do not divide: under ZeRO-3 and
+   FSDP each forward pass is one of all processes.
+"""
+
+import math
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from rich.console import Console
+from torch.distributed.fsdp import FSDPModule
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from trl.models import unwrap_model_for_generation
+
+from r1sgg_cli.config.schema import GRPORecipe, SFTRecipe
+from r1sgg_cli.models.checkpoint import end_token_ids
+from r1sgg_cli.models.greedy import GreedyWriter
+from r1sgg_cli.training.held_out import Answer, HeldOut, scores
+
+SAMPLED_AT_ONCE = 64
+"""Images that are handed to vLLM together by each process; it shares them out over its own batches."""
+LOWER_IS_BETTER = frozenset({"failure_rate"})
+_GREEDY = {
+    "temperature": 0.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": None,
+    "repetition_penalty": 1.0,
+    "structured_outputs_regex": None,
+}
+"""TRL's settings for vLLM under which it writes the likeliest token, and nothing else has a say."""
+
+
+def evaluation_options(recipe: SFTRecipe | GRPORecipe) -> dict[str, Any]:
+    """What the Trainer's configuration takes for `recipe.evaluation`."""
+    evaluation = recipe.evaluation
+    if evaluation is None:
+        return {}
+    options: dict[str, Any] = {"eval_strategy": "steps", "eval_steps": evaluation.every, "eval_on_start": True}
+    if isinstance(recipe, GRPORecipe):
+        options["num_generations_eval"] = 1
+    if evaluation.best_by is not None:
+        options["metric_for_best_model"] = evaluation.best_by
+        options["greater_is_better"] = evaluation.best_by not in LOWER_IS_BETTER
+        options["save_total_limit"] = recipe.keep_checkpoints + 1  # the Trainer counts the best among them
+    return options
+
+
+def share_of(num_images: int, rank: int, world_size: int) -> list[int]:
+    """Positions of the images that a process answers: as many as every other, the first ones again if need be."""
+    return [(rank + i * world_size) % num_images for i in range(math.ceil(num_images / world_size))]
+
+
+class Evaluates:
+    """Mixed into TRL's trainers, before them: `evaluate` scores the graphs that the model writes."""
+
+    model: Any
+    model_wrapped: Any
+    args: Any
+    accelerator: Accelerator
+    state: TrainerState
+    control: TrainerControl
+    callback_handler: Any
+    processing_class: Any
+
+    def __init__(self, *, held_out: HeldOut | None = None, **options: Any) -> None:
+        super().__init__(eval_dataset=held_out.rows if held_out else None, **options)  # type: ignore[call-arg]
+        self.held_out = held_out
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """The numbers of the held-out images, logged; every process must call it. What is passed is not looked at."""
+        assert self.held_out is not None
+        began = time.monotonic()
+        with _generators_kept(), _not_training(self.model):
+            answers = self._answers(self.held_out)
+        found = {**scores(answers, self.held_out.predicates), "runtime": time.monotonic() - began}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
+        # Not by way of TRL's `log`, which would take what training has gathered since its last line into this one.
+        Trainer.log(self, {name: value for name, value in metrics.items() if math.isfinite(value)})
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _answers(self, held_out: HeldOut) -> list[Answer]:
+        """One answer for each image, the same list in every process."""
+        ends = end_token_ids(self.processing_class, self.model)
+        writing = held_out.writing
+        writer = GreedyWriter(self.processing_class, ends, writing.unsampled, writing.max_new_tokens)
+        by_vllm = getattr(self, "use_vllm", False)
+        share = share_of(len(held_out), self.accelerator.process_index, self.accelerator.num_processes)
+        at_once = SAMPLED_AT_ONCE if by_vllm else writing.at_once
+        with _vllm_greedy(self) if by_vllm else self._generating() as model:
+            found = [
+                answer
+                for start in range(0, len(share), at_once)
+                for answer in self._answer(held_out, share[start : start + at_once], writer, model)
+            ]
+        return list({answer.image_id: answer for answer in gather_object(found)}.values())
+
+    def _answer(self, held_out: HeldOut, positions: list[int], writer: GreedyWriter, model: Any) -> list[Answer]:
+        examples = [held_out.example(position) for position in positions]
+        images = [example["image"] for example in examples]
+        prompts = writer.prompts([example["prompt"] for example in examples], images)
+        written = (
+            _written_by_vllm(self, prompts, images)
+            if model is None
+            else writer.generate(model, Trainer._prepare_inputs(self, prompts), synced_gpus=self._in_step())
+        )
+        # A sign of life for whoever watches.
+        self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
+        completions = map(writer.completion, written)
+        return [held_out.answer(*one) for one in zip(positions, completions, examples, strict=True)]
+
+    @contextmanager
+    def _generating(self) -> Iterator[Any]:
+        """The model as `generate` can use it."""
+        gather = getattr(self.args, "ds3_gather_for_generation", True)
+        checkpointing = self.args.gradient_checkpointing_kwargs
+        with (
+            unwrap_model_for_generation(
+                self.model_wrapped,
+                self.accelerator,
+                gather_deepspeed3_params=gather,
+                gradient_checkpointing_kwargs=checkpointing,
+            ) as model,
+            torch.no_grad(),
+            self.accelerator.autocast(),
+        ):
+            yield model
+
+    def _in_step(self) -> bool | None:
+        """Whether processes generate token by token together; None where transformers knows (ZeRO-3).
+
+        FSDP gathers weights in each forward pass, and transformers knows only of the FSDP that it sets up itself.
+        """
+        return True if isinstance(self.model_wrapped, FSDPModule) and self.accelerator.num_processes > 1 else None
+
+
+@contextmanager
+def _vllm_greedy(trainer: Any) -> Iterator[None]:
+    """The run's vLLM as a greedy writer; the next rollouts synchronise it anew, as they would without an evaluation."""
+    generation, loaded = trainer.vllm_generation, trainer._last_loaded_step
+    kept = {name: getattr(generation, name) for name in _GREEDY}
+    vars(generation).update(_GREEDY)
+    try:
+        yield
+    finally:
+        vars(generation).update(kept)
+        trainer._last_loaded_step = loaded
+
+
+def _written_by_vllm(trainer: Any, prompts: Any, images: Sequence[Any]) -> list[list[int]]:
+    ids = [row[mask.bool()].tolist() for row, mask in zip(prompts["input_ids"], prompts["attention_mask"], strict=True)]
+    written, _ = trainer._generate_single_turn(ids, [[image] for image in images], {}, 1)
+    return [list(tokens) for tokens in written]
+
+
+@contextmanager
+def _not_training(model: torch.nn.Module) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Random numbers go on afterwards as if none had been drawn."""
+    own, numpy_state = random.getstate(), np.random.get_state()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(own)
+        np.random.set_state(numpy_state)
+
+
+class TellsEvaluation(TrainerCallback):
+    """One line for each evaluation; a run that continues is not evaluated again before its first step."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """What the checkpoint scores is on record."""
+        args.eval_on_start = args.eval_on_start and not state.global_step
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: Mapping[str, float],
+        **_: Any,
+    ) -> None:
+        """The numbers, in the order in which they are computed."""
+        named = (f"{name.removeprefix('eval_').replace('_', ' ')} {value:.3f}" for name, value in metrics.items())
+        self.console.print(f"evaluation at step {state.global_step}: {', '.join(named)}", highlight=False)

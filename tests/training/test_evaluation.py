@@ -1,0 +1,92 @@
+"""Evaluation in training: the numbers of `infer`, `gather` and `eval`, at no cost to what is learned."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from r1sgg_cli.config.schema import SFTRun
+from r1sgg_cli.training.evaluation import share_of
+from tests.training.schooled import MAX_NEW_TOKENS, Schooled, evaluations, shared_numbers, told_by_commands, train
+from tests.training.torchrun import R1SGG, R1SGG_WITH_FSDP, run_of, torchrun
+
+LEARNED = ("step", "loss", "grad_norm")
+
+
+@pytest.mark.parametrize(
+    ("num_images", "world_size", "shares"),
+    [
+        (4, 1, [[0, 1, 2, 3]]),
+        (5, 2, [[0, 2, 4], [1, 3, 0]]),
+        (1, 3, [[0], [0], [0]]),
+    ],
+    ids=["alone", "one image twice", "fewer images than processes"],
+)
+def test_every_process_answers_as_many_images(num_images: int, world_size: int, shares: list[list[int]]) -> None:
+    assert [share_of(num_images, rank, world_size) for rank in range(world_size)] == shares
+
+
+@pytest.mark.slow
+def test_its_numbers_are_those_of_the_commands(schooled: Schooled, tmp_path: Path) -> None:
+    found = evaluations(schooled.out)
+    assert list(found) == [0, 40, 80]
+    assert (found[0]["failure_rate"], found[80]["failure_rate"]) == (1, 0)
+    assert found[80]["object_recall"] > 0
+    assert found[40]["relationships_per_image"] != found[80]["relationships_per_image"] != 0
+    for step in (40, 80):
+        told = told_by_commands(schooled.out / f"checkpoint-{step}", schooled.dataset, tmp_path / str(step))
+        assert shared_numbers(found[step]) == told
+
+
+@pytest.mark.slow
+def test_the_finished_model_is_the_best_checkpoint_which_is_kept_beside_the_last_ones(schooled: Schooled) -> None:
+    """Two checkpoints have failure rate 0, and the first of them is taken."""
+    assert {path.name for path in schooled.out.glob("checkpoint-*")} == {"checkpoint-40", "checkpoint-80"}
+    finished, best, last = (
+        schooled.out / name / "model.safetensors" for name in (".", "checkpoint-40", "checkpoint-80")
+    )
+    assert finished == best != last
+    assert "the finished model is that of step 40, the best: failure rate 0.0000" in schooled.said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["sft", "grpo"])
+def test_training_does_not_notice(stage: str, schooled: Schooled, tmp_path: Path) -> None:
+    """To the digit, with sampled rollouts."""
+    few = ("max_steps=4", "checkpoint_every=4", "warmup=0", "trainer.gradient_checkpointing=true")
+    without = train(stage, schooled.model, schooled.dataset, tmp_path / "without", *few)
+    rows = train(stage, schooled.model, schooled.dataset, tmp_path / "with", *few, "evaluation.every=2")
+    assert [[row[key] for key in LEARNED] for row in rows if "loss" in row] == [
+        [row[key] for key in LEARNED] for row in without if "loss" in row
+    ]
+    found = evaluations(tmp_path / "with")
+    assert list(found) == [0, 2, 4]
+    assert found[0] == evaluations(schooled.out)[80]
+    told = told_by_commands(tmp_path / "with" / "checkpoint-4", schooled.dataset, tmp_path)
+    assert shared_numbers(found[4]) == told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sharding", "module"),
+    [
+        pytest.param(
+            "zero3",
+            R1SGG,
+            id="zero3",
+            marks=pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs `uv sync --extra deepspeed`"),
+        ),
+        pytest.param("fsdp2", R1SGG_WITH_FSDP, id="fsdp2"),
+    ],
+)
+def test_two_processes_share_the_images(sharding: str, module: str, schooled: Schooled, tmp_path: Path) -> None:
+    """Answers end at different tokens, and each process must take part in the forward passes of the other."""
+    few = ("max_steps=2", "checkpoint_every=2", f"max_answer_tokens={MAX_NEW_TOKENS}")
+    evaluated = ("evaluation.every=2", "evaluation.images_at_once=3")
+    run = run_of(SFTRun, schooled.model, schooled.dataset, tmp_path / "run", *few, *evaluated, sharding=sharding)
+    code, stderr = torchrun(run, module=module)
+    assert code == 0, stderr
+    assert stderr.count("evaluation at step 0: ") == 1
+    found = evaluations(run.out)
+    assert found[0] == pytest.approx(evaluations(schooled.out)[80])
+    assert shared_numbers(found[2]) == pytest.approx(told_by_commands(run.out, schooled.dataset, tmp_path))
