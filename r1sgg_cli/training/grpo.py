@@ -31,9 +31,9 @@ from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.examples import lazy_examples
 from r1sgg_cli.training.importance import RatioFromUpdate
 from r1sgg_cli.training.lora import lora_config
+from r1sgg_cli.training.preflight import EnginesCompared, Preflight, WarnsOfDrift
 from r1sgg_cli.training.processes import console_of_run, joined
 from r1sgg_cli.training.rollouts import (
-    EnginesAgree,
     SamplesRight,
     check_engine,
     default_options,
@@ -67,7 +67,7 @@ class EpochSampler(Sampler[int]):
         return len(self.sampler)
 
 
-class SceneGraphGRPOTrainer(ResumesRight, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer):
+class SceneGraphGRPOTrainer(ResumesRight, EnginesCompared, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer):
     """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, and runs
     the model once where TRL does so again and again."""
 
@@ -155,7 +155,7 @@ def _train(
     maker, rows, epoch = examples_of(run, rows, vocabulary, family, processor, recipe.max_new_tokens, console)
     _check_rows_suffice(run, rows)  # some may have been dropped
     say_rollouts(arguments, run.rollouts, console)
-    with vllm_engine(run):
+    with vllm_engine(run, maker.limits):
         trainer = SceneGraphGRPOTrainer(
             model=model,
             args=arguments,
@@ -165,6 +165,7 @@ def _train(
             train_dataset=lazy_examples(rows, maker.grpo_example, maker.key),
             peft_config=lora_config(recipe.lora, model),
         )
-    trainer.add_callback(EnginesAgree())
+    trainer.preflight = Preflight(run, maker.limits, console)
+    trainer.add_callback(WarnsOfDrift(console))
     train(trainer, run, epoch, console)
     end_engine(trainer)
