@@ -44,6 +44,7 @@ from r1sgg_cli.training.rollouts import (
 )
 from tests.training.test_grpo import grpo_run, save_eager
 from tests.training.token_reward import token_reward
+from tests.training.vllm_on_cpu import as_vllm_has_them, engine_weights
 
 DIFFERENCE = "sampling/sampling_logp_difference/mean"
 COLOCATED = Rollouts(engine="colocated", gpu_memory_utilization=0.4)
@@ -302,24 +303,6 @@ def colocated(ten_scenes: Path, named_token_reward: str) -> Iterator[Colocated]:
         patch.setattr(grpo, "SceneGraphGRPOTrainer", Kept)
         yield made
         made.trainers.clear()
-
-
-def engine_weights(generation: Any) -> dict[str, torch.Tensor]:
-    runner = generation.llm.llm_engine.model_executor.driver_worker.model_runner
-    return dict(runner.model.named_parameters())
-
-
-FUSED = {"q_proj": "qkv_proj", "k_proj": "qkv_proj", "v_proj": "qkv_proj", "gate_proj": "gate_up_proj"}
-FUSED |= {"up_proj": "gate_up_proj"}
-
-
-def as_vllm_has_them(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The weights of a Qwen model under vLLM's names; vLLM joins those that are applied to the same input."""
-    joined: dict[str, list[torch.Tensor]] = {}
-    for name, weight in model.named_parameters():
-        parts = name.removeprefix("model.").replace("language_model.", "language_model.model.").split(".")
-        joined.setdefault(".".join(FUSED.get(part, part) for part in parts), []).append(weight.detach())
-    return {name: torch.cat(weights) for name, weights in joined.items()}
 
 
 @pytest.mark.slow
