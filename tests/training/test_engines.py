@@ -17,8 +17,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from r1sgg_cli.config.schema import GRPORun
 from r1sgg_cli.data.prompts import build_messages
 from r1sgg_cli.inference.engine import TransformersEngine
-from r1sgg_cli.models.families import unsampled_token_ids
 from tests.training import vllm_worker
+from tests.training.test_grpo import save_shy
 from tests.training.test_rollouts import COLOCATED, DIFFERENCE
 from tests.training.torchrun import logged, run_of, torchrun
 from tests.training.vllm_on_cpu import as_vllm_has_them, colocated_on_cpu
@@ -32,24 +32,6 @@ SPREAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "fsdp2": ({"sharding": "fsdp2"}, ()),
 }
 NUM_TOKENS = 16
-
-
-def save_shy(checkpoint: Path, folder: Path) -> Path:
-    """A tiny checkpoint that will not write image tokens, so that forbidding them changes no other's probability."""
-    model = AutoModelForImageTextToText.from_pretrained(checkpoint)
-    forbidden = list(unsampled_token_ids(str(checkpoint)))
-    with torch.no_grad():
-        # The first number of each hidden state is that of its token, which no layer changes; a state's own token is
-        # never a forbidden one, and the (tied) head finds theirs to be of the other sign.
-        for layer in model.model.language_model.layers:
-            layer.self_attn.o_proj.weight[0] = 0.0
-            layer.mlp.down_proj.weight[0] = 0.0
-        embeddings = model.get_input_embeddings().weight
-        embeddings[:, 0] = 2.0
-        embeddings[forbidden, 0] = -2.0
-    model.save_pretrained(folder)
-    AutoProcessor.from_pretrained(checkpoint).save_pretrained(folder)
-    return folder
 
 
 @dataclass(frozen=True)
