@@ -296,7 +296,7 @@ class GRPORun(_RunConfig):
     def vllm_samples_from_the_distribution_that_is_trained(self) -> Self:
         """vLLM's log-probabilities are renormalised to the tokens that sampling leaves, the trainer's are not."""
         corrected = self.recipe.trainer.get("vllm_importance_sampling_correction", True)
-        if self.rollouts.engine != "transformers" and corrected and (distortion := self._distortion()):
+        if self.rollouts.engine != "transformers" and corrected and (distortion := self.distortion):
             raise ValueError(
                 f"with `{distortion}` vLLM samples from another distribution than is trained, and its importance-"
                 "sampling correction makes the gradient vanish (trl#6789); leave it out, let transformers sample, or "
@@ -304,7 +304,8 @@ class GRPORun(_RunConfig):
             )
         return self
 
-    def _distortion(self) -> str | None:
+    @property
+    def distortion(self) -> str | None:
         """The first option under which a token's probability when sampled is not that of the full softmax."""
         trainer = self.recipe.trainer
         distorting = {

@@ -34,9 +34,9 @@ from r1sgg_cli.training.examples import lazy_examples
 from r1sgg_cli.training.held_out import hold_out, load_held_out_rows
 from r1sgg_cli.training.importance import RatioFromUpdate
 from r1sgg_cli.training.lora import lora_config
+from r1sgg_cli.training.preflight import EnginesCompared, Preflight, WarnsOfDrift
 from r1sgg_cli.training.processes import console_of_run, joined
 from r1sgg_cli.training.rollouts import (
-    EnginesAgree,
     SamplesRight,
     check_engine,
     default_options,
@@ -71,7 +71,7 @@ class EpochSampler(Sampler[int]):
 
 
 class SceneGraphGRPOTrainer(
-    ResumesRight, Evaluates, CountsGraphs, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer
+    ResumesRight, Evaluates, CountsGraphs, EnginesCompared, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer
 ):
     """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, scores
     held-out images, counts what the answers hold, and runs the model once where TRL does so again and again."""
@@ -162,7 +162,7 @@ def _train(
     maker, rows, epoch = examples_of(run, rows, vocabulary, family, processor, recipe.max_new_tokens, console)
     _check_rows_suffice(run, rows)  # some may have been dropped
     say_rollouts(arguments, run.rollouts, console)
-    with vllm_engine(run):
+    with vllm_engine(run, maker.limits):
         trainer = SceneGraphGRPOTrainer(
             model=model,
             args=arguments,
@@ -173,6 +173,7 @@ def _train(
             peft_config=lora_config(recipe.lora, model),
             held_out=hold_out(run, held_out, family, processor) if held_out else None,
         )
-    trainer.add_callback(EnginesAgree())
+    trainer.preflight = Preflight(run, maker.limits, console)
+    trainer.add_callback(WarnsOfDrift(console))
     train(trainer, run, epoch, console)
     end_engine(trainer)

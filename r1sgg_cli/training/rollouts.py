@@ -11,28 +11,25 @@ Seen with TRL 1.16 (pyproject pins it below 1.17) and vLLM 0.31. Each cure chang
 4. The ratio of a whole answer is a product of hundreds, and TRL's default drops every answer for which it is above 3:
    16 to 24 % of those with 500 to 1,000 tokens. `default_options` has a ratio per token, cut at 2.
 5. vLLM may sample an image token, which breaks the next forward pass (verl#7038, EasyR1#110). `stated_options`
-6. TRL names no precision, and vLLM then takes the checkpoint's (16 bits for one of 32). `vllm_engine`
+6. TRL names no precision, and vLLM then takes the checkpoint's (16 bits for one of 32); and no limit for images, of
+   which vLLM then plans memory for the checkpoint's largest: 32 times the published recipe's. `vllm_engine`
 7. vLLM seeds the whole process with its rank, so that a run's own seed would be without effect. `vllm_engine`
 8. Every process sends the images of every step to all others, for logs that leave them out. `without_images`
 
-What is left over is watched: `check_same_prompt` compares each prompt, and `EnginesAgree` the log-probabilities.
+What is left over is watched: `check_same_prompt` compares each prompt, and `training.preflight` the engines.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, Literal
 
+import torch
 from accelerate.utils import gather_object, set_seed
 from rich.console import Console
-from transformers import (
-    AutoConfig,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import AutoConfig, TrainerState
 from trl import GRPOConfig
 from trl.generation import vllm_generation
 from trl.trainer import grpo_trainer
@@ -41,8 +38,11 @@ from trl.trainer.utils import strip_images_from_messages
 from r1sgg_cli.config.schema import GRPORun, Precision, Rollouts
 from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM
+from r1sgg_cli.launch.packages import check_vllm, installed_versions, load_supported
 from r1sgg_cli.launch.plan import ENGINE_TEXT_TOKENS
 from r1sgg_cli.models.families import FAMILIES, family_of
+from r1sgg_cli.models.images import ImageLimits, PixelLimits
+from r1sgg_cli.training.engine_start import OTHER_WAY, start_engine
 from r1sgg_cli.training.standing_in import standing_in
 
 SERVER_TIMEOUT_S = 1800
@@ -51,15 +51,9 @@ TOKEN_PIXELS = 28 * 28
 """Pixels of an image token: as many, or more, in each family."""
 NEVER = -100
 """The logit bias of a token that is never sampled: the least that a server's protocol takes."""
-MAX_DISAGREEMENT = 0.1
-"""Nats between the two engines' log-probabilities of an answer's token, on average, without sign.
-
-Twice what rounding can do: no mean is above its standard deviation, which is 0.05 in bf16 for a model of 0.5 B
-(trl#6789); in float32 it is 0.000001. Old image features of a tiny model give 0.19, doubled image tokens 0.59."""
 
 _ENGINE_NAMES = {"colocated": "a vLLM engine in each training process", "server": "a vLLM server"}
 _VLLM_MODES: dict[str, Literal["colocate", "server"]] = {"colocated": "colocate", "server": "server"}
-_OTHER_WAY = "`--set preset.rollouts=transformers`"
 _DTYPES: dict[Precision, str] = {"bf16": "bfloat16", "float32": "float32"}
 
 
@@ -68,11 +62,14 @@ def check_engine(run: GRPORun) -> None:
     if run.rollouts.engine == "transformers":
         return
     if find_spec("vllm") is None:
-        raise ConfigError(f"rollouts by vLLM need it installed: `uv sync --extra vllm`, or {_OTHER_WAY}")
+        raise ConfigError(f"rollouts by vLLM need it installed: `uv sync --extra vllm`, or {OTHER_WAY}")
+    found = check_vllm(load_supported(), installed_versions(sys.path), for_gpu=torch.cuda.is_available())
+    if found.is_fault:
+        raise ConfigError(f"rollouts by vLLM cannot be had: {found.detail}; `{found.remedy}` mends it")
     family = family_of(run.model)
     if family.model_type not in SAMPLED_BY_VLLM:
         seen = ", ".join(FAMILIES[name].name for name in SAMPLED_BY_VLLM)
-        raise ConfigError(f"rollouts by vLLM were seen to be right for {seen}, not for {family.name}; use {_OTHER_WAY}")
+        raise ConfigError(f"rollouts by vLLM were seen to be right for {seen}, not for {family.name}; use {OTHER_WAY}")
     if run.rollouts.engine == "server" and not run.rollouts.server_url:
         raise ConfigError(
             "rollouts by a vLLM server need its address; the job that starts the servers exports R1SGG_SERVER_URL"
@@ -116,6 +113,12 @@ def max_model_length(run: GRPORun) -> int | None:
     return int(min(longest, AutoConfig.from_pretrained(run.model).get_text_config().max_position_embeddings))
 
 
+def pixel_options(limits: ImageLimits) -> dict[str, Any]:
+    """What the processor of a family that vLLM samples for is called with, so that it has these limits."""
+    assert isinstance(limits, PixelLimits)
+    return {"size": {"shortest_edge": limits.min_pixels, "longest_edge": limits.max_pixels}}
+
+
 def say_rollouts(config: GRPOConfig, rollouts: Rollouts, console: Console) -> None:
     """One line on who samples, and how the difference between the engines is made good."""
     if not config.use_vllm:
@@ -125,7 +128,7 @@ def say_rollouts(config: GRPOConfig, rollouts: Rollouts, console: Console) -> No
         mode, most = config.vllm_importance_sampling_mode, config.vllm_importance_sampling_clip_max
         correction = f"importance ratios corrected by `{mode}` at {most}"
     else:
-        correction = "importance ratios are not corrected, and whether the engines agree cannot be watched"
+        correction = "importance ratios are not corrected, and after the start nobody watches whether the engines agree"
     console.print(f"rollouts: {engine}; {correction}", highlight=False)
 
 
@@ -142,7 +145,7 @@ def check_same_prompt(sampled_from: Sequence[int], prompt: Sequence[int]) -> Non
     if list(sampled_from) != list(prompt):
         raise ModelError(
             f"vLLM read a prompt as {len(sampled_from)} tokens, the trainer as {len(prompt)}: they count an image's "
-            f"tokens differently, so that training would be on other prompts; use {_OTHER_WAY}"
+            f"tokens differently, so that training would be on other prompts; use {OTHER_WAY}"
         )
 
 
@@ -208,16 +211,22 @@ class SamplesRight:
 
 
 @contextmanager
-def vllm_engine(run: GRPORun) -> Iterator[None]:
-    """While it lasts, a trainer that is made makes its colocated vLLM in the precision of the run.
+def vllm_engine(run: GRPORun, limits: ImageLimits) -> Iterator[None]:
+    """While it lasts, a trainer that is made makes its colocated vLLM in the run's precision and image `limits`.
 
-    Raises `ConfigError` for a server that does not answer.
+    Raises `ConfigError` for an engine that does not start, and for a server that does not answer.
     """
     if run.rollouts.engine == "transformers":
         yield
         return
     one_image = {"image": 1, "video": 0}  # vLLM measures memory with as many as it must expect
-    engine = partial(vllm_generation.LLM, dtype=_DTYPES[run.precision], limit_mm_per_prompt=one_image)
+    engine = partial(
+        start_engine,
+        vllm_generation.LLM,
+        dtype=_DTYPES[run.precision],
+        limit_mm_per_prompt=one_image,
+        mm_processor_kwargs=pixel_options(limits),
+    )
     try:
         with standing_in(vllm_generation, "LLM", engine):
             yield
@@ -231,29 +240,3 @@ def end_engine(trainer: Any) -> None:
     where the group may be gone already and a finished run would close with a traceback."""
     if trainer.use_vllm and trainer.vllm_generation.mode == "colocate":
         trainer.vllm_generation.llm.llm_engine.engine_core.shutdown()
-
-
-class EnginesAgree(TrainerCallback):
-    """Stops a run whose engines disagree about the first step's answers."""
-
-    def __init__(self) -> None:
-        self.was_seen = False
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
-        """Look at the first log of each start, also of one that continues. Raises `ModelError`."""
-        disagreement = (logs or {}).get("sampling/sampling_logp_difference/mean")
-        if self.was_seen or disagreement is None:
-            return
-        self.was_seen = True
-        if not disagreement <= MAX_DISAGREEMENT:  # NaN as well
-            raise ModelError(
-                f"vLLM and the trainer differ by {disagreement:.3f} in the log-probability of a token (rounding is "
-                f"below {MAX_DISAGREEMENT}): they see different prompts or weights; use {_OTHER_WAY}"
-            )

@@ -7,10 +7,11 @@ from accelerate.state import DistributedType, PartialState
 from r1sgg_cli.__main__ import main
 
 
-def _gloo_as_gpus(*_: Any) -> tuple[str, DistributedType]:
+def gloo_as_gpus(*_: Any) -> tuple[str, DistributedType]:
+    """What accelerate takes for the backend and kind of the processes."""
     return "gloo", DistributedType.MULTI_GPU
 
 
 if __name__ == "__main__":
-    PartialState._prepare_backend = _gloo_as_gpus
+    PartialState._prepare_backend = gloo_as_gpus
     main()

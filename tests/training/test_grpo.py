@@ -53,6 +53,24 @@ def save_eager(checkpoint: Path, folder: Path, eagerness: float) -> Path:
     return folder
 
 
+def save_shy(checkpoint: Path, folder: Path) -> Path:
+    """A tiny checkpoint that will not write image tokens, so that forbidding them changes no other's probability."""
+    model = AutoModelForImageTextToText.from_pretrained(checkpoint)
+    forbidden = list(unsampled_token_ids(str(checkpoint)))
+    with torch.no_grad():
+        # The first number of each hidden state is that of its token, which no layer changes; a state's own token is
+        # never a forbidden one, and the (tied) head finds theirs to be of the other sign.
+        for layer in model.model.language_model.layers:
+            layer.self_attn.o_proj.weight[0] = 0.0
+            layer.mlp.down_proj.weight[0] = 0.0
+        embeddings = model.get_input_embeddings().weight
+        embeddings[:, 0] = 2.0
+        embeddings[forbidden, 0] = -2.0
+    model.save_pretrained(folder)
+    AutoProcessor.from_pretrained(checkpoint).save_pretrained(folder)
+    return folder
+
+
 @pytest.mark.parametrize("model_type", TRAINABLE)
 def test_every_family_is_moved_by_its_rewards(
     model_type: ModelType, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path

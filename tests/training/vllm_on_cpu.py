@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import torch
 from accelerate.state import AcceleratorState, PartialState
 from torch.nn.functional import linear
 
@@ -18,6 +19,9 @@ ENVIRONMENT = {
 }
 LEFT_BEHIND = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT")
 """What TRL sets for vLLM; the next trainer of this process would take itself for one of several."""
+
+FUSED = {"q_proj": "qkv_proj", "k_proj": "qkv_proj", "v_proj": "qkv_proj", "gate_proj": "gate_up_proj"}
+FUSED |= {"up_proj": "gate_up_proj"}
 
 
 def _keep_parameters(layer: Any, remove_weight: bool) -> None:
@@ -52,3 +56,18 @@ def forget_engine() -> None:
     PartialState._reset_state()
     for name in LEFT_BEHIND:
         os.environ.pop(name, None)
+
+
+def engine_weights(generation: Any) -> dict[str, torch.Tensor]:
+    """The weights of TRL's colocated engine, under vLLM's names."""
+    runner = generation.llm.llm_engine.model_executor.driver_worker.model_runner
+    return dict(runner.model.named_parameters())
+
+
+def as_vllm_has_them(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a Qwen model under vLLM's names; vLLM joins those that are applied to the same input."""
+    joined: dict[str, list[torch.Tensor]] = {}
+    for name, weight in model.named_parameters():
+        parts = name.removeprefix("model.").replace("language_model.", "language_model.model.").split(".")
+        joined.setdefault(".".join(FUSED.get(part, part) for part in parts), []).append(weight.detach())
+    return {name: torch.cat(weights) for name, weights in joined.items()}
