@@ -82,17 +82,20 @@ def reward_function(score: Score, scored: Collection[Task] = TASKS) -> RewardFun
                 continue
             space_wh = (space[0], space[1])
             truth = read_truth(true_objects, true_relationships, (size_wh[0], size_wh[1]), space_wh)
-            text, origin = _text(completion), (corner[0], corner[1])
-            if asked == "sgg":
-                answer = read_answer(text, space_wh, origin)
-            else:
-                answer = read_part(text, space_wh, origin, asked, truth)
+            answer = read_completion(_text(completion), space_wh, (corner[0], corner[1]), asked, truth)
             values.append(score(answer, truth, likeness))
         return values
 
     reward.__name__ = score.__name__
     reward.__doc__ = score.__doc__
     return reward
+
+
+def read_completion(
+    text: str, space_wh: SpaceWH, origin: tuple[float, float], task: Task, truth: SceneGraph
+) -> ParsedAnswer | None:
+    """An answer of any task as every reward reads it, `None` where it holds no graph."""
+    return read_answer(text, space_wh, origin) if task == "sgg" else read_part(text, space_wh, origin, task, truth)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -43,8 +43,11 @@ from r1sgg_cli.training.rollouts import (
     stated_options,
     vllm_engine,
 )
+from r1sgg_cli.training.samples import KeepsRollouts
 from r1sgg_cli.training.schedule import Epoch
 from r1sgg_cli.training.scoring import SharesPrompts
+from r1sgg_cli.training.showing import Sight
+from r1sgg_cli.training.speed import TellsSpeedOfRollouts
 from r1sgg_cli.training.worker import begun, examples_of, load_model, num_micro_batches, train, trainer_config
 
 
@@ -67,9 +70,11 @@ class EpochSampler(Sampler[int]):
         return len(self.sampler)
 
 
-class SceneGraphGRPOTrainer(ResumesRight, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer):
-    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, and runs
-    the model once where TRL does so again and again."""
+class SceneGraphGRPOTrainer(
+    KeepsRollouts, TellsSpeedOfRollouts, ResumesRight, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer
+):
+    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, runs the
+    model once where TRL does so again and again, and tells how fast it is and what it samples."""
 
     def __init__(self, *, epoch: Epoch, **options: Any) -> None:
         super().__init__(**options)
@@ -115,8 +120,11 @@ def grpo_config(run: GRPORun, unsampled: Sequence[int] = (), max_model_length: i
     return config
 
 
-def train_grpo(run: GRPORun) -> None:
-    """Train as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
+def train_grpo(run: GRPORun, sight: Sight | None = None) -> None:
+    """Train as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake.
+
+    `sight` draws what the run shows of itself.
+    """
     with joined(run):
         console = console_of_run()
         trainable_family_of(run.model)
@@ -129,7 +137,7 @@ def train_grpo(run: GRPORun) -> None:
         check_graphs(rows)
         with begun(run, console) as is_new:
             if is_new:
-                _train(run, arguments, rows, vocabulary, rewards, console)
+                _train(run, arguments, rows, vocabulary, rewards, sight, console)
 
 
 def _check_rows_suffice(run: GRPORun, rows: Dataset) -> None:
@@ -146,6 +154,7 @@ def _train(
     rows: Dataset,
     vocabulary: Vocabulary | None,
     rewards: list[Any],
+    sight: Sight | None,
     console: Console,
 ) -> None:
     recipe = run.recipe
@@ -157,6 +166,7 @@ def _train(
     say_rollouts(arguments, run.rollouts, console)
     with vllm_engine(run):
         trainer = SceneGraphGRPOTrainer(
+            run=run,
             model=model,
             args=arguments,
             processing_class=processor,
@@ -166,5 +176,5 @@ def _train(
             peft_config=lora_config(recipe.lora, model),
         )
     trainer.add_callback(EnginesAgree())
-    train(trainer, run, epoch, console)
+    train(trainer, run, epoch, sight, console)
     end_engine(trainer)

@@ -23,6 +23,8 @@ from r1sgg_cli.training.examples import lazy_examples
 from r1sgg_cli.training.lora import lora_config
 from r1sgg_cli.training.optimizer import optimizer_class_and_options
 from r1sgg_cli.training.processes import console_of_run, joined
+from r1sgg_cli.training.showing import Sight
+from r1sgg_cli.training.speed import TellsSpeed
 from r1sgg_cli.training.worker import begun, examples_of, load_model, num_micro_batches, train, trainer_config
 
 
@@ -53,7 +55,7 @@ def check_answers_end(processor: Any, end_ids: Sequence[int], model: str) -> Non
         raise ModelError(f"`{model}` does not end an answer with its end token {named}; use its Instruct version")
 
 
-class SceneGraphSFTTrainer(ResumesRight, SFTTrainer):
+class SceneGraphSFTTrainer(TellsSpeed, ResumesRight, SFTTrainer):
     """TRL's trainer that resumes from the weights it saved, and whose loss is a mean over the answer tokens of a step.
 
     transformers 5.17 marks Qwen2.5-VL and Qwen3-VL as not taking the step's number of tokens (`accepts_loss_kwargs`),
@@ -85,8 +87,11 @@ class SceneGraphSFTTrainer(ResumesRight, SFTTrainer):
         return int(args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size)
 
 
-def train_sft(run: SFTRun) -> None:
-    """Fine-tune as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
+def train_sft(run: SFTRun, sight: Sight | None = None) -> None:
+    """Fine-tune as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake.
+
+    `sight` draws what the run shows of itself.
+    """
     with joined(run):
         console = console_of_run()
         trainable_family_of(run.model)
@@ -103,16 +108,24 @@ def train_sft(run: SFTRun) -> None:
         check_graphs(rows)
         with begun(run, console) as is_new:
             if is_new:
-                _train(run, arguments, rows, vocabulary, console)
+                _train(run, arguments, rows, vocabulary, sight, console)
 
 
-def _train(run: SFTRun, arguments: SFTConfig, rows: Dataset, vocabulary: Vocabulary | None, console: Console) -> None:
+def _train(
+    run: SFTRun,
+    arguments: SFTConfig,
+    rows: Dataset,
+    vocabulary: Vocabulary | None,
+    sight: Sight | None,
+    console: Console,
+) -> None:
     recipe = run.recipe
     family, processor, model = load_model(run)
     end_ids = end_token_ids(processor, model)
     check_answers_end(processor, end_ids, run.model)
     maker, rows, epoch = examples_of(run, rows, vocabulary, family, processor, recipe.max_answer_tokens, console)
     trainer = SceneGraphSFTTrainer(
+        run=run,
         model=model,
         args=arguments,
         processing_class=processor,
@@ -121,4 +134,4 @@ def _train(run: SFTRun, arguments: SFTConfig, rows: Dataset, vocabulary: Vocabul
         optimizer_cls_and_kwargs=optimizer_class_and_options(recipe),
         peft_config=lora_config(recipe.lora, model),
     )
-    train(trainer, run, epoch, console)
+    train(trainer, run, epoch, sight, console)
