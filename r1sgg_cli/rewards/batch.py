@@ -82,7 +82,7 @@ def reward_function(score: Score, scored: Collection[Task] = TASKS) -> RewardFun
                 continue
             space_wh = (space[0], space[1])
             truth = read_truth(true_objects, true_relationships, (size_wh[0], size_wh[1]), space_wh)
-            answer = read_completion(completion, space_wh, (corner[0], corner[1]), asked, truth)
+            answer = read_completion(completion_text(completion), space_wh, (corner[0], corner[1]), asked, truth)
             values.append(score(answer, truth, likeness))
         return values
 
@@ -92,12 +92,11 @@ def reward_function(score: Score, scored: Collection[Task] = TASKS) -> RewardFun
 
 
 def read_completion(
-    completion: Completion, space_wh: SpaceWH, origin: tuple[float, float], task: Task, truth: SceneGraph
+    text: str, space_wh: SpaceWH, origin: tuple[float, float], task: Task, truth: SceneGraph
 ) -> ParsedAnswer | None:
-    """The parsed answer to what `task` asks; `None` where it holds no graph. `truth` is one that `read_truth` keeps."""
-    if task == "sgg":
-        return read_answer(_text(completion), space_wh, origin)
-    return read_part(_text(completion), space_wh, origin, task, truth)
+    """An answer to what `task` asks as every reward reads it, `None` where it holds no graph. `truth` is one that
+    `read_truth` keeps."""
+    return read_answer(text, space_wh, origin) if task == "sgg" else read_part(text, space_wh, origin, task, truth)
 
 
 @lru_cache(maxsize=_KEPT)
@@ -150,7 +149,7 @@ def read_matching(prediction: SceneGraph, truth: SceneGraph, similarity: Similar
     return match_objects(prediction, truth, similarity)
 
 
-def _text(completion: Completion) -> str:
+def completion_text(completion: Completion) -> str:
     if isinstance(completion, str):
         return completion
     content: str = completion[-1]["content"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from r1sgg_cli.config.schema import Task
-from r1sgg_cli.rewards.batch import Completion, read_completion, read_truth
+from r1sgg_cli.rewards.batch import Completion, completion_text, read_completion, read_truth
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 UNREADABLE, EMPTY = "answers/unreadable", "answers/empty"
@@ -21,7 +21,7 @@ def count_graphs(completions: Sequence[Completion], examples: Sequence[Mapping[s
         image_wh = (example["image_wh"][0], example["image_wh"][1])
         truth = read_truth(example["objects"], example["relationships"], image_wh, (width, height))
         task = example["task"]
-        answer = read_completion(completion, (width, height), (left, top), task, truth)
+        answer = read_completion(completion_text(completion), (width, height), (left, top), task, truth)
         lists = [] if answer is None else _asked_for(answer.graph, task)
         unreadable.append(answer is None)
         empty.append(answer is not None and not all(lists))

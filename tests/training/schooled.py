@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.cli.app import app
-from r1sgg_cli.training.callbacks import load_metric_rows
+from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.training.held_out import FROM_EVALUATE
 
 STEPS = 80

@@ -10,10 +10,10 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.schema import GRPORun
+from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.models.families import FAMILIES, ModelType, unsampled_token_ids
 from r1sgg_cli.rewards import REWARDS
-from r1sgg_cli.training.callbacks import load_metric_rows
 from r1sgg_cli.training.grpo import train_grpo
 
 TRAINABLE = [name for name, family in FAMILIES.items() if family.trainable]

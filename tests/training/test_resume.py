@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from r1sgg_cli.cli.app import app
+from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.models.asking import load_asking
-from r1sgg_cli.training.callbacks import load_metric_rows
 from tests.training import token_reward
 from tests.training.schooled import evaluations
 

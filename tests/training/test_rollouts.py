@@ -22,6 +22,7 @@ from rich.console import Console
 
 from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.schema import GRPORun, Rollouts
+from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM
 from r1sgg_cli.models.checkpoint import load_processor
@@ -29,7 +30,6 @@ from r1sgg_cli.models.families import unsampled_token_ids
 from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.training import grpo, preflight, rollouts
-from r1sgg_cli.training.callbacks import load_metric_rows
 from r1sgg_cli.training.grpo import grpo_config, train_grpo
 from r1sgg_cli.training.importance import RatioFromUpdate
 from r1sgg_cli.training.rollouts import (

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from r1sgg_cli.config.schema import GRPORun
+from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.models.families import ModelType
-from r1sgg_cli.training.callbacks import load_metric_rows
 from r1sgg_cli.training.grpo import train_grpo
 from r1sgg_cli.training.scoring import SharesPrompts
 from tests.training.test_grpo import grpo_run

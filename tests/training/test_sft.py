@@ -10,12 +10,12 @@ from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.schema import SFTRun
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import load_rows
+from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.errors import ModelError
 from r1sgg_cli.models.asking import Asking, load_asking
 from r1sgg_cli.models.checkpoint import end_token_ids
 from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.models.images import image_limits
-from r1sgg_cli.training.callbacks import load_metric_rows
 from r1sgg_cli.training.examples import ExampleMaker
 from r1sgg_cli.training.sft import AnswerCollator, check_answers_end, train_sft
 

@@ -14,7 +14,7 @@ import psutil
 from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.record import save_launch
 from r1sgg_cli.config.schema import GRPORun, SFTRun
-from r1sgg_cli.training.callbacks import load_metric_rows
+from r1sgg_cli.data.run_logs import load_metric_rows
 from tests.training import gloo_fsdp, token_reward
 
 Run = TypeVar("Run", SFTRun, GRPORun)
