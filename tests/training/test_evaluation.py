@@ -82,7 +82,7 @@ def test_training_does_not_notice(stage: str, schooled: Schooled, tmp_path: Path
 def test_two_processes_share_the_images(sharding: str, module: str, schooled: Schooled, tmp_path: Path) -> None:
     """Answers end at different tokens, and each process must take part in the forward passes of the other."""
     few = ("max_steps=2", "checkpoint_every=2", f"max_answer_tokens={MAX_NEW_TOKENS}")
-    evaluated = ("evaluation.every=2", "evaluation.images_at_once=3")
+    evaluated = ("evaluation.every=2", "evaluation.images_at_once=1")
     run = run_of(SFTRun, schooled.model, schooled.dataset, tmp_path / "run", *few, *evaluated, sharding=sharding)
     code, stderr = torchrun(run, module=module)
     assert code == 0, stderr
