@@ -1,6 +1,6 @@
 """Early warnings on the terminal and in the run's folder; `warning_signs` says which there are."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from r1sgg_cli.data.run_logs import load_metric_rows
+from r1sgg_cli.data.run_logs import WARNINGS_FILE, append_row, load_metric_rows
 from r1sgg_cli.training.warning_signs import Warned, Watch
-
-WARNINGS_FILE = "warnings.jsonl"
 
 
 class EarlyWarnings(TrainerCallback):
@@ -30,8 +28,10 @@ class EarlyWarnings(TrainerCallback):
         if not state.is_world_process_zero:
             return
         rows = load_metric_rows(self.metrics) if state.global_step and self.metrics.exists() else []
-        said = [one for row in rows if row["step"] <= state.global_step for one in self.watch.see(row["step"], row)]
-        self.path.write_text("".join(map(_line, said)), encoding="utf-8")
+        self.path.unlink(missing_ok=True)
+        for row in rows:
+            if row["step"] <= state.global_step:
+                self._write(self.watch.see(row["step"], row))
 
     def on_log(
         self,
@@ -44,11 +44,11 @@ class EarlyWarnings(TrainerCallback):
         """Say what this row makes plain."""
         if not state.is_world_process_zero:
             return
-        for warned in self.watch.see(state.global_step, logs or {}):
+        said = self.watch.see(state.global_step, logs or {})
+        for warned in said:
             self.console.print(f"[yellow]warning:[/] {escape(warned.message)}", highlight=False)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(_line(warned))
+        self._write(said)
 
-
-def _line(warned: Warned) -> str:
-    return json.dumps(asdict(warned)) + "\n"
+    def _write(self, said: Sequence[Warned]) -> None:
+        for warned in said:
+            append_row(asdict(warned), self.path)

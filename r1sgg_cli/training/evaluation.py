@@ -167,7 +167,8 @@ def _vllm_greedy(trainer: Any) -> Iterator[None]:
 
 def _written_by_vllm(trainer: Any, prompts: Any, images: Sequence[Any]) -> list[list[int]]:
     ids = [row[mask.bool()].tolist() for row, mask in zip(prompts["input_ids"], prompts["attention_mask"], strict=True)]
-    written, _ = trainer._generate_single_turn(ids, [[image] for image in images], {}, 1)
+    of_images = {name: value for name, value in prompts.items() if name not in ("input_ids", "attention_mask")}
+    written, _ = trainer._generate_single_turn(ids, [[image] for image in images], of_images, 1)
     return [list(tokens) for tokens in written]
 
 

@@ -1,6 +1,5 @@
 """`warnings.jsonl`, also after a kill and a resume."""
 
-import json
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.training.callbacks import MetricsLog
 from r1sgg_cli.training.early_warnings import EarlyWarnings
 
@@ -34,7 +34,7 @@ class Run:
                 callback.on_log(self.arguments, self._state(step), TrainerControl(), dict(logs))
 
     def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.warnings.path.read_text(encoding="utf-8").splitlines()]
+        return load_metric_rows(self.warnings.path) if self.warnings.path.exists() else []
 
     def _state(self, step: int) -> TrainerState:
         return TrainerState(global_step=step, max_steps=99, is_world_process_zero=True)
