@@ -135,9 +135,8 @@ def _evaluate(stage: str, model: Path, out: Path, run: Callable[..., None]) -> S
 
 
 def _curves(out: Path) -> list[Curve]:
+    from r1sgg_cli.data.run_logs import METRICS_FILE, load_metric_rows
     from r1sgg_cli.report.curves import Curve, Series
-    from r1sgg_cli.training.callbacks import load_metric_rows
-    from r1sgg_cli.training.worker import METRICS_FILE
 
     def series(run: str, key: str, name: str) -> Series:
         rows = load_metric_rows(out / run / METRICS_FILE)

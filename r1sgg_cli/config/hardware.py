@@ -23,8 +23,8 @@ class Gpu(Strict):
     name: str
     memory_gib: PositiveFloat
     """What a process can allocate, a little below what the name says."""
-    bf16_tflops: PositiveFloat
-    """Dense peak with float32 accumulation, from the maker's data sheet."""
+    bf16_tflops: PositiveFloat | None = None
+    """Dense peak with float32 accumulation, from the maker's data sheet; None where it is not known."""
 
 
 class Servers(Strict):

@@ -37,6 +37,7 @@ CHANGES_NOTHING = frozenset(
     {
         *("report_to", "micro_batch", "world_size", "stop_file", "step_timeout_minutes"),
         *("engine", "gpu_memory_utilization", "server_url", "images_at_once"),
+        *("cards", "show_every", "versions"),
     }
 )
 """Fields that may differ between two starts of one run. Sharding may not: each kind saves its optimizer its own way."""

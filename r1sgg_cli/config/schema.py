@@ -176,6 +176,8 @@ class GRPORecipe(_Recipe):
     """Its limit is `max_new_tokens`."""
     rewards: dict[str, PositiveFloat] = {"format_reward": 1.0, "edge_hard_reward": 1.0}
     """Reward name -> weight on top of the published weight (1, 2, 2, 5, 5, 5) that the reward carries already."""
+    show_every: PositiveInt = 10
+    """Optimizer steps between two of which some answers are kept to be looked at; the first and last step's always are."""
     similarity: str = "exact"
     """How labels are compared in the soft rewards: `exact`, `spacy`, `spacy:MODEL`, `sentence-transformers:MODEL`."""
 
@@ -195,6 +197,15 @@ class Rollouts(Strict):
     gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """The share of a GPU's memory that a colocated vLLM takes."""
     server_url: str | None = None
+
+
+class Cards(Strict):
+    """The GPUs of a run, by which its speed is measured."""
+
+    number: PositiveInt
+    """All of them, also those on which servers sample."""
+    bf16_tflops: PositiveFloat | None = None
+    """The peak of one, where it is known."""
 
 
 class _RunConfig(Strict):
@@ -220,6 +231,8 @@ class _RunConfig(Strict):
     """A run in which no step ends for so long says where it hangs and ends: a node may be gone."""
     report_to: list[Literal["tensorboard", "wandb", "trackio"]] = []
     """Besides `metrics.jsonl`, which is always written."""
+    cards: Cards | None = None
+    """None on a CPU."""
 
     @property
     def frozen_in_bf16(self) -> bool:

@@ -14,6 +14,7 @@ from r1sgg_cli.config.hardware import Gpu, Preset
 from r1sgg_cli.config.layers import SHIPPED
 from r1sgg_cli.config.presets import load_preset
 from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.launch.steps import UNKNOWN_TFLOPS
 
 QUERY = ("uuid", "name", "memory.total", "memory.reserved", "driver_version", "compute_cap", "mig.mode.current")
 QUERY_SECONDS = 60
@@ -21,7 +22,6 @@ QUERY_SECONDS = 60
 BF16_CAPABILITY = (8, 0)
 COLOCATED_MIN_GIB = 40
 """On less than that an engine beside the trainer leaves neither enough."""
-UNKNOWN_TFLOPS = 71
 BF16_TFLOPS = {
     "A100": 312,
     "A30": 165,
@@ -193,7 +193,7 @@ def local_preset(machine: Machine) -> Preset:
     return Preset(
         name="here",
         description=f"{machine.hostname}: {len(machine.cards)} × {weakest.name}{unknown}",
-        gpu=Gpu(name=weakest.name, memory_gib=weakest.memory_gib, bf16_tflops=tflops or UNKNOWN_TFLOPS),
+        gpu=Gpu(name=weakest.name, memory_gib=weakest.memory_gib, bf16_tflops=tflops),
         gpus_per_node=len(machine.cards),
         host_memory_gib=machine.memory_gib,
         precision="bf16" if all(card.compute_capability >= BF16_CAPABILITY for card in machine.cards) else "float32",

@@ -13,7 +13,7 @@ from typing import Any
 from r1sgg_cli.config.four_bits import refused_with_four_bits
 from r1sgg_cli.config.hardware import Preset
 from r1sgg_cli.config.layers import validated
-from r1sgg_cli.config.schema import GRPORecipe, GRPORun, Rollouts, SFTRecipe, SFTRun, Sharding
+from r1sgg_cli.config.schema import Cards, GRPORecipe, GRPORun, Rollouts, SFTRecipe, SFTRun, Sharding
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.launch.memory import GIB, MemoryForecast, forecast_training, vllm_bytes, vllm_share
 from r1sgg_cli.launch.shape import ModelShape
@@ -191,6 +191,7 @@ def _with_hardware(
         "micro_batch": micro_batch,
         "sharding": sharding,
         "precision": preset.precision,
+        "cards": preset.gpu and Cards(number=preset.num_gpus, bf16_tflops=preset.gpu.bf16_tflops).model_dump(),
     }
     if run.stage == "grpo":
         hardware["rollouts"] = _rollouts(run, preset, shape)

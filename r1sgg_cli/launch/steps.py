@@ -88,6 +88,10 @@ def num_steps(run: SFTRun | GRPORun, rows: int | None) -> int | None:
     return math.ceil(per_epoch * recipe.num_epochs)
 
 
+UNKNOWN_TFLOPS = 71
+"""Of a card whose speed is not known, when hours are guessed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hours:
     """An expected duration and what it is based on."""
@@ -131,7 +135,7 @@ def expected_hours(run: SFTRun | GRPORun, preset: Preset, num_parameters: int, s
     )
     sequences = steps * sequences_per_step(run)
     work = sequences / nearest.num_sequences * billions / nearest.billion_parameters
-    speed = preset.num_gpus * preset.gpu.bf16_tflops / (nearest.num_gpus * nearest.bf16_tflops)
+    speed = preset.num_gpus * (preset.gpu.bf16_tflops or UNKNOWN_TFLOPS) / (nearest.num_gpus * nearest.bf16_tflops)
     basis = (
         f"the published {nearest.hours:g} h of {nearest.name} on {nearest.num_gpus} {nearest.gpu}, "
         "scaled by sequences, parameters and peak FLOP/s"

@@ -1,6 +1,5 @@
 """What a running training shows and leaves behind: a progress bar on the terminal, one JSON line per logged step."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from r1sgg_cli.data.run_logs import append_row, drop_rows_after, load_metric_rows
 from r1sgg_cli.models.asking import Asking, save_asking
+
+__all__ = ["AskingBeside", "MetricsLog", "ProgressBar", "load_metric_rows"]
 
 
 class MetricsLog(TrainerCallback):
@@ -20,13 +22,8 @@ class MetricsLog(TrainerCallback):
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Keep what was logged up to the checkpoint that training goes on from."""
-        if not state.is_world_process_zero or not self.path.exists():
-            return
-        rows = load_metric_rows(self.path) if state.global_step else []  # what precedes the first step is repeated too
-        kept = [line for line in rows if line["step"] <= state.global_step]
-        partial = self.path.with_suffix(".jsonl.partial")
-        partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        partial.replace(self.path)
+        if state.is_world_process_zero:
+            drop_rows_after(state.global_step, self.path)
 
     def on_log(
         self,
@@ -38,15 +35,8 @@ class MetricsLog(TrainerCallback):
     ) -> None:
         """One line per log, less the Trainer's closing totals: after a resume they cover a part of the run only."""
         if state.is_world_process_zero and logs and "train_runtime" not in logs:
-            with self.path.open("a", encoding="utf-8") as file:
-                known = {"step": state.global_step, "max_steps": state.max_steps, "time": time.time()}
-                file.write(json.dumps({**known, **logs}) + "\n")
-
-
-def load_metric_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `metrics.jsonl`; a last line that a killed run left half-written is left out."""
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]  # what follows the last newline is half a line or nothing
+            known = {"step": state.global_step, "max_steps": state.max_steps, "time": time.time()}
+            append_row({**known, **logs}, self.path)
 
 
 class AskingBeside(TrainerCallback):

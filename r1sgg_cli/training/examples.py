@@ -75,6 +75,7 @@ class ExampleMaker:
         objects, relationships = target.graph.to_rows()
         return {
             "prompt": self.prompt(row, target),
+            "image_id": row["image_id"],
             "image": image,
             "objects": json.dumps(objects),
             "relationships": json.dumps(relationships),

@@ -46,8 +46,11 @@ from r1sgg_cli.training.rollouts import (
     stated_options,
     vllm_engine,
 )
+from r1sgg_cli.training.samples import KeepsRollouts
 from r1sgg_cli.training.schedule import Epoch
 from r1sgg_cli.training.scoring import SharesPrompts
+from r1sgg_cli.training.showing import Sight
+from r1sgg_cli.training.speed import TellsSpeedOfRollouts
 from r1sgg_cli.training.worker import begun, examples_of, load_model, num_micro_batches, train, trainer_config
 
 
@@ -71,10 +74,20 @@ class EpochSampler(Sampler[int]):
 
 
 class SceneGraphGRPOTrainer(
-    ResumesRight, Evaluates, CountsGraphs, EnginesCompared, SamplesRight, RatioFromUpdate, SharesPrompts, GRPOTrainer
+    KeepsRollouts,
+    TellsSpeedOfRollouts,
+    ResumesRight,
+    Evaluates,
+    CountsGraphs,
+    EnginesCompared,
+    SamplesRight,
+    RatioFromUpdate,
+    SharesPrompts,
+    GRPOTrainer,
 ):
     """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, scores
-    held-out images, counts what the answers hold, and runs the model once where TRL does so again and again."""
+    held-out images, counts what the answers hold, runs the model once where TRL does so again and again, and tells how
+    fast it is and what it samples."""
 
     def __init__(self, *, epoch: Epoch, **options: Any) -> None:
         super().__init__(**options)
@@ -120,8 +133,11 @@ def grpo_config(run: GRPORun, unsampled: Sequence[int] = (), max_model_length: i
     return config
 
 
-def train_grpo(run: GRPORun) -> None:
-    """Train as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
+def train_grpo(run: GRPORun, sight: Sight | None = None) -> None:
+    """Train as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake.
+
+    `sight` draws what the run shows of itself.
+    """
     with joined(run):
         console = console_of_run()
         trainable_family_of(run.model)
@@ -135,7 +151,7 @@ def train_grpo(run: GRPORun) -> None:
         held_out = load_held_out_rows(run)
         with begun(run, console) as is_new:
             if is_new:
-                _train(run, arguments, rows, held_out, vocabulary, rewards, console)
+                _train(run, arguments, rows, held_out, vocabulary, rewards, sight, console)
 
 
 def _check_rows_suffice(run: GRPORun, rows: Dataset) -> None:
@@ -153,6 +169,7 @@ def _train(
     held_out: Dataset | None,
     vocabulary: Vocabulary | None,
     rewards: list[Any],
+    sight: Sight | None,
     console: Console,
 ) -> None:
     recipe = run.recipe
@@ -164,6 +181,7 @@ def _train(
     say_rollouts(arguments, run.rollouts, console)
     with vllm_engine(run, maker.limits):
         trainer = SceneGraphGRPOTrainer(
+            run=run,
             model=model,
             args=arguments,
             processing_class=processor,
@@ -175,5 +193,5 @@ def _train(
         )
     trainer.preflight = Preflight(run, maker.limits, console)
     trainer.add_callback(WarnsOfDrift(console))
-    train(trainer, run, epoch, console)
+    train(trainer, run, epoch, sight, console)
     end_engine(trainer)

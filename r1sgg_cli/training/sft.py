@@ -25,6 +25,8 @@ from r1sgg_cli.training.held_out import hold_out, load_held_out_rows
 from r1sgg_cli.training.lora import lora_config
 from r1sgg_cli.training.optimizer import optimizer_class_and_options
 from r1sgg_cli.training.processes import console_of_run, joined
+from r1sgg_cli.training.showing import Sight
+from r1sgg_cli.training.speed import TellsSpeed
 from r1sgg_cli.training.worker import begun, examples_of, load_model, num_micro_batches, train, trainer_config
 
 
@@ -55,7 +57,7 @@ def check_answers_end(processor: Any, end_ids: Sequence[int], model: str) -> Non
         raise ModelError(f"`{model}` does not end an answer with its end token {named}; use its Instruct version")
 
 
-class SceneGraphSFTTrainer(ResumesRight, Evaluates, SFTTrainer):
+class SceneGraphSFTTrainer(TellsSpeed, ResumesRight, Evaluates, SFTTrainer):
     """TRL's trainer that resumes from the weights it saved, and whose loss is a mean over the answer tokens of a step.
 
     transformers 5.17 marks Qwen2.5-VL and Qwen3-VL as not taking the step's number of tokens (`accepts_loss_kwargs`),
@@ -87,8 +89,11 @@ class SceneGraphSFTTrainer(ResumesRight, Evaluates, SFTTrainer):
         return int(args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size)
 
 
-def train_sft(run: SFTRun) -> None:
-    """Fine-tune as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake."""
+def train_sft(run: SFTRun, sight: Sight | None = None) -> None:
+    """Fine-tune as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake.
+
+    `sight` draws what the run shows of itself.
+    """
     with joined(run):
         console = console_of_run()
         trainable_family_of(run.model)
@@ -106,7 +111,7 @@ def train_sft(run: SFTRun) -> None:
         held_out = load_held_out_rows(run)
         with begun(run, console) as is_new:
             if is_new:
-                _train(run, arguments, rows, held_out, vocabulary, console)
+                _train(run, arguments, rows, held_out, vocabulary, sight, console)
 
 
 def _train(
@@ -115,6 +120,7 @@ def _train(
     rows: Dataset,
     held_out: Dataset | None,
     vocabulary: Vocabulary | None,
+    sight: Sight | None,
     console: Console,
 ) -> None:
     recipe = run.recipe
@@ -123,6 +129,7 @@ def _train(
     check_answers_end(processor, end_ids, run.model)
     maker, rows, epoch = examples_of(run, rows, vocabulary, family, processor, recipe.max_answer_tokens, console)
     trainer = SceneGraphSFTTrainer(
+        run=run,
         model=model,
         args=arguments,
         processing_class=processor,
@@ -132,4 +139,4 @@ def _train(
         peft_config=lora_config(recipe.lora, model),
         held_out=hold_out(run, held_out, family, processor) if held_out else None,
     )
-    train(trainer, run, epoch, console)
+    train(trainer, run, epoch, sight, console)

@@ -19,6 +19,7 @@ from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.trainer_options import STATED, TrainerConfigName, check_trainer_options
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import dataset_fingerprint
+from r1sgg_cli.data.run_logs import METRICS_FILE
 from r1sgg_cli.errors import ConfigError, ModelError, first_line
 from r1sgg_cli.files import insist_on_own_folder, locked
 from r1sgg_cli.models.asking import Asking, load_asking
@@ -40,12 +41,11 @@ from r1sgg_cli.training.processes import from_first, is_first, step_timeout
 from r1sgg_cli.training.quantized import four_bits, keep_trainable, train_adapters_in_float32
 from r1sgg_cli.training.schedule import Epoch, Schedule, TellEpoch
 from r1sgg_cli.training.sharding import InsistOnSharding, sharding_options
+from r1sgg_cli.training.showing import ShowsRun, Sight
 from r1sgg_cli.training.stopping import StopsWhenAsked
 from r1sgg_cli.training.watchdog import Watchdog
 
 TrainerConfig = TypeVar("TrainerConfig", SFTConfig, GRPOConfig)
-
-METRICS_FILE = "metrics.jsonl"
 
 _DEFAULTS: Mapping[str, Any] = {
     "logging_steps": 1,
@@ -191,11 +191,11 @@ def examples_of(
     return replace(maker, shortened_to=shortened_to), rows, epoch
 
 
-def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Console) -> None:
+def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, sight: Sight | None, console: Console) -> None:
     """Train from the last complete checkpoint, if there is one, to the end, and save the finished model; or stop early,
     with a checkpoint, where the run's stop file asks for it.
 
-    `epoch` is that of the examples.
+    `epoch` is that of the examples. Without `sight` nothing is drawn.
     """
     recipe = run.recipe
     asking = Asking(
@@ -214,7 +214,9 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, console: Consol
             save_finished(trainer, run, asking, best or checkpoint)
         else:
             stops = StopsWhenAsked(run.stop_file)
-            _take_steps(trainer, run, checkpoint, [TellEpoch(epoch), AskingBeside(asking), stops, watchdog], console)
+            callbacks = [TellEpoch(epoch), AskingBeside(asking), stops, watchdog]
+            callbacks += [ShowsRun(trainer, run.out, sight, console)] if sight else []
+            _take_steps(trainer, run, checkpoint, callbacks, console)
             if stops.has_stopped:
                 at = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
                 console.print(f"stopped at {at} as asked; the same command continues")

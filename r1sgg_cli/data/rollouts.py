@@ -1,0 +1,142 @@
+"""Rollouts that a GRPO run keeps to be looked at: an image, what is annotated, and the answers of its group.
+
+`rollouts.jsonl` has a line for each group, which begins with its step; `rollouts/` has each image once, as the model
+saw it. Boxes are in pixels of the original image.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from r1sgg_cli.config.schema import Task
+from r1sgg_cli.data.predictions import checked_graph
+from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.scene_graph.graph import SceneGraph
+
+ROLLOUTS_FILE = "rollouts.jsonl"
+IMAGES_FOLDER = "rollouts"
+_STEP = re.compile(r'\{"step": (\d+),')
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutAnswer:
+    """One answer of a group, and what it earned."""
+
+    text: str
+    num_tokens: int
+    graph: SceneGraph | None
+    """None exactly where `failure` says why none could be read."""
+    failure: str | None
+    defects: Mapping[str, int]
+    rewards: Mapping[str, float | None]
+    """By the reward's name, without its weight; None where it does not apply."""
+    reward: float | None
+    """Their weighted sum; None where no reward applies."""
+    advantage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A group: the answers to one prompt in one step, or those of them that the first process sampled."""
+
+    step: int
+    image_id: str
+    image: str
+    """Path of its image, from the run's folder."""
+    image_wh: tuple[int, int]
+    task: Task
+    truth: SceneGraph
+    answers: tuple[RolloutAnswer, ...]
+
+
+def rollout_to_row(rollout: Rollout) -> dict[str, Any]:
+    """What `rollouts.jsonl` holds of a group."""
+    return {
+        "step": rollout.step,
+        "image_id": rollout.image_id,
+        "image": rollout.image,
+        "image_wh": list(rollout.image_wh),
+        "task": rollout.task,
+        "ground_truth": _graph_to_row(rollout.truth),
+        "answers": [_answer_to_row(answer) for answer in rollout.answers],
+    }
+
+
+def _answer_to_row(answer: RolloutAnswer) -> dict[str, Any]:
+    return {
+        "reward": answer.reward,
+        "advantage": answer.advantage,
+        "rewards": dict(answer.rewards),
+        "num_tokens": answer.num_tokens,
+        "text": answer.text,
+        "prediction": None if answer.graph is None else _graph_to_row(answer.graph),
+        "failure": answer.failure,
+        "defects": dict(answer.defects),
+    }
+
+
+def _graph_to_row(graph: SceneGraph) -> dict[str, Any]:
+    objects, relationships = graph.to_rows()
+    return {"objects": objects, "relationships": relationships}
+
+
+def parse_rollout(line: str, folder: Path) -> Rollout:
+    """The group of a line of `rollouts.jsonl`. Raises `AnswersError` for one that is broken."""
+    try:
+        row = json.loads(line)
+        if not re.fullmatch(rf"{IMAGES_FOLDER}/[0-9a-f]+\.jpg", row["image"]):  # no other file is ever opened
+            raise ValueError(f"`{row['image']}` is no kept image")
+        image_wh = int(row["image_wh"][0]), int(row["image_wh"][1])
+        return Rollout(
+            int(row["step"]),
+            str(row["image_id"]),
+            row["image"],
+            image_wh,
+            row["task"],
+            _graph_from_row(row["ground_truth"], image_wh),
+            tuple(_answer_from_row(answer, image_wh) for answer in row["answers"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        path = folder / ROLLOUTS_FILE
+        raise AnswersError(f"`{path}` has a line that cannot be read ({error!r}); delete that line") from error
+
+
+def _answer_from_row(row: Mapping[str, Any], image_wh: tuple[int, int]) -> RolloutAnswer:
+    predicted = row["prediction"]
+    if (predicted is None) != (row["failure"] is not None):
+        raise ValueError("`prediction` must be null exactly where `failure` names a reason")
+    return RolloutAnswer(
+        text=str(row["text"]),
+        num_tokens=int(row["num_tokens"]),
+        graph=None if predicted is None else _graph_from_row(predicted, image_wh),
+        failure=row["failure"],
+        defects=dict(row["defects"]),
+        rewards={str(name): None if value is None else float(value) for name, value in row["rewards"].items()},
+        reward=None if row["reward"] is None else float(row["reward"]),
+        advantage=float(row["advantage"]),
+    )
+
+
+def _graph_from_row(row: Mapping[str, Any], image_wh: tuple[int, int]) -> SceneGraph:
+    return checked_graph(row["objects"], row["relationships"], image_wh)
+
+
+def lines_of_steps(folder: Path, num_steps: int) -> list[str]:
+    """The lines of at most `num_steps` of the steps that a run kept, the last and the first among them, newest first.
+
+    Lines of other steps are not decoded: a long run has thousands. Half a line at the end is left out.
+    """
+    path = folder / ROLLOUTS_FILE
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    steps = [int(found[1]) if (found := _STEP.match(line)) else -1 for line in lines]
+    known = sorted(set(steps) - {-1})
+    chosen = {known[round(i)] for i in np.linspace(0, len(known) - 1, min(num_steps, len(known)))}
+    numbered = [(step, i, line) for i, (step, line) in enumerate(zip(steps, lines, strict=True)) if step in chosen]
+    return [line for _, _, line in sorted(numbered, key=lambda one: (-one[0], one[1]))]
