@@ -177,7 +177,7 @@ class GRPORecipe(_Recipe):
     rewards: dict[str, PositiveFloat] = {"format_reward": 1.0, "edge_hard_reward": 1.0}
     """Reward name -> weight on top of the published weight (1, 2, 2, 5, 5, 5) that the reward carries already."""
     show_every: PositiveInt = 10
-    """Optimizer steps between two of which some answers are kept to be looked at; the first and last step's always are."""
+    """Optimizer steps from one of which some answers are kept, to be looked at, to the next; and the first and last."""
     similarity: str = "exact"
     """How labels are compared in the soft rewards: `exact`, `spacy`, `spacy:MODEL`, `sentence-transformers:MODEL`."""
 

@@ -3,11 +3,14 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from typing import TypeVar
 
 WIDTH, HEIGHT = 460, 280
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 14, 44
 """Margins around the plot, in the same units; the axes' words live there."""
+MAX_POINTS = 400
+"""Of one line: as many as its plot has pixels across."""
 MAX_HOVER_STEPS = 100
 MAX_TABLE_ROWS = 12
 TINY = 1e-300
@@ -15,6 +18,7 @@ SMOOTHING_SHARE = 20
 """The thick line averages over this part of the points: 1/20."""
 
 Point = tuple[float, float]
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,8 @@ def lay_out(curve: Curve) -> Chart | None:
     low, high = min(y for _, y in finite), max(y for _, y in finite)
     # From zero, unless the values keep so far away from it that their course would be a flat line.
     y_values = nice_ticks(0.0 if 0 <= low < high / 2 else low, high)
-    scale_x = _scale(x_low, x_high, LEFT, WIDTH - RIGHT)
-    scale_y = _scale(y_values[0], y_values[-1], HEIGHT - BOTTOM, TOP)
+    scale_x = linear_scale(x_low, x_high, LEFT, WIDTH - RIGHT)
+    scale_y = linear_scale(y_values[0], y_values[-1], HEIGHT - BOTTOM, TOP)
     steps = sorted({x for series in curve.series for x, _ in series.points})
     window = max(1, max(len(series.points) for series in curve.series) // SMOOTHING_SHARE)
     return Chart(
@@ -98,7 +102,7 @@ def lay_out(curve: Curve) -> Chart | None:
         y_ticks=tuple(Tick(scale_y(y), format_number(y)) for y in y_values),
         lines=tuple(_line(series, scale_x, scale_y, window) for series in curve.series),
         hover=_hover(curve, thinned(steps, MAX_HOVER_STEPS), scale_x),
-        table=tuple(_values_at(curve, step) for step in thinned(steps, MAX_TABLE_ROWS)),
+        table=_values_at(curve, thinned(steps, MAX_TABLE_ROWS)),
         window=window,
     )
 
@@ -116,22 +120,44 @@ def nice_ticks(low: float, high: float, target: int = 5) -> list[float]:
     return [round(k * step, 12) for k in range(first, last + 1)]
 
 
-def thinned(values: Sequence[float], limit: int) -> list[float]:
+def thinned(values: Sequence[Value], limit: int) -> list[Value]:
     """At most `limit` of the values, evenly spaced, first and last included."""
     if len(values) <= limit:
         return list(values)
     return [values[round(i * (len(values) - 1) / (limit - 1))] for i in range(limit)]
 
 
-def running_mean(points: Sequence[Point], window: int) -> list[Point]:
-    """Each point as the mean of the finite points around it, `window` of them, fewer at the ends; gaps stay gaps."""
-    values = [y for _, y in points]
-    before, after = (window - 1) // 2, window // 2
+def running_mean(points: Sequence[Point], window: int, limit: int = MAX_POINTS) -> list[Point]:
+    """At most `limit` of the points, each as the mean of the finite ones around it: `window` of them, fewer at the ends.
+
+    Gaps stay gaps.
+    """
+    is_finite = [math.isfinite(y) for _, y in points]
+    values = [y if ok else 0.0 for (_, y), ok in zip(points, is_finite, strict=True)]
+    counts = list(accumulate(is_finite, initial=0))
+    before, after = (window - 1) // 2, window // 2 + 1
     means = []
-    for i, (x, y) in enumerate(points):
-        finite = [v for v in values[max(0, i - before) : i + after + 1] if math.isfinite(v)]
-        means.append((x, sum(finite) / len(finite) if math.isfinite(y) else math.nan))
+    for i in thinned(range(len(points)), limit):
+        first, end = max(0, i - before), min(len(points), i + after)
+        mean = sum(values[first:end]) / (counts[end] - counts[first]) if is_finite[i] else math.nan
+        means.append((points[i][0], mean))
     return means
+
+
+def extremes(points: Sequence[Point], limit: int) -> list[Point]:
+    """At most `limit` of the points: of each stretch the lowest and the highest, so that no spike is lost.
+
+    Gaps between stretches are lost, those of whole stretches are not.
+    """
+    if len(points) <= limit:
+        return list(points)
+    num_stretches = limit // 2
+    kept = []
+    for k in range(num_stretches):
+        stretch = points[k * len(points) // num_stretches : (k + 1) * len(points) // num_stretches]
+        finite = [p for p in stretch if math.isfinite(p[1])] or [stretch[0]]
+        kept += sorted({min(finite, key=lambda p: p[1]), max(finite, key=lambda p: p[1])})
+    return kept
 
 
 def format_number(value: float) -> str:
@@ -145,7 +171,7 @@ def format_number(value: float) -> str:
 Scale = Callable[[float], float]
 
 
-def _scale(low: float, high: float, start: float, end: float) -> Scale:
+def linear_scale(low: float, high: float, start: float, end: float) -> Scale:
     """A linear map from data to drawing coordinates; a range of no width maps to the middle."""
 
     def position(value: float) -> float:
@@ -158,7 +184,7 @@ def _scale(low: float, high: float, start: float, end: float) -> Scale:
 def _line(series: Series, scale_x: Scale, scale_y: Scale, window: int) -> Line:
     return Line(
         series.name,
-        raw_path=_path(series.points, scale_x, scale_y) if window > 1 else "",
+        raw_path=_path(extremes(series.points, MAX_POINTS), scale_x, scale_y) if window > 1 else "",
         smooth_path=_path(running_mean(series.points, window), scale_x, scale_y),
     )
 
@@ -173,9 +199,12 @@ def _path(points: Sequence[Point], scale_x: Scale, scale_y: Scale) -> str:
     return "".join(parts)
 
 
-def _values_at(curve: Curve, step: float) -> tuple[str, ...]:
-    values = (dict(series.points).get(step, math.nan) for series in curve.series)
-    return (format_number(step), *(format_number(value) for value in values))
+def _values_at(curve: Curve, steps: Sequence[float]) -> tuple[tuple[str, ...], ...]:
+    """For each step its number and the value of every series."""
+    by_step = [dict(series.points) for series in curve.series]
+    return tuple(
+        (format_number(step), *(format_number(values.get(step, math.nan)) for values in by_step)) for step in steps
+    )
 
 
 def _hover(curve: Curve, steps: Sequence[float], scale_x: Scale) -> tuple[HoverStep, ...]:
@@ -183,8 +212,8 @@ def _hover(curve: Curve, steps: Sequence[float], scale_x: Scale) -> tuple[HoverS
     edges = [LEFT, *((a + b) / 2 for a, b in pairwise(centres)), WIDTH - RIGHT]
     names = [series.name for series in curve.series]
     bands = []
-    for step, centre, left, right in zip(steps, centres, edges, edges[1:], strict=False):
-        step_text, *values = _values_at(curve, step)
+    rows = _values_at(curve, steps)
+    for (step_text, *values), centre, left, right in zip(rows, centres, edges, edges[1:], strict=False):
         lines = [f"{curve.x_label} {step_text}", *(f"{n}: {v}" for n, v in zip(names, values, strict=True))]
         bands.append(HoverStep(round(left, 2), round(right - left, 2), centre, "\n".join(lines)))
     return tuple(bands)

@@ -124,11 +124,12 @@ def _num_matched(stage: Stage) -> list[int]:
 def _row(stages: Sequence[Stage], index: int, image_of: Callable[[str], Image.Image]) -> GalleryRow:
     first = stages[0].predictions.images[index]
     photo = encode_photo(image_of(first.image_id))
-    panels = (_answer_panel(stage.name, stage.predictions.images[index], photo) for stage in stages)
-    return GalleryRow(first.image_id, photo, (_truth_panel(first, photo), *panels))
+    panels = (answer_panel(stage.name, stage.predictions.images[index], photo) for stage in stages)
+    return GalleryRow(first.image_id, photo, (truth_panel(first, photo), *panels))
 
 
-def _truth_panel(image: ImagePrediction, photo: Photo) -> Panel:
+def truth_panel(image: ImagePrediction, photo: Photo) -> Panel:
+    """What is annotated of an image."""
     graph = image.ground_truth
     group = _group("truth", graph, distinct_triplets(graph))
     return Panel(
@@ -145,7 +146,8 @@ def _truth_panel(image: ImagePrediction, photo: Photo) -> Panel:
     )
 
 
-def _answer_panel(heading: str, image: ImagePrediction, photo: Photo) -> Panel:
+def answer_panel(heading: str, image: ImagePrediction, photo: Photo) -> Panel:
+    """What was answered for an image, each part beside what is annotated."""
     truth, graph = image.ground_truth, image.prediction
     if graph is None:
         return _failed_panel(heading, image)

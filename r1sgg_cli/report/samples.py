@@ -35,13 +35,9 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One image with its graph."""
+class DrawnGraph:
+    """A graph as the template draws it."""
 
-    image_id: str
-    summary: str
-    photo: Photo
-    boxes: tuple[DrawnBox, ...]
     drawing: Drawing
     numbers: Mapping[int, int]
     """Object index → number of its node, which decides the colour."""
@@ -49,9 +45,20 @@ class Sample:
     """By number: how a node or box is found from itself (`k3`) and from each of its partners (`n5`)."""
     notes: tuple[str, ...]
     """What is not drawn, or odd."""
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image with its graph."""
+
+    image_id: str
+    summary: str
+    photo: Photo
+    boxes: tuple[DrawnBox, ...]
+    graph: DrawnGraph
     triplets: tuple[Listed, ...]
     num_unlisted: int
-    alt: str
 
 
 def read_sample(rows: Dataset, index: int) -> Sample:
@@ -61,22 +68,25 @@ def read_sample(rows: Dataset, index: int) -> Sample:
 
 
 def _sample(image_id: str, photo: Photo, graph: SceneGraph) -> Sample:
-    drawing = draw_graph(graph)
-    numbers = {node.object: number for number, node in enumerate(drawing.nodes)}
-    triplets = _listed(graph, numbers)
+    drawn = drawn_graph(graph)
+    triplets = _listed(graph, drawn.numbers)
     return Sample(
         image_id,
         f"{counted(len(graph.ids), 'object')} · {counted(len(triplets), 'relationship')}",
         photo,
-        _boxes(graph, photo, numbers),
-        drawing,
-        numbers,
-        _classes(drawing, numbers),
-        _notes(drawing),
+        _boxes(graph, photo, drawn.numbers),
+        drawn,
         triplets[:MAX_LISTED],
         max(0, len(triplets) - MAX_LISTED),
-        ", ".join(node.name for node in drawing.nodes) or "no object",
     )
+
+
+def drawn_graph(graph: SceneGraph) -> DrawnGraph:
+    """The drawing of a graph, its nodes numbered."""
+    drawing = draw_graph(graph)
+    numbers = {node.object: number for number, node in enumerate(drawing.nodes)}
+    names = ", ".join(node.name for node in drawing.nodes)
+    return DrawnGraph(drawing, numbers, _classes(drawing, numbers), _notes(drawing), names or "no object")
 
 
 def _classes(drawing: Drawing, numbers: Mapping[int, int]) -> tuple[str, ...]:

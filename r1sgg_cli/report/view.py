@@ -58,7 +58,7 @@ def write_view_page(
     `chosen` are the rows of each split that are shown as samples, by index; `rule` says how they were chosen.
     """
     sections = [_section(name, rows, chosen[name], rule, vocabulary) for name, rows in splits.items()]
-    most = max((len(sample.numbers) for section in sections for sample in section.samples), default=0)
+    most = max((len(sample.graph.numbers) for section in sections for sample in section.samples), default=0)
     html = render_html(
         "view.html.jinja",
         mark=MARK,

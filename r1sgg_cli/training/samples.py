@@ -52,7 +52,7 @@ class KeepsRollouts:
     def __init__(self, *, run: GRPORun, **options: Any) -> None:
         self.show_every = run.recipe.show_every
         self.kept: list[tuple[Rollout, Image.Image]] = []
-        super().__init__(run=run, **options)
+        super().__init__(run=run, **options)  # type: ignore[call-arg]
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         output = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
