@@ -11,7 +11,7 @@ from r1sgg_cli.cli.options import DATASET_HELP, SplitOption
 
 
 def view(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP)],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help=f"{DATASET_HELP[:-1]}; or a run's folder.")],
     split: SplitOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The page to write; `view-NAME.html` here when not given.")
@@ -24,10 +24,16 @@ def view(
 ) -> None:
     """Show a data set as one HTML page: photos with boxes, graphs drawn beside them, how often each label occurs.
 
-    The page needs no network and runs no script. Every row is counted, of all splits unless `--split` names one.
+    The page needs no network and runs no script. Every row is counted, of all splits unless `--split` names one. Of a
+    run's folder the page of the run is written again: curves, warnings, where the time goes, answers as pictures.
 
     Example: r1sgg view data/synthetic --split test
     """
+    from r1sgg_cli.report.run_page import is_run
+
+    if is_run(Path(dataset)):
+        _view_run(Path(dataset), out, has_split=split is not None or bool(image_id))
+        return
     from r1sgg_cli.data.rows import load_rows, load_splits
     from r1sgg_cli.data.vocabularies import vocabulary_of
     from r1sgg_cli.files import insist_on_own
@@ -46,6 +52,20 @@ def view(
     shown = sum(len(indices) for indices in chosen.values())
     rows = sum(len(split_rows) for split_rows in splits.values())
     Console().print(f"[bold]{escape(str(target))}[/]: {shown} of {rows} images", soft_wrap=True)
+
+
+def _view_run(folder: Path, out: Path | None, *, has_split: bool) -> None:
+    from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.files import insist_on_own
+    from r1sgg_cli.report.run_page import RUN_PAGE, write_page_of_run
+    from r1sgg_cli.report.view import MARK
+
+    if has_split:
+        raise ConfigError(f"`{folder}` is a run, which has no splits; leave `--split` and `--image-id` out")
+    target = out or folder / RUN_PAGE
+    insist_on_own(target, MARK)
+    write_page_of_run(folder, target)
+    Console().print(f"[bold]{escape(str(target))}[/]", soft_wrap=True)
 
 
 def _short_name(dataset: str) -> str:

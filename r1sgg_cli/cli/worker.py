@@ -16,6 +16,7 @@ def worker(
 
     Example: r1sgg worker runs/sft
     """
+    from r1sgg_cli.cli.sight import sight
     from r1sgg_cli.config.record import at_server, load_launch
     from r1sgg_cli.config.schema import SFTRun
     from r1sgg_cli.training.grpo import train_grpo
@@ -27,6 +28,6 @@ def worker(
     with one_voice():
         run = at_server(load_launch(folder), os.environ)
         if isinstance(run, SFTRun):
-            train_sft(run)
+            train_sft(run, sight())
         else:
-            train_grpo(run)
+            train_grpo(run, sight())

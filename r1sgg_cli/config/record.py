@@ -43,13 +43,16 @@ CHANGES_NOTHING = frozenset(
 """Fields that may differ between two starts of one run. Sharding may not: each kind saves its optimizer its own way."""
 
 
-def record_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | None]) -> None:
+def record_run(
+    run: BaseModel, folder: Path, inputs: Mapping[str, str | None], versions: Mapping[str, str] | None = None
+) -> None:
     """Write the resolved run to `folder/run.yaml`, or, where one has begun, insist that it is the same run.
 
     `inputs` are fingerprints of what the run reads: a model trained anew in the same folder is another model.
+    `versions` are those of the packages with which the run begins; it may go on with others.
     """
     if not insist_on_same_run(run, folder, inputs):
-        values = {**run.model_dump(mode="json"), "inputs": dict(inputs)}
+        values = {**run.model_dump(mode="json"), "inputs": dict(inputs), "versions": dict(versions or {})}
         save_text(dump_yaml(values), folder / RUN_FILE)
 
 

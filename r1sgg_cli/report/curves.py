@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from typing import TypeVar
 
 WIDTH, HEIGHT = 460, 280
-LEFT, RIGHT, TOP, BOTTOM = 50, 12, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 62, 12, 14, 44
 """Margins around the plot, in the same units; the axes' words live there."""
 MAX_POINTS = 400
 """Of one line: as many as its plot has pixels across."""
@@ -91,7 +91,7 @@ def lay_out(curve: Curve) -> Chart | None:
     x_low, x_high = min(x for x, _ in finite), max(x for x, _ in finite)
     low, high = min(y for _, y in finite), max(y for _, y in finite)
     # From zero, unless the values keep so far away from it that their course would be a flat line.
-    y_values = nice_ticks(0.0 if 0 <= low < high / 2 else low, high)
+    y_values = nice_ticks(0.0 if 0 <= low < high / 2 else low, high) if (low, high) != (0, 0) else [0.0, 1.0]
     scale_x = linear_scale(x_low, x_high, LEFT, WIDTH - RIGHT)
     scale_y = linear_scale(y_values[0], y_values[-1], HEIGHT - BOTTOM, TOP)
     steps = sorted({x for series in curve.series for x, _ in series.points})
@@ -128,9 +128,9 @@ def thinned(values: Sequence[Value], limit: int) -> list[Value]:
 
 
 def running_mean(points: Sequence[Point], window: int, limit: int = MAX_POINTS) -> list[Point]:
-    """At most `limit` of the points, each as the mean of the finite ones around it: `window` of them, fewer at the ends.
+    """At most `limit` of the points, each as the mean of the finite points around it; gaps stay gaps.
 
-    Gaps stay gaps.
+    These are `window` points, fewer at the ends.
     """
     is_finite = [math.isfinite(y) for _, y in points]
     values = [y if ok else 0.0 for (_, y), ok in zip(points, is_finite, strict=True)]

