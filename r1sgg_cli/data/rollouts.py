@@ -6,12 +6,10 @@ saw it. Boxes are in pixels of the original image.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.predictions import checked_graph
@@ -127,7 +125,7 @@ def _graph_from_row(row: Mapping[str, Any], image_wh: tuple[int, int]) -> SceneG
 
 
 def lines_of_steps(folder: Path, num_steps: int) -> list[str]:
-    """The lines of at most `num_steps` of the steps that a run kept, the last and the first among them, newest first.
+    """The lines of at most `num_steps` (2 or more) of the steps that a run kept, the newest first.
 
     Lines of other steps are not decoded: a long run has thousands. Half a line at the end is left out.
     """
@@ -136,7 +134,17 @@ def lines_of_steps(folder: Path, num_steps: int) -> list[str]:
         return []
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     steps = [int(found[1]) if (found := _STEP.match(line)) else -1 for line in lines]
-    known = sorted(set(steps) - {-1})
-    chosen = {known[round(i)] for i in np.linspace(0, len(known) - 1, min(num_steps, len(known)))}
+    chosen = chosen_steps(sorted(set(steps) - {-1}), num_steps)
     numbered = [(step, i, line) for i, (step, line) in enumerate(zip(steps, lines, strict=True)) if step in chosen]
     return [line for _, _, line in sorted(numbered, key=lambda one: (-one[0], one[1]))]
+
+
+def chosen_steps(steps: Sequence[int], limit: int) -> list[int]:
+    """At most `limit` of the steps: the first, the last, and some between them at equal distances.
+
+    The distance doubles as a run goes on, so that most of what was shown before is shown again.
+    """
+    distance = 1
+    while len(chosen := {*steps[::distance], *steps[-1:]}) > limit:
+        distance *= 2
+    return sorted(chosen)

@@ -5,6 +5,7 @@ past the templates' escaping could do nothing.
 """
 
 import re
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,11 +16,16 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufd
 
 def render_html(template: str, **values: Any) -> str:
     """The text of a page; every value is escaped, and characters that HTML forbids are replaced."""
-    environment = Environment(
+    return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _environment().get_template(template).render(**values))
+
+
+@cache
+def _environment() -> Environment:
+    """It keeps the templates that it has compiled: a running training writes its page again and again."""
+    return Environment(
         loader=PackageLoader("r1sgg_cli.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", environment.get_template(template).render(**values))

@@ -25,7 +25,7 @@ class Shown:
 
     panel: Panel
     graph: DrawnGraph | None
-    """None where no graph could be read."""
+    """None where no graph could be read, and for the worst answer: to place a large graph's nodes takes a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,8 @@ def _shown_answer(rollout: Rollout, index: int, name: str, photo: Photo) -> Show
     answer = rollout.answers[index]
     reward = "none" if answer.reward is None else format_number(answer.reward)
     panel = answer_panel(f"{name}: reward {reward}", _prediction(rollout, index), photo)
-    return Shown(panel, None if answer.graph is None else drawn_graph(answer.graph))
+    is_best = index == by_reward(rollout.answers)[0]
+    return Shown(panel, drawn_graph(answer.graph) if is_best and answer.graph is not None else None)
 
 
 def _prediction(rollout: Rollout, index: int) -> ImagePrediction:
