@@ -34,7 +34,8 @@ _ENDS_BEHIND = frozenset({"sync", "logprobs", UPDATE})
 class Phases:
     """A clock that always runs for one phase: the innermost of those that have begun, or `other`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self.restart()
 
     def restart(self) -> None:
@@ -42,7 +43,7 @@ class Phases:
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._num_updates = 0
         self._begun: list[str] = [OTHER]
-        self._since = time.perf_counter()
+        self._since = self._clock()
 
     def begin(self, name: str) -> None:
         """The phase that is running waits for this one."""
@@ -84,7 +85,7 @@ class Phases:
         return taken
 
     def _count(self) -> None:
-        now = time.perf_counter()
+        now = self._clock()
         self._seconds[self._begun[-1]] += now - self._since
         self._since = now
 

@@ -11,6 +11,9 @@ Counted in the first process, whose share of a step has as many sequences as any
 `tokens_per_s_per_process`: a peak that means something is stated for cards alone.
 """
 
+from collections.abc import Mapping
+from functools import cache
+
 import torch
 
 from r1sgg_cli.config.schema import GRPORun, SFTRun
@@ -39,32 +42,35 @@ class Throughput:
         self.tokens: StepTokens | None = None
         """Of the last step; where rollouts are used again, those of the step that sampled them."""
 
-    def measured(self, seconds_of: dict[str, float]) -> dict[str, float]:
+    def measured(self, seconds_of: Mapping[str, float]) -> dict[str, float]:
         """The figures of a step that took so long in each phase."""
         if self.tokens is None:
             return {}
-        seconds = sum(seconds_of.values())
         if not self.is_cuda:
-            return {"tokens_per_s_per_process": self.tokens.total / seconds}
-        cards = self.run.cards
-        trained = self.run.world_size / (cards.number if cards else self.run.world_size)  # others serve rollouts
-        figures = {
-            "tokens_per_s_per_gpu": self.tokens.total * trained / seconds,
-            "memory/peak_gib": torch.cuda.max_memory_allocated() / GIB,
-        }
+            return {"tokens_per_s_per_process": self.tokens.total / sum(seconds_of.values())}
+        peak = torch.cuda.max_memory_allocated() / GIB
         torch.cuda.reset_peak_memory_stats()
-        if cards is not None and cards.bf16_tflops is not None:
-            at_peak = self._flops(self.tokens) / (cards.bf16_tflops * 1e12)
-            figures["mfu"] = at_peak * trained / seconds
-            figures["mfu_update"] = at_peak / seconds_of[UPDATE]
-        return figures
+        return {**speed_on_cards(self.run, self.tokens, seconds_of), "memory/peak_gib": peak}
 
-    def _flops(self, tokens: StepTokens) -> float:
-        recipe = self.run.recipe
-        trains_vision = not recipe.freeze_vision
-        return step_flops(self._shape(), tokens, trains_weights=recipe.lora is None, trains_vision=trains_vision)
 
-    def _shape(self) -> ModelShape:
-        loaded = load_config(self.run.model, fetch=False)
-        assert loaded is not None, "the model is loaded"
-        return parse_shape(loaded[0], self.run.model)
+def speed_on_cards(run: SFTRun | GRPORun, tokens: StepTokens, seconds_of: Mapping[str, float]) -> dict[str, float]:
+    """Tokens per second, and, where the peak of the run's cards is known, the share of it that they took."""
+    seconds = sum(seconds_of.values())
+    num_cards = run.cards.number if run.cards else run.world_size
+    figures = {"tokens_per_s_per_gpu": tokens.total * run.world_size / num_cards / seconds}
+    if run.cards is not None and run.cards.bf16_tflops is not None:
+        trains_vision = not run.recipe.freeze_vision
+        flops = step_flops(
+            _shape(run.model), tokens, trains_weights=run.recipe.lora is None, trains_vision=trains_vision
+        )
+        at_peak = flops / (run.cards.bf16_tflops * 1e12)
+        figures["mfu"] = at_peak * run.world_size / num_cards / seconds
+        figures["mfu_update"] = at_peak / seconds_of[UPDATE]
+    return figures
+
+
+@cache
+def _shape(model: str) -> ModelShape:
+    loaded = load_config(model, fetch=False)
+    assert loaded is not None, "the model is loaded"
+    return parse_shape(loaded[0], model)
