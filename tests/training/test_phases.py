@@ -66,9 +66,13 @@ def test_what_came_before_the_training_is_no_part_of_its_first_step(clock: Clock
 
 def test_a_phase_that_fails_ends_all_the_same(clock: Clock) -> None:
     phases = Phases(clock)
-    with pytest.raises(KeyError), phases.during("evaluation"):
+
+    def fail() -> None:
         clock.spend(1)
         raise KeyError
+
+    with pytest.raises(KeyError):
+        phases.timed("evaluation", fail)()
     take_step(phases, clock, 2)
     assert phases.per_update() == {OTHER: 0, "evaluation": 1, UPDATE: 2}
 
