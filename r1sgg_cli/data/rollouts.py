@@ -127,16 +127,24 @@ def _graph_from_row(row: Mapping[str, Any], image_wh: tuple[int, int]) -> SceneG
 def lines_of_steps(folder: Path, num_steps: int) -> list[str]:
     """The lines of at most `num_steps` (2 or more) of the steps that a run kept, the newest first.
 
-    Lines of other steps are not decoded: a long run has thousands. Half a line at the end is left out.
+    Lines of other steps are not decoded: a long run has thousands. Half a line at the end is left out. Raises
+    `AnswersError` for a line that is no group's.
     """
     path = folder / ROLLOUTS_FILE
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    steps = [int(found[1]) if (found := _STEP.match(line)) else -1 for line in lines]
-    chosen = chosen_steps(sorted(set(steps) - {-1}), num_steps)
+    steps = [_step_of(line, path) for line in lines]
+    chosen = chosen_steps(sorted(set(steps)), num_steps)
     numbered = [(step, i, line) for i, (step, line) in enumerate(zip(steps, lines, strict=True)) if step in chosen]
     return [line for _, _, line in sorted(numbered, key=lambda one: (-one[0], one[1]))]
+
+
+def _step_of(line: str, path: Path) -> int:
+    found = _STEP.match(line)
+    if found is None:
+        raise AnswersError(f"`{path}` has a line that begins with no step ({line:.40}); delete that line")
+    return int(found[1])
 
 
 def chosen_steps(steps: Sequence[int], limit: int) -> list[int]:

@@ -7,7 +7,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from r1sgg_cli.cli.view import view
-from r1sgg_cli.errors import DataError, OutputError
+from r1sgg_cli.errors import ConfigError, DataError, OutputError
+from tests.report.run_folder import make_run
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +86,15 @@ def test_real_photos_are_shown_with_their_graphs(shared_dir: Path) -> None:
     html = Path("view-psg.html").read_text(encoding="utf-8")
     assert html.count("data:image/jpeg") == 2
     assert html.count('<g class="arrow') == 30
+
+
+def test_a_runs_folder_gives_the_page_of_the_run(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", kept=(1,))
+    assert run("run").stdout == "run/run.html\n"
+    assert run("run", "--out", "page.html").stdout == "page.html\n"
+    assert "Step 1: image" in Path("page.html").read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="`run` is a run, which has no splits"):
+        run("run", "--split", "test")
+    Path("other.html").write_text("<!DOCTYPE html>mine", encoding="utf-8")
+    with pytest.raises(OutputError, match="holds something else"):
+        run("run", "--out", "other.html")

@@ -12,12 +12,14 @@ from r1sgg_cli.report.curves import (
     HEIGHT,
     LEFT,
     MAX_HOVER_STEPS,
+    MAX_POINTS,
     MAX_TABLE_ROWS,
     RIGHT,
     TOP,
     WIDTH,
     Curve,
     Series,
+    extremes,
     format_number,
     lay_out,
     nice_ticks,
@@ -98,6 +100,36 @@ def test_a_long_run_is_thinned_for_hovering_and_for_the_table() -> None:
     assert len(chart.table) == MAX_TABLE_ROWS
     assert (chart.table[0][0], chart.table[-1][0]) == ("0", "1999")
     assert chart.hover[0].text == "step 0\na: 0"
+
+
+def test_a_long_run_is_drawn_in_few_points_and_keeps_its_spikes() -> None:
+    values = [1.0] * 10_000
+    values[1234] = 50.0
+    chart = lay_out(curve_of(*values))
+    assert chart is not None
+    (line,) = chart.lines
+    for path in (line.raw_path, line.smooth_path):
+        assert path.count("L") < MAX_POINTS
+    assert min(float(y) for _, y in re.findall(r"[ML]([-\d.e+]+) ([-\d.e+]+)", line.raw_path)) < TOP + 20
+
+
+@pytest.mark.parametrize(
+    ("values", "limit", "kept"),
+    [
+        ([1, 2, 3], 4, [1, 2, 3]),
+        ([1, 5, 2, 2, 0, 3, 4, 4], 4, [1, 5, 0, 4]),
+        ([math.nan, math.nan, 1, math.nan], 2, [1]),
+    ],
+    ids=["all", "lowest and highest, in order", "what is there"],
+)
+def test_extremes_of_each_stretch_are_kept(values: list[float], limit: int, kept: list[float]) -> None:
+    assert [y for _, y in extremes(list(enumerate(values)), limit)] == kept
+
+
+def test_a_value_that_is_always_zero_is_drawn_at_the_bottom() -> None:
+    chart = lay_out(curve_of(0, 0, 0))
+    assert chart is not None
+    assert [tick.text for tick in chart.y_ticks] == ["0", "1"]
 
 
 def test_series_of_different_steps_share_one_axis() -> None:

@@ -28,9 +28,9 @@ def clock() -> Clock:
 
 def take_step(phases: Phases, clock: Clock, seconds: float) -> None:
     callback, nothing = UpdatePhase(phases), SimpleNamespace()
-    callback.on_step_begin(*[nothing] * 3)  # type: ignore[arg-type]
+    callback.on_step_begin(*[nothing] * 3)
     clock.spend(seconds)
-    callback.on_step_end(*[nothing] * 3)  # type: ignore[arg-type]
+    callback.on_step_end(*[nothing] * 3)
 
 
 def test_the_innermost_phase_has_the_time_and_all_add_up_to_it(clock: Clock) -> None:
@@ -59,7 +59,7 @@ def test_seconds_are_those_of_one_step_however_many_are_logged_together(clock: C
 def test_what_came_before_the_training_is_no_part_of_its_first_step(clock: Clock) -> None:
     phases = Phases(clock)
     clock.spend(1000)
-    UpdatePhase(phases).on_train_begin(*[SimpleNamespace()] * 3)  # type: ignore[arg-type]
+    UpdatePhase(phases).on_train_begin(*[SimpleNamespace()] * 3)
     take_step(phases, clock, 4)
     assert phases.per_update() == {UPDATE: 4, OTHER: 0}
 

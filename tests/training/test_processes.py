@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from r1sgg_cli.config.schema import GRPORun, SFTRun
+from r1sgg_cli.data.rollouts import lines_of_steps, parse_rollout
 from r1sgg_cli.models.asking import load_asking
 from r1sgg_cli.training.checkpoints import last_complete_checkpoint
 from r1sgg_cli.training.grpo import train_grpo
@@ -107,7 +108,9 @@ def test_grpo_goes_on_after_a_worker_is_killed_as_if_it_had_not_been(
     model = tiny_checkpoint("qwen2_vl")
     alone = run_of(GRPORun, model, ten_scenes, tmp_path / "alone", rewards, world_size=1)
     train_grpo(alone)
-    whole, killed = (run_of(GRPORun, model, ten_scenes, tmp_path / name, rewards) for name in ("whole", "killed"))
+    whole, killed = (
+        run_of(GRPORun, model, ten_scenes, tmp_path / name, rewards, "show_every=1") for name in ("whole", "killed")
+    )
     code, stderr = torchrun(whole)
     assert code == 0, stderr
     with launched(killed, "--max-restarts", "1") as process:
@@ -120,6 +123,19 @@ def test_grpo_goes_on_after_a_worker_is_killed_as_if_it_had_not_been(
         assert row == pytest.approx(other, abs=1e-6)
     asked = "rewards/row_reward/mean"
     assert logged(whole.out, asked) == [pytest.approx(row) for row in logged(alone.out, asked)]
+    for run in (whole, killed):
+        check_kept(run.out)
+    assert "Step 6: image" in (killed.out / "run.html").read_text(encoding="utf-8")
+
+
+def check_kept(folder: Path) -> None:
+    """Each step's group of the first process is kept once, with the rewards of its own row."""
+    rollouts = [parse_rollout(line, folder) for line in lines_of_steps(folder, 6)]
+    assert [rollout.step for rollout in rollouts] == [6, 5, 4, 3, 2, 1]
+    for rollout in rollouts:
+        assert len(rollout.answers) == 4
+        own_row = pytest.approx(float(rollout.truth.boxes_xyxy.sum()), rel=1e-5)
+        assert [answer.rewards["row_reward"] for answer in rollout.answers] == [own_row] * 4
 
 
 def test_a_worker_that_waits_for_another_in_vain_says_where_and_ends(

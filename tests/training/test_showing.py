@@ -11,6 +11,7 @@ from PIL import Image
 from rich.console import Console
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from r1sgg_cli.data.rollouts import ROLLOUTS_FILE
 from r1sgg_cli.errors import OutputError
 from r1sgg_cli.training.showing import SHARE_OF_TIME, ShowsRun, Sight
 
@@ -71,3 +72,12 @@ def test_the_page_is_written_again_only_when_that_takes_a_small_part_of_the_time
     assert callback.page_is_due - time.monotonic() > 0.9 * 0.05 / SHARE_OF_TIME - 1
     call(callback, "on_train_end", tmp_path)
     assert pages.number == 2
+
+
+def test_rollouts_of_steps_that_are_repeated_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / ROLLOUTS_FILE
+    path.write_text('{"step": 1}\n{"step": 10}\n{"step": 20}\n{"st', encoding="utf-8")
+    callback, _ = shows(Pages(), tmp_path)
+    arguments = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    callback.on_train_begin(arguments, TrainerState(global_step=10), TrainerControl())
+    assert path.read_text(encoding="utf-8") == '{"step": 1}\n{"step": 10}\n'
