@@ -9,10 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from r1sgg_cli.training.callbacks import load_metric_rows
+from r1sgg_cli.data.run_logs import WARNINGS_FILE, load_metric_rows
 from r1sgg_cli.training.warning_signs import Warned, Watch
-
-WARNINGS_FILE = "warnings.jsonl"
 
 
 class EarlyWarnings(TrainerCallback):
