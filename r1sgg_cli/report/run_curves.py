@@ -31,7 +31,15 @@ TRAINING = (
         "tokens",
         {"completions/mean_length": "mean", "completions/max_length": "longest", "completions/min_length": "shortest"},
     ),
-    Chart("Answers cut off", "share of answers", {"completions/clipped_ratio": "at the token limit"}),
+    Chart(
+        "Answers gone wrong",
+        "share of answers",
+        {
+            "completions/clipped_ratio": "cut off at the token limit",
+            "answers/unreadable": "no graph can be read",
+            "answers/empty": "no object or no relationship",
+        },
+    ),
     Chart("Loss", "loss", {"loss": "loss"}),
     Chart("Tokens predicted right", "share of answer tokens", {"mean_token_accuracy": "likeliest token"}),
     Chart("Entropy", "nats per answer token", {"entropy": "entropy"}),
@@ -62,6 +70,7 @@ EVALUATED = Chart(
         "eval_mean_recall": "mean recall",
         "eval_object_recall": "object recall",
         "eval_failure_rate": "failure rate",
+        "eval_empty_graphs": "empty graphs",
     },
 )
 SPEED = (

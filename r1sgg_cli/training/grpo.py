@@ -85,9 +85,9 @@ class SceneGraphGRPOTrainer(
     SharesPrompts,
     GRPOTrainer,
 ):
-    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, runs the
-    model once where TRL does so again and again, scores held-out images, and tells how fast it is and what it samples.
-    """
+    """TRL's trainer that resumes from the weights it saved, in the order of rows that it had, samples right, scores
+    held-out images, counts what the answers hold, runs the model once where TRL does so again and again, and tells how
+    fast it is and what it samples."""
 
     def __init__(self, *, epoch: Epoch, **options: Any) -> None:
         super().__init__(**options)
