@@ -170,6 +170,13 @@ def missing_local(name: str) -> str | None:
     return f"no folder `{name}`" + (f" (did you mean `{close}`?)" if close else "")
 
 
+def adapters_alone(folder: Path) -> str | None:
+    """What to say of a folder that has adapters and not the model they belong to, as a run's checkpoints have."""
+    if not (folder / "adapter_config.json").is_file() or (folder / "config.json").is_file():
+        return None
+    return f"`{folder}` holds adapters alone; give the finished run's folder, whose model has them in its weights"
+
+
 def closest_beside(path: Path) -> Path | None:
     """What has nearly the name of a path where nothing is, in its folder; to share `.json` is no likeness."""
     beside = path.parent

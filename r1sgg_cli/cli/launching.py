@@ -153,6 +153,7 @@ def training_job(plan: TrainingPlan, name: str | None = None) -> Job:
         finished_file=out / MODEL_FINISHED,
         model=plan.run.model,
         max_model_len=server_tokens(plan),
+        max_pixels=plan.run.recipe.max_pixels,
     )
 
 

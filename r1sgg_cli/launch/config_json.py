@@ -8,7 +8,7 @@ from typing import Any
 import huggingface_hub
 
 from r1sgg_cli.errors import ModelError, why_unfetched
-from r1sgg_cli.files import missing_local
+from r1sgg_cli.files import adapters_alone, missing_local
 
 _PUBLISHED = Path(__file__).with_name("published_shapes.json")
 
@@ -22,6 +22,8 @@ def load_config(model: str, *, fetch: bool) -> tuple[dict[str, Any], str] | None
     folder = Path(model)
     if (folder / "config.json").is_file():
         return _read_config(folder / "config.json", model), "config.json of the folder"
+    if said := adapters_alone(folder):
+        raise ModelError(said)
     if folder.is_dir():
         raise ModelError(f"`{model}` is no checkpoint: it holds no `config.json`; give the folder that does")
     if folder.is_file():

@@ -38,6 +38,8 @@ class Job:
     """For rollout servers."""
     max_model_len: int | None = None
     """Tokens of a prompt and its answer at most, for rollout servers."""
+    max_pixels: int | None = None
+    """Pixels of an image at most, for rollout servers."""
     mounts: tuple[Path, ...] = ()
     """Folders beside `work_dir`, `folder` and `hf_home` that the command reads or writes, for a container."""
 

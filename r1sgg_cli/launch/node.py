@@ -166,7 +166,7 @@ def _start_servers(job: Job) -> list[str]:
         place = ['  if [ "$rank" -eq 0 ]; then', f"  {place[0]}", "  else", f"    engine+=({headless})", "  fi"]
     return [
         f"for ((rank = SLURM_NODEID * {each}; rank < SLURM_NODEID * {each} + {each}; rank++)); do",
-        f"  engine=({command_line(engine_argv(job.model, job.preset, job.max_model_len))})",
+        f"  engine=({command_line(engine_argv(job.model, job.preset, job.max_model_len, job.max_pixels))})",
         *place,
         f"  first=$((rank % {each} * {width} + 1))",
         f'  CUDA_VISIBLE_DEVICES="$(cut -d, -f"$first-$((first + {width - 1}))" <<<"$gpus")" VLLM_SERVER_DEV_MODE=1 \\',

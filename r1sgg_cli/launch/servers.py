@@ -5,23 +5,33 @@ data-parallel ranks. Each has a process and a seed of its own: vLLM seeds all ra
 them that get the same prompt at once write the same answer, and a group of answers has nothing to compare.
 """
 
+import json
+
 from r1sgg_cli.config.hardware import Preset
 
 _WEIGHTS_FROM_TRAINER = ("--weight-transfer-config", '{"backend":"nccl"}')
 _LOGPROBS_AS_SAMPLED = ("--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1")
 _IMAGES_AS_TOKENS = ("--enable-scale-out",)
+_ONE_IMAGE = ("--limit-mm-per-prompt", '{"image": 1, "video": 0}')
 _DTYPES = {"bf16": "bfloat16", "float32": "float32"}
 
 
-def engine_argv(model: str, preset: Preset, max_model_len: int | None) -> list[str]:
-    """`vllm serve` with what every node's engines are told."""
+def engine_argv(
+    model: str, preset: Preset, max_model_len: int | None = None, max_pixels: int | None = None
+) -> list[str]:
+    """`vllm serve` with what every node's engines are told.
+
+    Of images and videos too: vLLM otherwise plans memory for the largest that the checkpoint takes.
+    """
     assert preset.servers is not None
-    argv = ["vllm", "serve", model, *_WEIGHTS_FROM_TRAINER, *_LOGPROBS_AS_SAMPLED, *_IMAGES_AS_TOKENS]
+    argv = ["vllm", "serve", model, *_WEIGHTS_FROM_TRAINER, *_LOGPROBS_AS_SAMPLED, *_IMAGES_AS_TOKENS, *_ONE_IMAGE]
     argv += ["--dtype", _DTYPES[preset.precision], "--tensor-parallel-size", str(preset.servers.tensor_parallel)]
     if preset.gpu_memory_utilization is not None:
         argv += ["--gpu-memory-utilization", str(preset.gpu_memory_utilization)]
     if max_model_len is not None:
         argv += ["--max-model-len", str(max_model_len)]
+    if max_pixels is not None:
+        argv += ["--mm-processor-kwargs", json.dumps({"max_pixels": max_pixels})]
     return argv
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from transformers import PretrainedConfig
 
 from r1sgg_cli.errors import ModelError, why_unfetched
-from r1sgg_cli.files import missing_local
+from r1sgg_cli.files import adapters_alone, missing_local
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.images import Fitting, padding_of
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
@@ -128,6 +128,8 @@ def _load_config(model: str) -> dict[str, Any]:
     folder = Path(model)
     if (folder / "config.json").is_file():
         return _read_config(folder)
+    if said := adapters_alone(folder):
+        raise ModelError(said)
     if folder.is_dir():
         raise ModelError(f"`{model}` is no checkpoint: it holds no `config.json`; give the folder that does")
     if folder.is_file():

@@ -27,7 +27,7 @@ def make_job(kind: JobKind, preset: str, overrides: Mapping[str, Any] | None = N
 
 
 FINISHED: dict[str, Any] = {"finished_file": Path("/runs/grpo/config.json")}
-MODEL: dict[str, Any] = {"model": "Qwen/Qwen2-VL-7B-Instruct", "max_model_len": 3072}
+MODEL: dict[str, Any] = {"model": "Qwen/Qwen2-VL-7B-Instruct", "max_model_len": 3072, "max_pixels": 401_408}
 INFER: dict[str, Any] = {
     "name": "infer",
     "command": ("infer", "/runs/grpo", "/runs/answers"),

@@ -63,3 +63,9 @@ def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path, content: str 
 def test_a_path_where_nothing_is_is_no_name_on_the_hub() -> None:
     with pytest.raises(ModelError, match=r"no folder `\./nowhere`; give a checkpoint"):
         load_config("./nowhere", fetch=False)
+
+
+def test_adapters_alone_are_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").touch()
+    with pytest.raises(ModelError, match="holds adapters alone; give the finished run's folder"):
+        load_config(str(tmp_path), fetch=False)

@@ -64,7 +64,7 @@ def test_inside_an_allocation_an_array_is_all_of_its_parts(cluster: Cluster, pla
 
 
 def test_the_published_layout_serves_beside_training(cluster: Cluster, place: dict[str, Any]) -> None:
-    job = placed(place, "torchrun", "rtx4090-120x", command=("worker", "r"), max_model_len=3072)
+    job = placed(place, "torchrun", "rtx4090-120x", command=("worker", "r"), max_model_len=3072, max_pixels=401_408)
     done = cluster.run(job, serving(10), CUDA_VISIBLE_DEVICES="0,1,2,3,4,5,6,7")
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -90,6 +90,8 @@ def test_the_published_layout_serves_beside_training(cluster: Cluster, place: di
         "--dtype": "bfloat16",
         "--tensor-parallel-size": "4",
         "--max-model-len": "3072",
+        "--limit-mm-per-prompt": '{"image": 1, "video": 0}',
+        "--mm-processor-kwargs": '{"max_pixels": 401408}',
         "--data-parallel-size": "10",
         "--data-parallel-size-local": "1",
         "--data-parallel-address": "10.0.0.7",

@@ -15,7 +15,7 @@ def preset(num_nodes: int, per_node: int, tensor_parallel: int, **overrides: Any
 
 
 def test_an_engine_is_told_what_training_needs_of_it() -> None:
-    options = as_dict(engine_argv("org/model", preset(1, 1, 4, gpu_memory_utilization=0.9), 3072)[3:])
+    options = as_dict(engine_argv("org/model", preset(1, 1, 4, gpu_memory_utilization=0.9), 3072, 401_408)[3:])
     assert options == {
         "--weight-transfer-config": '{"backend":"nccl"}',
         "--logprobs-mode": "processed_logprobs",
@@ -25,6 +25,8 @@ def test_an_engine_is_told_what_training_needs_of_it() -> None:
         "--tensor-parallel-size": "4",
         "--gpu-memory-utilization": "0.9",
         "--max-model-len": "3072",
+        "--limit-mm-per-prompt": '{"image": 1, "video": 0}',
+        "--mm-processor-kwargs": '{"max_pixels": 401408}',
     }
 
 
@@ -70,7 +72,7 @@ def test_vllm_has_these_options() -> None:
 
     assert vllm
     spread = preset(10, 2, 2)
-    engine = engine_argv("org/model", spread, 3072)[2:]
+    engine = engine_argv("org/model", spread, 3072, 401_408)[2:]
     for more in (
         head_options(spread, "15001", "10.0.0.7", "15002"),
         headless_options(spread, "6", "10.0.0.7", "15002"),
@@ -78,4 +80,6 @@ def test_vllm_has_these_options() -> None:
         arguments = make_arg_parser(FlexibleArgumentParser()).parse_args([*engine, *more])
         validate_parsed_serve_args(arguments)
         assert (arguments.model_tag, arguments.data_parallel_size, arguments.max_logprobs) == ("org/model", 20, -1)
+        assert arguments.limit_mm_per_prompt == {"image": 1, "video": 0}
+        assert arguments.mm_processor_kwargs == {"max_pixels": 401_408}
         assert arguments.headless == ("--headless" in more)

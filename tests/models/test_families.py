@@ -159,6 +159,12 @@ def test_a_folder_without_a_config_is_no_checkpoint(tmp_path: Path) -> None:
         family_of(str(tmp_path))
 
 
+def test_adapters_alone_are_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").touch()
+    with pytest.raises(ModelError, match=r"holds adapters alone; give the finished run's folder"):
+        family_of(str(tmp_path))
+
+
 def test_a_file_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "model.bin").touch()
     with pytest.raises(ModelError, match="is a file"):

@@ -100,7 +100,7 @@ on_node() {
   local gpus="${CUDA_VISIBLE_DEVICES:-0,1,2,3,4,5,6,7}" servers=() trainer=
   local server_log="$folder/logs/server-$SLURM_JOB_ID" rank first engine
   for ((rank = SLURM_NODEID * 1; rank < SLURM_NODEID * 1 + 1; rank++)); do
-    engine=(vllm serve Qwen/Qwen2-VL-7B-Instruct --weight-transfer-config '{"backend":"nccl"}' --logprobs-mode processed_logprobs --max-logprobs -1 --enable-scale-out --dtype bfloat16 --tensor-parallel-size 4 --max-model-len 3072)
+    engine=(vllm serve Qwen/Qwen2-VL-7B-Instruct --weight-transfer-config '{"backend":"nccl"}' --logprobs-mode processed_logprobs --max-logprobs -1 --enable-scale-out --limit-mm-per-prompt '{"image": 1, "video": 0}' --dtype bfloat16 --tensor-parallel-size 4 --max-model-len 3072 --mm-processor-kwargs '{"max_pixels": 401408}')
     if [ "$rank" -eq 0 ]; then
       engine+=(--port "$server_port" --api-server-count 1 --data-parallel-size 10 --data-parallel-size-local 1 --data-parallel-address "$server_address" --data-parallel-rpc-port "$rpc_port")
     else
