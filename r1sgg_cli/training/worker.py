@@ -31,6 +31,7 @@ from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
 from r1sgg_cli.training.checkpoints import insist_on_as_many, is_last_step, last_complete_checkpoint
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
 from r1sgg_cli.training.finished import save_finished
+from r1sgg_cli.training.float8 import compute_in_float8
 from r1sgg_cli.training.frozen import run_frozen_vision_forward_alone
 from r1sgg_cli.training.lengths import rows_to_train_on
 from r1sgg_cli.training.processes import from_first, is_first, step_timeout
@@ -76,7 +77,7 @@ def trainer_config(
         "weight_decay": recipe.weight_decay,
         "max_grad_norm": recipe.max_grad_norm,
         "per_device_train_batch_size": run.micro_batch,
-        "bf16": run.precision == "bf16",
+        "bf16": run.precision != "float32",  # under fp8 of all that is not in 8 bits
         "use_cpu": not torch.cuda.is_available(),
         "ddp_timeout": int(step_timeout(run).total_seconds()),
         "save_steps": recipe.checkpoint_every,
@@ -142,6 +143,8 @@ def load_model(run: SFTRun | GRPORun) -> tuple[ModelFamily, Any, Any]:
     processor, model = load_checkpoint(run.model, dtype, four_bits(dtype) if run.in_four_bits else None)
     if run.in_four_bits:
         keep_trainable(model)
+    if run.precision == "fp8":
+        compute_in_float8(model)
     check_no_thought_is_opened(processor, run.model)
     # Where the Trainer looks for them; it would set them itself, with a warning that tells a user nothing.
     model.config.eos_token_id = processor.tokenizer.eos_token_id
