@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,6 +17,7 @@ from r1sgg_cli.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from r1sgg_cli.config.schema import Precision
     from r1sgg_cli.launch.finding import Finding
     from r1sgg_cli.launch.memory import MemoryForecast
     from r1sgg_cli.launch.shape import ModelShape
@@ -128,7 +129,7 @@ def _measure(model: str, as_json: bool) -> None:
         Console().print(_comparison(f"{model} on {preset.description}: {_name(step)}", parts))
 
 
-def _steps(shape: ModelShape, precision: Literal["bf16", "float32"]) -> list[TrainingStep]:
+def _steps(shape: ModelShape, precision: Precision) -> list[TrainingStep]:
     """Fine-tuning and GRPO of all weights, and fine-tuning of adapters, as the published recipes make them."""
     from r1sgg_cli.config.schema import GRPORecipe, Lora, SFTRecipe
     from r1sgg_cli.launch.workload import TrainingStep

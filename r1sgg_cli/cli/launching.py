@@ -239,12 +239,13 @@ def what_is_missing(plan: TrainingPlan) -> list[str]:
         return []
     needed = {"deepspeed": plan.run.sharding.startswith("zero")}
     needed["vllm"] = plan.run.stage == "grpo" and plan.run.rollouts.engine != "transformers"
-    needed["bitsandbytes"] = plan.run.in_four_bits
-    extras = {"bitsandbytes": "qlora"}
+    needed["bitsandbytes"], needed["torchao"] = plan.run.in_four_bits, plan.run.precision == "fp8"
+    extras = {"bitsandbytes": "qlora", "torchao": "fp8"}
     hints = {
         "deepspeed": "or `--set preset.sharding=ddp` where it fits",
         "vllm": "or `--set preset.rollouts=transformers` to sample with transformers, which is far slower",
         "bitsandbytes": "or `--set lora.quantize=null` where 16 bits fit",
+        "torchao": "or `--precision bf16`",
     }
     return [
         f"the plan needs `{name}`, which is not installed: `uv sync --extra {extras.get(name, name)}`, {hints[name]}"

@@ -25,6 +25,8 @@ class Gpu(Strict):
     """What a process can allocate, a little below what the name says."""
     bf16_tflops: PositiveFloat | None = None
     """Dense peak with float32 accumulation, from the maker's data sheet; None where it is not known."""
+    fp8: bool = False
+    """Whether it multiplies in FP8: compute capability 8.9 or newer."""
 
 
 class Servers(Strict):

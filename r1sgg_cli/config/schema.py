@@ -10,13 +10,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from r1sgg_cli.config.four_bits import refused_with_four_bits
+from r1sgg_cli.config.few_bits import refused_with_four_bits, refused_with_fp8
 
 Task = Literal["sgg", "det", "cls"]
 """What an answer lists: objects and relationships, objects only, or the relationships between given objects."""
 ThinkPrompt = Literal["system", "user"]
 """Which prompt asks for thoughts and tags."""
-Precision = Literal["bf16", "float32"]
+Precision = Literal["bf16", "float32", "fp8"]
+"""What linear layers compute in; weights that are trained are float32. `fp8` is bf16 with 8 bits in them."""
 Sharding = Literal["ddp", "zero2", "zero2-offload", "zero3", "zero3-offload", "fsdp2"]
 """How weights, gradients and optimizer are spread over the training processes; `ddp` keeps all of them on each."""
 LongAnswers = Literal["shorten", "drop", "keep"]
@@ -256,6 +257,16 @@ class _RunConfig(Strict):
         """Weights in 4 bits are neither cut, nor turned to other numbers, nor given to another engine."""
         engine = self.rollouts.engine if isinstance(self, GRPORun) else "transformers"
         if self.in_four_bits and (said := refused_with_four_bits(self.sharding, engine)):
+            raise ValueError(said)
+        return self
+
+    @model_validator(mode="after")
+    def eight_bits_are_for_fine_tuning(self) -> Self:
+        """Where sampled and trained probabilities must be one, or little is multiplied, they are not worth it."""
+        recipe: SFTRecipe | GRPORecipe = self.recipe  # type: ignore[attr-defined]
+        stage = "grpo" if isinstance(self, GRPORun) else "sft"
+        said = refused_with_fp8(stage, self.sharding, has_adapters=recipe.lora is not None)
+        if self.precision == "fp8" and said:
             raise ValueError(said)
         return self
 

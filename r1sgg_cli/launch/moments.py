@@ -132,7 +132,7 @@ def _autocast_copies(shape: ModelShape, step: TrainingStep) -> float:
     """bf16 copies of float32 weights that autocast keeps: of those that are trained, or saved for a backward pass."""
     if step.lora_rank is not None and step.gradient_checkpointing:
         return 0
-    linears: list[Linears] = list(shape.linears)
+    linears: list[Linears] = [] if step.precision == "fp8" else list(shape.linears)  # those go to 8 bits, not kept
     if not step.freeze_vision and step.lora_rank is None:
         linears += [*shape.vision.tower, *shape.vision.projector]
     return 2 * sum(part.num_weights for part in linears)

@@ -133,13 +133,16 @@ def _check_optional(name: str, requirement: Requirement, version: str, install: 
     return Finding(name, "wrong", needed, install)
 
 
-def check_bitsandbytes(supported: Supported, installed: Mapping[str, str]) -> Finding:
-    """What keeps weights in 4 bits."""
-    requirement, version = supported.optional["qlora"], installed.get("bitsandbytes")
-    install = f"uv pip install '{requirement}'"
-    if version is None:
-        return Finding("bitsandbytes", "note", "not installed: no weights in 4 bits (`lora.quantize`)", install)
-    return _check_optional("bitsandbytes", requirement, version, install)
+def check_few_bits(supported: Supported, installed: Mapping[str, str]) -> Iterator[Finding]:
+    """What keeps weights in 4 bits, and what multiplies in 8."""
+    lost = {"qlora": "no weights in 4 bits (`lora.quantize`)", "fp8": "no products in 8 bits (`precision: fp8`)"}
+    for extra, what in lost.items():
+        requirement = supported.optional[extra]
+        version, install = installed.get(requirement.name), f"uv pip install '{requirement}'"
+        if version is None:
+            yield Finding(requirement.name, "note", f"not installed: {what}", install)
+        else:
+            yield _check_optional(requirement.name, requirement, version, install)
 
 
 def check_flash_attention(installed: Mapping[str, str]) -> Finding:

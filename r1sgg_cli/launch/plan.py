@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from r1sgg_cli.config.four_bits import refused_with_four_bits
+from r1sgg_cli.config.few_bits import refused_with_four_bits
 from r1sgg_cli.config.hardware import Preset
 from r1sgg_cli.config.layers import validated
 from r1sgg_cli.config.schema import Cards, GRPORecipe, GRPORun, Rollouts, SFTRecipe, SFTRun, Sharding
@@ -87,6 +87,7 @@ def plan_training(
     _insist_on_equal_shares(run, preset)
     _insist_on_weights_that_stay(run, preset)
     _insist_on_whole_four_bits(run, preset)
+    _insist_on_cards_with_fp8(preset)
     fits = _first_that_fits(run, preset, shape, micro_batch)
     if fits is None and (said := _what_vllm_lacks(run, preset, shape)):
         raise ConfigError(f"{said}; {_room_for_vllm(run, preset, shape, alternatives)}")
@@ -152,6 +153,15 @@ def _insist_on_whole_four_bits(run: SFTRun | GRPORun, preset: Preset) -> None:
         raise ConfigError(said)
 
 
+def _insist_on_cards_with_fp8(preset: Preset) -> None:
+    if preset.precision == "fp8" and (preset.gpu is None or not preset.gpu.fp8):
+        has = f"{preset.gpu.name} has none" if preset.gpu else "the CPU has none"
+        raise ConfigError(
+            f"`precision: fp8` needs cards of compute capability 8.9 or newer (RTX 4090, L40S, H100, H200, GH200), and "
+            f"{has}; use `--precision bf16`, or say `--set preset.gpu.fp8=true` of a card that has it"
+        )
+
+
 def _first_that_fits(
     run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, micro_batch: int | None
 ) -> tuple[SFTRun | GRPORun, MemoryForecast] | None:
@@ -169,6 +179,8 @@ def _first_that_fits(
 def _shardings(run: SFTRun | GRPORun, preset: Preset) -> tuple[Sharding, ...]:
     alone = sum(preset.trainers_per_node) == 1 or run.in_four_bits
     tried: tuple[Sharding, ...] = ("ddp",) if alone else BY_SPEED
+    if preset.precision == "fp8" and not alone:
+        tried = ("ddp", "fsdp2")
     if preset.sharding != "auto":
         tried = (preset.sharding,)
     return tuple(sharding for sharding in tried if not _drifts(run, preset, sharding))

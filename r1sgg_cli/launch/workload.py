@@ -61,7 +61,7 @@ class TrainingStep:
     @property
     def compute_bytes(self) -> int:
         """Bytes of a number in a linear layer."""
-        return 2 if self.precision == "bf16" else 4
+        return 4 if self.precision == "float32" else 2
 
     @property
     def num_tokens(self) -> int:
@@ -84,7 +84,7 @@ class Spread:
 
     def autocasts(self, step: TrainingStep) -> bool:
         """Whether float32 weights are turned to bf16 whenever they are used."""
-        return self.sharding == "ddp" and step.precision == "bf16" and not step.frozen_in_bf16
+        return self.sharding == "ddp" and step.precision != "float32" and not step.frozen_in_bf16
 
     @property
     def is_offloaded(self) -> bool:

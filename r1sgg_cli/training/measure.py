@@ -24,6 +24,7 @@ from r1sgg_cli.launch.architectures import parse_shape
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.workload import Device, TrainingStep
 from r1sgg_cli.models.families import FAMILIES
+from r1sgg_cli.training.float8 import compute_in_float8
 from r1sgg_cli.training.frozen import run_frozen_vision_forward_alone
 from r1sgg_cli.training.quantized import fill_in_four_bits, scales_nbytes
 from r1sgg_cli.training.shared_prompts import mask_of
@@ -87,6 +88,8 @@ def _model_and_optimizer(
     if step.lora_rank is not None:
         layers = r".*\.language_model\..*_proj"  # the language model's linear layers
         model = get_peft_model(model, LoraConfig(r=step.lora_rank, target_modules=layers, lora_dropout=0.05))
+    if step.precision == "fp8":
+        compute_in_float8(model)
     run_frozen_vision_forward_alone(model)
     if step.gradient_checkpointing:
         model.gradient_checkpointing_enable()
@@ -97,7 +100,7 @@ def _model_and_optimizer(
 
 def _micro_step(model: torch.nn.Module, step: TrainingStep, shape: ModelShape, device: str) -> None:
     inputs = _inputs(model.config, step, shape, device)
-    with torch.autocast(device, torch.bfloat16) if step.precision == "bf16" else nullcontext():
+    with torch.autocast(device, torch.bfloat16) if step.precision != "float32" else nullcontext():
         outputs = model(**inputs, use_cache=False, fused_lm_head=True)
     log_probs = outputs.log_probs
     if step.stage == "sft":

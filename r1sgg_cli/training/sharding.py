@@ -16,6 +16,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from r1sgg_cli.config.schema import GRPORun, SFTRun, Sharding
 from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.training.float8 import computes_in_float8
 
 _STAGES: Mapping[Sharding, int] = {"zero2": 2, "zero2-offload": 2, "zero3": 3, "zero3-offload": 3}
 
@@ -92,6 +93,7 @@ def sharding_in_force(trainer: Trainer) -> tuple[str, str, int]:
     """Sharding, precision and number of processes, read from the model as the trainer has wrapped it."""
     model, accelerator = trainer.model_wrapped, trainer.accelerator
     mixed = "bf16" if accelerator.mixed_precision == "bf16" else "float32"
+    mixed = "fp8" if mixed == "bf16" and computes_in_float8(model) else mixed
     if isinstance(model, FSDPModule):
         shards = {p.device_mesh.size() if isinstance(p, DTensor) else 1 for p in model.parameters()}
         return "fsdp2", mixed, min(shards)

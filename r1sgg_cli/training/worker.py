@@ -37,6 +37,7 @@ from r1sgg_cli.training.early_warnings import EarlyWarnings
 from r1sgg_cli.training.evaluation import TellsEvaluation, evaluation_options
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
 from r1sgg_cli.training.finished import save_finished
+from r1sgg_cli.training.float8 import compute_in_float8
 from r1sgg_cli.training.frozen import run_frozen_vision_forward_alone
 from r1sgg_cli.training.lengths import rows_to_train_on
 from r1sgg_cli.training.processes import from_first, is_first, step_timeout
@@ -91,7 +92,7 @@ def trainer_config(
         "weight_decay": recipe.weight_decay,
         "max_grad_norm": recipe.max_grad_norm,
         "per_device_train_batch_size": run.micro_batch,
-        "bf16": run.precision == "bf16",
+        "bf16": run.precision != "float32",  # under fp8 of all that is not in 8 bits
         "use_cpu": not torch.cuda.is_available(),
         "ddp_timeout": int(step_timeout(run).total_seconds()),
         "save_steps": recipe.checkpoint_every,
@@ -158,6 +159,8 @@ def load_model(run: SFTRun | GRPORun) -> tuple[ModelFamily, Any, Any]:
     processor, model = load_checkpoint(run.model, dtype, four_bits(dtype) if run.in_four_bits else None)
     if run.in_four_bits:
         keep_trainable(model)
+    if run.precision == "fp8":
+        compute_in_float8(model)
     check_no_thought_is_opened(processor, run.model)
     # Where the Trainer looks for them; it would set them itself, with a warning that tells a user nothing.
     model.config.eos_token_id = processor.tokenizer.eos_token_id

@@ -95,7 +95,7 @@ def test_a_worker_reads_the_run_that_was_launched(kind: type[SFTRun] | type[GRPO
         (None, "no `launch.yaml` in"),
         ("preset: a100-4x", "holds no run whose `stage` is sft or grpo"),
         ("run: {stage: infer}", "holds no run whose `stage` is sft or grpo"),
-        ("run: {stage: sft, model: m, dataset: d, out: o, precision: fp8}", "precision: Input should be 'bf16'"),
+        ("run: {stage: sft, model: m, dataset: d, out: o, precision: fp4}", "precision: Input should be 'bf16'"),
         ("run: [", "is not valid YAML"),
     ],
     ids=["no file", "no run", "another stage", "no such precision", "no YAML"],

@@ -8,8 +8,8 @@ from packaging.utils import canonicalize_name
 
 from r1sgg_cli.launch.packages import (
     Supported,
-    check_bitsandbytes,
     check_deepspeed,
+    check_few_bits,
     check_flash_attention,
     check_python,
     check_required,
@@ -124,17 +124,28 @@ def test_deepspeed_needs_a_compiler_of_torchs_cuda(
 
 
 @pytest.mark.parametrize(
-    ("version", "state", "remedy"),
+    ("installed", "expected"),
     [
-        (None, "note", "uv pip install 'bitsandbytes==0.50.2'"),
-        ("0.50.2", "ok", ""),
-        ("0.45.0", "wrong", "uv pip install 'bitsandbytes==0.50.2'"),
+        (
+            {},
+            {
+                "bitsandbytes": ("note", "uv pip install 'bitsandbytes==0.50.2'"),
+                "torchao": ("note", "uv pip install 'torchao==0.18.0'"),
+            },
+        ),
+        ({"bitsandbytes": "0.50.2", "torchao": "0.18.0"}, {"bitsandbytes": ("ok", ""), "torchao": ("ok", "")}),
+        (
+            {"bitsandbytes": "0.45.0", "torchao": "0.18.0"},
+            {"bitsandbytes": ("wrong", "uv pip install 'bitsandbytes==0.50.2'"), "torchao": ("ok", "")},
+        ),
     ],
-    ids=["none", "right", "old"],
+    ids=["none", "right", "one is old"],
 )
-def test_bitsandbytes_is_the_version_that_was_tried(version: str | None, state: str, remedy: str) -> None:
-    finding = check_bitsandbytes(SUPPORTED, {"bitsandbytes": version} if version else {})
-    assert (finding.state, finding.remedy) == (state, remedy)
+def test_packages_for_few_bits_are_those_that_were_tried(
+    installed: dict[str, str], expected: dict[str, tuple[str, str]]
+) -> None:
+    found = check_few_bits(SUPPORTED, installed)
+    assert {finding.name: (finding.state, finding.remedy) for finding in found} == expected
 
 
 def test_flash_attention_is_never_a_fault() -> None:

@@ -156,6 +156,41 @@ def test_four_bits_are_refused_where_they_would_not_survive(
         plan_training(run_of("grpo", "grpo-qlora"), load_preset(preset, FOLDERS, overrides), shape_of("7B"))
 
 
+@pytest.mark.parametrize(
+    ("preset", "size", "expected"),
+    [
+        pytest.param("h100-8x", "2B", "ddp", id="2B"),
+        pytest.param("h100-8x", "7B", "fsdp2", id="7B, which DeepSpeed would not cut in FP8"),
+        pytest.param("h200-8x", "2B", "ddp", id="H200"),
+        pytest.param("gh200-16x", "2B", "ddp", id="GH200"),
+        pytest.param("rtx4090-8x", "2B", "fsdp2", id="RTX 4090"),
+        pytest.param("a100-4x", "2B", "A100 80 GB has none; use `--precision bf16`", id="A100"),
+        pytest.param("rtx3090-8x", "2B", "RTX 3090 24 GB has none; use `--precision bf16`", id="RTX 3090"),
+        pytest.param("single-24gb", "2B", "24 GB has none; .*`--set preset.gpu.fp8=true`", id="any card of 24 GB"),
+        pytest.param("cpu", "2B", "the CPU has none", id="CPU"),
+    ],
+)
+def test_eight_bits_are_for_cards_that_have_them(preset: str, size: str, expected: str) -> None:
+    run, named = run_of("sft"), load_preset(preset, FOLDERS, {"precision": "fp8"})
+    if "has none" in expected:
+        with pytest.raises(ConfigError, match=expected):
+            plan_training(run, named, shape_of(size))
+    else:
+        plan = plan_training(run, named, shape_of(size))
+        assert (plan.run.precision, plan.run.sharding) == ("fp8", expected)
+
+
+def test_eight_bits_keep_no_copies_of_weights_in_sixteen() -> None:
+    plans = [
+        plan_training(
+            run_of("sft"), load_preset("h100-8x", FOLDERS, {"precision": precision}), shape_of("2B"), micro_batch=1
+        )
+        for precision in ("fp8", "bf16")
+    ]
+    assert plans[0].memory.total < plans[1].memory.total
+    assert plans[0].memory.weights == plans[1].memory.weights
+
+
 def test_servers_sample_for_grpo_alone() -> None:
     assert planned("grpo", "rtx4090-8x", "7B").run.world_size == 4
     sft = planned("sft", "rtx4090-8x", "7B")
