@@ -35,7 +35,7 @@ FORMERLY: Mapping[str, Any] = {
 
 CHANGES_NOTHING = frozenset(
     {
-        *("report_to", "micro_batch", "world_size", "stop_file", "step_timeout_minutes"),
+        *("report_to", "micro_batch", "world_size", "stop_file", "step_timeout_minutes", "gradient_checkpointing"),
         *("engine", "gpu_memory_utilization", "server_url", "images_at_once"),
         *("cards", "show_every", "versions"),
     }

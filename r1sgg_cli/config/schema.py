@@ -295,6 +295,8 @@ class SFTRun(_RunConfig):
 
     stage: Literal["sft"] = "sft"
     recipe: SFTRecipe = SFTRecipe()
+    gradient_checkpointing: bool = True
+    """Compute activations a second time instead of keeping them: less memory, a third more work, the same gradient."""
 
     @model_validator(mode="after")
     def micro_batch_divides_the_batch(self) -> "SFTRun":

@@ -43,6 +43,7 @@ class TileLimits:
     """Without the whole image in one tile."""
     processor_max_tiles: int
     """The processor's own limit: it must choose the same grid again."""
+    tokens_per_tile: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def image_limits(fitting: Fitting, processor: Any, max_pixels: int | None = None
     """
     image_processor = processor.image_processor
     if fitting == "tiles":
-        return _tile_limits(image_processor, max_pixels)
+        return _tile_limits(image_processor, processor.image_seq_length, max_pixels)
     if fitting == "padded_square":
         return _square_limits(image_processor, max_pixels)
     factor = image_processor.patch_size * image_processor.merge_size
@@ -72,12 +73,12 @@ def image_limits(fitting: Fitting, processor: Any, max_pixels: int | None = None
     return PixelLimits(factor, smallest, largest if max_pixels is None else min(largest, max_pixels))
 
 
-def _tile_limits(image_processor: Any, max_pixels: int | None) -> TileLimits:
+def _tile_limits(image_processor: Any, tokens_per_tile: int, max_pixels: int | None) -> TileLimits:
     side, smallest, largest = image_processor.size["height"], image_processor.min_patches, image_processor.max_patches
     _insist(max_pixels, side * side * (smallest + (smallest > 1)))
     allowed = largest + 1 if max_pixels is None else max_pixels // (side * side)
     most = allowed - 1 if allowed > 2 else 1
-    return TileLimits(side, smallest, min(largest, most), largest)
+    return TileLimits(side, smallest, min(largest, most), largest, tokens_per_tile)
 
 
 def _square_limits(image_processor: Any, max_pixels: int | None) -> SquareLimits:
@@ -107,6 +108,16 @@ def resized_wh(image_wh: tuple[int, int], limits: ImageLimits) -> tuple[int, int
             return _tiled_wh(image_wh, limits)
         case SquareLimits():
             return limits.side, limits.side
+
+
+def num_image_tokens(size_wh: tuple[int, int], limits: ImageLimits) -> int:
+    """Image tokens of an image of a family that is trained, in the size that the model sees."""
+    assert not isinstance(limits, SquareLimits)
+    width, height = size_wh
+    if isinstance(limits, PixelLimits):
+        return width // limits.factor * (height // limits.factor)
+    num_tiles = width // limits.side * (height // limits.side)
+    return (num_tiles + (num_tiles > 1)) * limits.tokens_per_tile
 
 
 def _smart_wh(image_wh: tuple[int, int], limits: PixelLimits) -> tuple[int, int]:

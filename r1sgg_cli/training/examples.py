@@ -21,6 +21,8 @@ Row = Mapping[str, Any]
 
 POSITION = "position"
 """The column that says which row of the whole split a row is: what `Schedule` goes by."""
+NUM_TOKENS = "num_tokens"
+"""The column that says how many tokens a row has in which it differs from the others: its image's and its answer's."""
 
 
 @dataclass(frozen=True, slots=True)

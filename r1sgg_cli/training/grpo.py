@@ -20,18 +20,15 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
 from r1sgg_cli.config.schema import GRPORecipe, GRPORun
-from r1sgg_cli.data.rows import check_graphs, load_rows
-from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.models.families import trainable_family_of, unsampled_token_ids
 from r1sgg_cli.rewards import REWARDS, check_rewards
 from r1sgg_cli.scene_graph.similarity import load_similarity
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.counts import CountsGraphs
 from r1sgg_cli.training.evaluation import Evaluates
 from r1sgg_cli.training.examples import lazy_examples
-from r1sgg_cli.training.held_out import hold_out, load_held_out_rows
+from r1sgg_cli.training.held_out import hold_out
 from r1sgg_cli.training.importance import RatioFromUpdate
 from r1sgg_cli.training.lora import lora_config
 from r1sgg_cli.training.preflight import EnginesCompared, Preflight, WarnsOfDrift
@@ -46,6 +43,7 @@ from r1sgg_cli.training.rollouts import (
     stated_options,
     vllm_engine,
 )
+from r1sgg_cli.training.run_data import RunData, load_run_data
 from r1sgg_cli.training.samples import KeepsRollouts
 from r1sgg_cli.training.schedule import Epoch
 from r1sgg_cli.training.scoring import SharesPrompts
@@ -144,14 +142,11 @@ def train_grpo(run: GRPORun, sight: Sight | None = None) -> None:
         rewards = reward_functions(run.recipe)
         check_engine(run)
         arguments = grpo_config(run, unsampled_token_ids(run.model), max_model_length(run))
-        rows = load_rows(run.dataset, run.split)
-        _check_rows_suffice(run, rows)
-        vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
-        check_graphs(rows)
-        held_out = load_held_out_rows(run)
+        data = load_run_data(run)
+        _check_rows_suffice(run, data.rows)
         with begun(run, console) as is_new:
             if is_new:
-                _train(run, arguments, rows, held_out, vocabulary, rewards, sight, console)
+                _train(run, arguments, data, rewards, sight, console)
 
 
 def _check_rows_suffice(run: GRPORun, rows: Dataset) -> None:
@@ -165,9 +160,7 @@ def _check_rows_suffice(run: GRPORun, rows: Dataset) -> None:
 def _train(
     run: GRPORun,
     arguments: GRPOConfig,
-    rows: Dataset,
-    held_out: Dataset | None,
-    vocabulary: Vocabulary | None,
+    data: RunData,
     rewards: list[Any],
     sight: Sight | None,
     console: Console,
@@ -176,7 +169,7 @@ def _train(
     named = ", ".join(f"{weight:g} x {name}" for name, weight in recipe.rewards.items())
     console.print(f"rewards: {named}; label similarity: {recipe.similarity}")
     family, processor, model = load_model(run)
-    maker, rows, epoch = examples_of(run, rows, vocabulary, family, processor, recipe.max_new_tokens, console)
+    maker, rows, epoch = examples_of(run, data, family, processor, recipe.max_new_tokens, console)
     _check_rows_suffice(run, rows)  # some may have been dropped
     say_rollouts(arguments, run.rollouts, console)
     with vllm_engine(run, maker.limits):
@@ -189,7 +182,7 @@ def _train(
             epoch=epoch,
             train_dataset=lazy_examples(rows, maker.grpo_example, maker.key),
             peft_config=lora_config(recipe.lora, model),
-            held_out=hold_out(run, held_out, family, processor) if held_out else None,
+            held_out=hold_out(run, data.held_out, family, processor) if data.held_out else None,
         )
     trainer.preflight = Preflight(run, maker.limits, console)
     trainer.add_callback(WarnsOfDrift(console))

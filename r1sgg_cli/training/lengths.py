@@ -17,7 +17,8 @@ from rich.progress import Progress
 from r1sgg_cli.config.schema import LongAnswers, Task
 from r1sgg_cli.data.rows import sized_rows
 from r1sgg_cli.errors import ConfigError, DataError
-from r1sgg_cli.training.examples import AnswerLimit, ExampleMaker, Target
+from r1sgg_cli.models.images import num_image_tokens
+from r1sgg_cli.training.examples import NUM_TOKENS, AnswerLimit, ExampleMaker, Target
 
 _BATCH = 500
 
@@ -27,6 +28,7 @@ class AnswerLengths:
     """What was counted, one entry of each array per row."""
 
     num_tokens: NDArray[np.int64]
+    image_tokens: NDArray[np.int64]
     related: NDArray[np.bool_]
     """Whether the row has relationships."""
     hopeless: NDArray[np.bool_]
@@ -43,7 +45,8 @@ def rows_to_train_on(
 ) -> tuple[Dataset, bool]:
     """The rows less those that are dropped, and whether one of them is too long; says how many are, and their fate.
 
-    `rows` have their `POSITION`. Raises `DataError` if there are none, `ConfigError` if none is left.
+    `rows` have their `POSITION`, and get their `NUM_TOKENS`. Raises `DataError` if there are none, `ConfigError` if
+    none is left.
     """
     if not len(rows):
         raise DataError("there is no row to train on: the split is empty; name another with `--split`")
@@ -61,6 +64,8 @@ def rows_to_train_on(
         console.print(f"{num_bare} of {len(rows)} rows have no relationship: {fate}, never as `cls`")
     if dropped.all():
         raise ConfigError(f"no answer is left: {_nothing_left(len(rows), num_dropped, limit.num_tokens)}")
+    taught = lengths.num_tokens if policy == "keep" else np.minimum(lengths.num_tokens, limit.num_tokens)
+    rows = rows.add_column(NUM_TOKENS, lengths.image_tokens + taught)
     return (rows.select(np.flatnonzero(~dropped)) if dropped.any() else rows), bool(too_long[~dropped].any())
 
 
@@ -98,6 +103,7 @@ def count_answers(
 ) -> AnswerLengths:
     """Count every row's answer, whole. Images are not decoded. Raises `DataError` on a bad row."""
     num_tokens: list[int] = []
+    image_tokens: list[int] = []
     related: list[bool] = []
     hopeless: list[bool] = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -109,11 +115,13 @@ def count_answers(
             for forms in targets:
                 lengths = [next(flat) for _ in forms]
                 num_tokens.append(max(lengths))
+                image_tokens.append(num_image_tokens(forms[0].resized_wh, maker.limits))
                 related.append(bool(forms[0].graph.triplets))
                 long = [t for t, n in zip(forms, lengths, strict=True) if n > limit.num_tokens]
                 hopeless.append(not all(maker.can_be_shortened(target, limit) for target in long))
             progress.advance(task, len(targets))
-    return AnswerLengths(np.array(num_tokens), np.array(related, dtype=bool), np.array(hopeless, dtype=bool))
+    flags = np.array(related, dtype=bool), np.array(hopeless, dtype=bool)
+    return AnswerLengths(np.array(num_tokens), np.array(image_tokens), *flags)
 
 
 def _longest_forms(

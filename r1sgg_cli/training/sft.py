@@ -8,23 +8,26 @@ from typing import Any
 import torch
 from datasets import Dataset
 from rich.console import Console
+from torch.utils.data import Sampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from r1sgg_cli.config.schema import SFTRun
-from r1sgg_cli.data.rows import check_graphs, load_rows
-from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import ModelError
 from r1sgg_cli.models.checkpoint import end_token_ids
-from r1sgg_cli.models.families import trainable_family_of
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+from r1sgg_cli.models.families import ModelFamily, trainable_family_of
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.evaluation import Evaluates
-from r1sgg_cli.training.examples import lazy_examples
-from r1sgg_cli.training.held_out import hold_out, load_held_out_rows
+from r1sgg_cli.training.examples import NUM_TOKENS, lazy_examples
+from r1sgg_cli.training.head import AnswersAlone
+from r1sgg_cli.training.held_out import hold_out
+from r1sgg_cli.training.loading import loader_options
 from r1sgg_cli.training.lora import lora_config
 from r1sgg_cli.training.optimizer import optimizer_class_and_options
+from r1sgg_cli.training.order import LongestFirst
 from r1sgg_cli.training.processes import console_of_run, joined
+from r1sgg_cli.training.run_data import RunData, load_run_data
+from r1sgg_cli.training.schedule import Epoch
 from r1sgg_cli.training.showing import Sight
 from r1sgg_cli.training.speed import TellsSpeed
 from r1sgg_cli.training.worker import begun, examples_of, load_model, num_micro_batches, train, trainer_config
@@ -65,9 +68,26 @@ class SceneGraphSFTTrainer(TellsSpeed, ResumesRight, Evaluates, SFTTrainer):
     and a GPU's memory would change what is learned.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, epoch: Epoch, **options: Any) -> None:
         super().__init__(**options)
+        self.epoch = epoch
         self.model_accepts_loss_kwargs = True
+        needs_logits = self.label_smoother is not None
+        self.answers = AnswersAlone(self.model) if self.args.device.type == "cpu" and not needs_logits else None
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *options: Any, **named: Any) -> Any:
+        """TRL's loss, over the answers' positions alone."""
+        return super().compute_loss(
+            model, self.answers.scored(inputs) if self.answers and model.training else inputs, *options, **named
+        )
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int] | None:
+        """Rows of like length in each micro-batch, unless the recipe's `train_sampling_strategy` asks for others."""
+        if self.args.train_sampling_strategy != "random":
+            return super()._get_train_sampler(train_dataset)
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        lengths = self.train_dataset.with_format(None)[NUM_TOKENS][:]
+        return LongestFirst(lengths, self._rows_of_a_step(), seed, self.epoch)
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
         """A step's micro-batches of this process, and the number of tokens that all processes learn in it.
@@ -89,6 +109,19 @@ class SceneGraphSFTTrainer(TellsSpeed, ResumesRight, Evaluates, SFTTrainer):
         return int(args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size)
 
 
+def sft_config(run: SFTRun, console: Console) -> SFTConfig:
+    """TRL's configuration of a run. Raises `ConfigError`."""
+    accumulation = num_micro_batches(run, run.recipe.batch_size)
+    return trainer_config(
+        SFTConfig,
+        run,
+        {"gradient_checkpointing": run.gradient_checkpointing, **loader_options(run, accumulation, console)},
+        gradient_accumulation_steps=accumulation,
+        max_length=None,  # TRL's 1,024 would cut image tokens off
+        completion_only_loss=True,
+    )
+
+
 def train_sft(run: SFTRun, sight: Sight | None = None) -> None:
     """Fine-tune as `run` says; continue if its folder holds a part of it. Raises `R1SGGError` on a user's mistake.
 
@@ -97,46 +130,41 @@ def train_sft(run: SFTRun, sight: Sight | None = None) -> None:
     with joined(run):
         console = console_of_run()
         trainable_family_of(run.model)
-        arguments = trainer_config(
-            SFTConfig,
-            run,
-            {},
-            gradient_accumulation_steps=num_micro_batches(run, run.recipe.batch_size),
-            max_length=None,  # TRL's 1,024 would cut image tokens off
-            completion_only_loss=True,
-        )
-        rows = load_rows(run.dataset, run.split)
-        vocabulary = vocabulary_of(run.dataset, run.vocabulary, training=True)
-        check_graphs(rows)
-        held_out = load_held_out_rows(run)
+        arguments = sft_config(run, console)
+        data = load_run_data(run)
         with begun(run, console) as is_new:
             if is_new:
-                _train(run, arguments, rows, held_out, vocabulary, sight, console)
+                trainer, epoch = sft_trainer(run, arguments, data, load_model(run), console)
+                train(trainer, run, epoch, sight, console)
 
 
-def _train(
+def sft_trainer(
     run: SFTRun,
     arguments: SFTConfig,
-    rows: Dataset,
-    held_out: Dataset | None,
-    vocabulary: Vocabulary | None,
-    sight: Sight | None,
+    data: RunData,
+    loaded: tuple[ModelFamily, Any, Any],
     console: Console,
-) -> None:
+    kind: type[SceneGraphSFTTrainer] = SceneGraphSFTTrainer,
+) -> tuple[SceneGraphSFTTrainer, Epoch]:
+    """The trainer of a run, and the epoch that its rows go by; `loaded` is what `load_model` gives.
+
+    Raises `R1SGGError` where the model or a row cannot be used.
+    """
     recipe = run.recipe
-    family, processor, model = load_model(run)
+    family, processor, model = loaded
     end_ids = end_token_ids(processor, model)
     check_answers_end(processor, end_ids, run.model)
-    maker, rows, epoch = examples_of(run, rows, vocabulary, family, processor, recipe.max_answer_tokens, console)
-    trainer = SceneGraphSFTTrainer(
+    maker, rows, epoch = examples_of(run, data, family, processor, recipe.max_answer_tokens, console)
+    trainer = kind(
         run=run,
         model=model,
         args=arguments,
         processing_class=processor,
         data_collator=AnswerCollator(processor=processor, completion_only_loss=True, end_token_ids=end_ids),
         train_dataset=lazy_examples(rows, maker.sft_example, maker.key),
+        epoch=epoch,
         optimizer_cls_and_kwargs=optimizer_class_and_options(recipe),
         peft_config=lora_config(recipe.lora, model),
-        held_out=hold_out(run, held_out, family, processor) if held_out else None,
+        held_out=hold_out(run, data.held_out, family, processor) if data.held_out else None,
     )
-    train(trainer, run, epoch, sight, console)
+    return trainer, epoch

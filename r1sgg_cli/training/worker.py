@@ -28,7 +28,6 @@ from r1sgg_cli.models.asking import Asking, load_asking
 from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
 from r1sgg_cli.models.families import ModelFamily, trainable_family_of
 from r1sgg_cli.models.images import image_limits
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.best import best_checkpoint, last_state
 from r1sgg_cli.training.buckets import keep_gradients_in_buckets
 from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
@@ -42,6 +41,7 @@ from r1sgg_cli.training.frozen import run_frozen_vision_forward_alone
 from r1sgg_cli.training.lengths import rows_to_train_on
 from r1sgg_cli.training.processes import from_first, is_first, step_timeout
 from r1sgg_cli.training.quantized import four_bits, keep_trainable, train_adapters_in_float32
+from r1sgg_cli.training.run_data import RunData
 from r1sgg_cli.training.schedule import Epoch, Schedule, TellEpoch
 from r1sgg_cli.training.sharding import InsistOnSharding, sharding_options
 from r1sgg_cli.training.showing import ShowsRun, Sight
@@ -172,8 +172,7 @@ def load_model(run: SFTRun | GRPORun) -> tuple[ModelFamily, Any, Any]:
 
 def examples_of(
     run: SFTRun | GRPORun,
-    rows: Dataset,
-    vocabulary: Vocabulary | None,
+    data: RunData,
     family: ModelFamily,
     processor: Any,
     max_answer_tokens: int,
@@ -186,12 +185,12 @@ def examples_of(
     Raises `R1SGGError` where a row cannot be used or none is left.
     """
     recipe, epoch = run.recipe, Epoch()
-    rows = rows.add_column(POSITION, np.arange(len(rows)))
+    rows = data.rows.add_column(POSITION, np.arange(len(data.rows)))
     maker = ExampleMaker(
         family,
         image_limits(family.fitting, processor, recipe.max_pixels),
         Prompting(recipe.think, recipe.predefined_categories, recipe.think_prompt),
-        vocabulary,
+        data.vocabulary,
         vocabulary_named=run.vocabulary is not None,
         schedule=Schedule(recipe.tasks, recipe.shuffle_objects, len(rows), run.seed, epoch),
     )

@@ -33,7 +33,7 @@ def test_tiles_are_counted_with_their_overview(max_pixels: int, num_tiles: int) 
     assert shape.image_tokens(max_pixels) == num_tiles * 256
     assert shape.vision.num_patches(num_tiles * 256) == num_tiles * (1024 + 1)
     if num_tiles > 1:
-        width, height = resized_wh((1600, 800), TileLimits(448, 1, num_tiles - 1, 12))
+        width, height = resized_wh((1600, 800), TileLimits(448, 1, num_tiles - 1, 12, 256))
         assert (width * height // 448**2 + 1) <= num_tiles
 
 

@@ -17,7 +17,7 @@ def synthetic_graphs(number: int, seed: int = 0) -> list[SceneGraph]:
 def published_limits(model_type: ModelType) -> ImageLimits:
     """What decides the size of images for the published checkpoints of a family, at most 512·28·28 pixels for Qwen."""
     limits: dict[ModelType, ImageLimits] = {
-        "internvl": TileLimits(side=448, min_tiles=1, max_tiles=12, processor_max_tiles=12),
+        "internvl": TileLimits(side=448, min_tiles=1, max_tiles=12, processor_max_tiles=12, tokens_per_tile=256),
         "llava": SquareLimits(side=336, colour=(122, 116, 104)),
     }
     factor = 32 if model_type == "qwen3_vl" else 28

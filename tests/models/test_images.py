@@ -106,8 +106,8 @@ def test_llava_sees_the_whole_image_padded_to_a_square(
 def test_internvl_gets_the_grid_that_its_processor_chooses_within_the_limit(
     image_wh: tuple[int, int], max_pixels: int | None, grid: tuple[int, int]
 ) -> None:
-    processor = SimpleNamespace(image_processor=GotOcr2ImageProcessor(size={"height": 448, "width": 448}))
-    limits = image_limits("tiles", processor, max_pixels)
+    image_processor = GotOcr2ImageProcessor(size={"height": 448, "width": 448})
+    limits = image_limits("tiles", SimpleNamespace(image_processor=image_processor, image_seq_length=256), max_pixels)
     assert resized_wh(image_wh, limits) == (448 * grid[0], 448 * grid[1])
 
 
@@ -131,7 +131,7 @@ def test_resizing_twice_is_resizing_once(width: int, height: int, max_tokens: in
 )
 def test_tiling_twice_is_tiling_once(width: int, height: int, max_tiles: int, more: int) -> None:
     """Also where the processor itself, which knows no `max_pixels`, would take more tiles."""
-    limits = TileLimits(28, 1, max_tiles, max_tiles + more)
+    limits = TileLimits(28, 1, max_tiles, max_tiles + more, 1)
     once = resized_wh((width, height), limits)
     assert resized_wh(once, limits) == once
     columns, rows = once[0] // 28, once[1] // 28
@@ -159,7 +159,7 @@ def test_the_whole_image_in_one_tile_counts_against_the_pixel_limit(
     max_pixels: int | None, max_tiles: int, tiny_checkpoint: Callable[[ModelType], Path]
 ) -> None:
     processor = AutoProcessor.from_pretrained(tiny_checkpoint("internvl"))
-    assert image_limits("tiles", processor, max_pixels) == TileLimits(40, 1, max_tiles, 12)
+    assert image_limits("tiles", processor, max_pixels) == TileLimits(40, 1, max_tiles, 12, 4)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_other_models_with_llavas_model_type_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "limits",
-    [PUBLISHED, TileLimits(28, 1, 4, 4), SquareLimits(28, (1, 2, 3))],
+    [PUBLISHED, TileLimits(28, 1, 4, 4, 1), SquareLimits(28, (1, 2, 3))],
     ids=lambda limits: type(limits).__name__,
 )
 def test_a_grey_image_becomes_rgb(limits: PixelLimits | TileLimits | SquareLimits) -> None:
