@@ -223,6 +223,8 @@ class _RunConfig(Strict):
     micro_batch: PositiveInt = 4
     """Sequences in one forward pass; changes memory and speed, never what is learned."""
     precision: Precision
+    gradient_checkpointing: bool = True
+    """Compute activations a second time instead of keeping them: less memory, a third more work, the same gradient."""
     world_size: PositiveInt = 1
     """Training processes; each has `1 / world_size` of a batch."""
     sharding: Sharding = "ddp"
@@ -295,8 +297,6 @@ class SFTRun(_RunConfig):
 
     stage: Literal["sft"] = "sft"
     recipe: SFTRecipe = SFTRecipe()
-    gradient_checkpointing: bool = True
-    """Compute activations a second time instead of keeping them: less memory, a third more work, the same gradient."""
 
     @model_validator(mode="after")
     def micro_batch_divides_the_batch(self) -> "SFTRun":

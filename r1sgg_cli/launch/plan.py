@@ -171,7 +171,7 @@ def _first_that_fits(
     if _what_vllm_lacks(run, preset, shape) is not None:
         return None
     for sharding in _shardings(run, preset):
-        for size, checkpointing in _cuts(run, preset, micro_batch):
+        for size, checkpointing in _cuts(run, preset, shape, micro_batch):
             planned = _with_hardware(run, preset, shape, sharding, size, checkpointing)
             memory = forecast(planned, preset, shape)
             if _fits(memory, preset):
@@ -189,23 +189,31 @@ def _shardings(run: SFTRun | GRPORun, preset: Preset) -> tuple[Sharding, ...]:
     return tuple(sharding for sharding in tried if not _drifts(run, preset, sharding))
 
 
-def _micro_batches(run: SFTRun | GRPORun, preset: Preset, wanted: int | None) -> list[int]:
-    """Sizes to try, the largest first; each cuts a process's share into whole parts."""
+def _micro_batches(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, wanted: int | None) -> list[int]:
+    """Sizes to try, the largest first; each cuts a process's share into whole parts.
+
+    Where answers share their prompt's row, a micro-batch of more than one prompt only adds padding.
+    """
     share = sequences_per_step(run) // sum(preset.trainers_per_node)
     if wanted is not None:
         return [wanted]  # whether it divides the share is checked with the run
-    return [size for size in range(min(share, preset.max_micro_batch), 0, -1) if share % size == 0]
+    most = min(share, preset.max_micro_batch)
+    if isinstance(run, GRPORun) and shares_prompts(shape):
+        most = min(most, run.recipe.num_generations)
+    return [size for size in range(most, 0, -1) if share % size == 0]
 
 
-def _cuts(run: SFTRun | GRPORun, preset: Preset, wanted: int | None) -> list[tuple[int, bool]]:
+def _cuts(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, wanted: int | None) -> list[tuple[int, bool]]:
     """Micro-batches to try, each with or without gradient checkpointing, the fastest first.
 
     Without it a step saves a quarter of its work, and a micro-batch may be small: `LEAST_SAVED` rows keep a card busy.
+    GRPO has to have all answers to a prompt in it, or the prompt would cost more than is saved.
     """
-    sizes = _micro_batches(run, preset, wanted)
-    if run.stage == "grpo" or run.recipe.trainer.get("gradient_checkpointing", False):
+    sizes = _micro_batches(run, preset, shape, wanted)
+    if run.recipe.trainer.get("gradient_checkpointing", False):
         return [(size, True) for size in sizes]
-    without = [(size, False) for size in sizes if size >= LEAST_SAVED or size == sizes[0]]
+    least = run.recipe.num_generations if isinstance(run, GRPORun) else min(LEAST_SAVED, sizes[0])
+    without = [(size, False) for size in sizes if size >= least]
     return [*without, *((size, True) for size in sizes)]
 
 
@@ -223,12 +231,11 @@ def _with_hardware(
         "micro_batch": micro_batch,
         "sharding": sharding,
         "precision": preset.precision,
+        "gradient_checkpointing": bool(run.recipe.trainer.get("gradient_checkpointing", checkpointing)),
         "cards": preset.gpu and Cards(number=preset.num_gpus, bf16_tflops=preset.gpu.bf16_tflops).model_dump(),
     }
     if run.stage == "grpo":
         hardware["rollouts"] = _rollouts(run, preset, shape)
-    else:
-        hardware["gradient_checkpointing"] = bool(run.recipe.trainer.get("gradient_checkpointing", checkpointing))
     return validated(type(run), {**run.model_dump(), **hardware})
 
 
@@ -291,7 +298,7 @@ def forecast(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> Memory
         lora_rank=recipe.lora.rank if recipe.lora else None,
         frozen_in_bf16=run.frozen_in_bf16,
         in_four_bits=run.in_four_bits,
-        gradient_checkpointing=_checkpoints(run),
+        gradient_checkpointing=bool(recipe.trainer.get("gradient_checkpointing", run.gradient_checkpointing)),
         freeze_vision=recipe.freeze_vision,
         num_shared_rows=num_rows,
         answers_per_row=answers_per_row,
@@ -302,10 +309,15 @@ def forecast(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> Memory
     return forecast_training(shape, step, spread, _rollout_load(run, preset), device)
 
 
+def shares_prompts(shape: ModelShape) -> bool:
+    """Whether GRPO's answers share a row with their prompt; see `training.scoring.SharesPrompts`."""
+    return shape.vision.tiling != "tiles"
+
+
 def shared_rows(run: SFTRun | GRPORun, shape: ModelShape) -> tuple[int | None, int]:
     """Rows of a forward pass in which GRPO's answers share their prompt, and the most answers in one, where there are
     most tokens; (None, 1) for sequences with a row of their own."""
-    if run.stage != "grpo" or shape.vision.tiling == "tiles":  # see `training.scoring.SharesPrompts`
+    if run.stage != "grpo" or not shares_prompts(shape):
         return None, 1
     tokens = sequence_tokens(run, shape)
     prompt, size = tokens.prompt + tokens.image, run.micro_batch
@@ -315,12 +327,6 @@ def shared_rows(run: SFTRun | GRPORun, shape: ModelShape) -> tuple[int | None, i
         rows, per_row = len(answers), max(answers.values())
         most = max(most, (rows * (prompt + per_row * tokens.answer), rows, per_row))
     return most[1], most[2]
-
-
-def _checkpoints(run: SFTRun | GRPORun) -> bool:
-    """Whether activations are computed a second time instead of kept; TRL does so by default."""
-    planned = run.gradient_checkpointing if run.stage == "sft" else True
-    return bool(run.recipe.trainer.get("gradient_checkpointing", planned))
 
 
 def _rollout_load(run: SFTRun | GRPORun, preset: Preset) -> RolloutLoad | None:

@@ -112,7 +112,12 @@ def grpo_config(run: GRPORun, unsampled: Sequence[int] = (), max_model_length: i
     config = trainer_config(
         GRPOConfig,
         run,
-        {"loss_type": "dapo", "log_multimodal": False, **default_options(run.rollouts, max_model_length)},
+        {
+            "loss_type": "dapo",
+            "log_multimodal": False,
+            "gradient_checkpointing": run.gradient_checkpointing,
+            **default_options(run.rollouts, max_model_length),
+        },
         gradient_accumulation_steps=accumulation,
         steps_per_generation=accumulation,  # one rollout of the whole batch a step: on policy
         num_generations=recipe.num_generations,
