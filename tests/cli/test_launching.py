@@ -91,7 +91,7 @@ def test_a_dry_run_shows_plan_and_script_and_touches_nothing(r1sgg: Command) -> 
     for said in (
         "a100-16x: 4 nodes × 4 A100 80 GB",
         "16 processes, whole model on each (DDP); all weights, bf16",
-        "32 prompts × 8 answers = 256 a step = 16 processes × 16 at once × 1 accumulated",
+        "32 prompts × 8 answers = 256 a step = 16 processes × 8 at once × 2 accumulated",
         "of 79 GiB per GPU",
         "1,757 (56,224 images × 1 epoch)",
         "about 12.0 h (the published 12 h of 2B on 16 A100",
