@@ -5,7 +5,8 @@ parameters of which T are trained, N processes, B sequences with C answer tokens
 answers of GRPO to one prompt share a row of tokens, in which prompt and image stand once.
 
 What stays (ZeRO, arXiv 1910.02054, section 3: 16 bytes a parameter for weights, gradients and Adam)
-    ddp          4 P weights, 4 T gradients, which lie in the buckets of DistributedDataParallel, 8 T Adam
+    ddp          4 P weights, 4 T gradients, which lie in the buckets of DistributedDataParallel, 8 T Adam; with N > 1
+                 before a forward pass of the second step another 4 T, when buckets are made anew beside the old ones
     fsdp2        the same over N; the embedding and two layers gathered
     zero2        2 P weights; 2 T gradients and 12 T float32 weights and Adam over N; two reduce buckets
     zero3        2 P + 2 T + 12 T over N; one reduce bucket; gathered weights
@@ -36,7 +37,7 @@ share of the card all the time. The images of a step's rollouts stay on the card
 
 from dataclasses import dataclass
 
-from r1sgg_cli.launch.moments import Moment, step_moments
+from r1sgg_cli.launch.moments import step_moments
 from r1sgg_cli.launch.shape import Linears, ModelShape
 from r1sgg_cli.launch.workload import Device, RolloutLoad, Spread, TrainingStep
 
@@ -92,9 +93,11 @@ def forecast_training(
     spread = spread or Spread()
     kept = _kept(shape, step, spread)
     moment = max(step_moments(shape, step, spread, device), key=lambda moment: moment.total)
-    sampling = 0 if rollouts is None else _rollouts(shape, step, spread, rollouts, moment)
-    coming = moment.total + (0 if rollouts is None or rollouts.vllm_bytes is not None else sampling)
-    runtime = _buffers(shape, step, spread)
+    generates = rollouts is not None and rollouts.vllm_bytes is None
+    more = max(0.0, _generating(shape, step, spread, rollouts) - moment.total) if rollouts and generates else 0
+    sampling = more + (_staying(shape, step, rollouts) if rollouts else 0)
+    coming = moment.total + (sampling if generates else 0)
+    runtime = _buffers(shape, step, spread, moment.total + more)
     host = max(kept.host, _loaded(shape, step, spread, device))
     if device == "cuda":
         runtime += _CUDA_CONTEXT + (_NCCL if spread.world_size > 1 else 0) + _FRAGMENTS * coming
@@ -192,14 +195,16 @@ def _merged(shape: ModelShape, step: TrainingStep, device: Device) -> float:
     return 4 * shape.num_parameters if step.lora_rank is not None and device == "cuda" else 0
 
 
-def _buffers(shape: ModelShape, step: TrainingStep, spread: Spread) -> float:
-    """What exchanging weights and gradients needs besides."""
+def _buffers(shape: ModelShape, step: TrainingStep, spread: Spread, coming: float) -> float:
+    """What exchanging weights and gradients needs besides; `coming` comes and goes at another moment."""
     if spread.world_size == 1 and not spread.is_deepspeed:
         return 0
     trained, width = _trained_parameters(shape, step), step.compute_bytes
     match spread.sharding:
         case "ddp":
-            return 0  # gradients lie in the buckets in which they are exchanged (`training/buckets.py`)
+            # Gradients lie in the buckets in which they are exchanged (`training/buckets.py`). Once, before a forward
+            # pass, new ones are made beside them: what a step needs later has room for them, or they count.
+            return max(0.0, 4 * trained - coming)
         case "fsdp2":
             layer = sum(part.num_parameters for part in shape.linears) / shape.num_layers
             return width * (2 * layer + shape.embedding_parameters * (1 if shape.is_tied else 2))
@@ -210,13 +215,15 @@ def _buffers(shape: ModelShape, step: TrainingStep, spread: Spread) -> float:
             return width * (min(_REDUCE_BUCKET, trained) + live)
 
 
-def _rollouts(shape: ModelShape, step: TrainingStep, spread: Spread, rollouts: RolloutLoad, moment: Moment) -> float:
-    """What sampling needs beyond the training step, and the images of all its sequences, which stay for the step."""
-    vision, count = shape.vision, rollouts.num_sequences
-    images = count * vision.num_patches(step.image_tokens) * vision.pixels_per_patch * 4 if step.image_tokens else 0
-    if rollouts.vllm_bytes is not None:
-        return images + rollouts.vllm_bytes
-    compute = step.compute_bytes
+def _staying(shape: ModelShape, step: TrainingStep, rollouts: RolloutLoad) -> float:
+    """A colocated vLLM, and the images of all sequences that are sampled, which stay for the step."""
+    patches = rollouts.num_sequences * shape.vision.num_patches(step.image_tokens) if step.image_tokens else 0
+    return patches * shape.vision.pixels_per_patch * 4 + (rollouts.vllm_bytes or 0)
+
+
+def _generating(shape: ModelShape, step: TrainingStep, spread: Spread, rollouts: RolloutLoad) -> float:
+    """What comes and goes while `generate` samples."""
+    count, compute = rollouts.num_sequences, step.compute_bytes
     autocast = spread.autocasts(step)
     stream = 4 if autocast else compute
     # Under autocast the rotary angles make keys float32.
@@ -227,4 +234,4 @@ def _rollouts(shape: ModelShape, step: TrainingStep, spread: Spread, rollouts: R
     end = cache * (step.prompt_tokens + step.completion_tokens) + 4 * 4 * count * shape.vocab_size
     copies = 2 * shape.num_parameters if autocast else 0
     gathered = compute * shape.num_parameters if spread.sharding.startswith("zero3") else 0
-    return images + max(0.0, max(prefill, end) + copies + gathered - moment.total)
+    return max(prefill, end) + copies + gathered

@@ -49,7 +49,11 @@ def _insist_on_some(targets: str | list[str], model: Any) -> None:
 
 
 def save_merged(model: str, adapter: Path, folder: Path) -> None:
-    """Write the checkpoint that `model` is with the adapter in its weights, in float32; all of it on the CPU."""
+    """Write the checkpoint that `model` is with the adapter in its weights, in float32; all of it on the CPU.
+
+    These are the checkpoint's own weights also where the adapter was trained on their 4-bit values (QLoRA), which the
+    finished model has no part of: it answers a little differently than the model did while it was trained.
+    """
     unset_hf_deepspeed_config()  # under ZeRO-3 one process alone would wait for its shards for ever
     processor, base = load_checkpoint(model, torch.float32)
     merged = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()

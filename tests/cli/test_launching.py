@@ -3,6 +3,7 @@
 Each command runs in a process of its own, in an empty folder, with a cluster's commands on its PATH.
 """
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -10,10 +11,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from r1sgg_cli.cli.launching import plan_run, what_is_missing
+from r1sgg_cli.config.layers import SHIPPED
+from r1sgg_cli.config.presets import load_preset
 from r1sgg_cli.config.record import load_launch, record_run
+from r1sgg_cli.config.schema import SFTRun
 from r1sgg_cli.launch.config_json import load_config
 from r1sgg_cli.launch.dispatch import load_submitted
 from tests.launch.programs import put_program, put_slurm
@@ -377,3 +383,33 @@ def test_a_job_that_slurm_refuses_is_one_line_and_none_is_recorded(
         "error: `sbatch` refused: invalid account; mend the preset's `slurm` section"
     )
     assert "run/jobs.json" not in done.files
+
+
+@pytest.mark.parametrize(
+    ("recipe", "preset", "overrides", "package", "extra", "way_out"),
+    [
+        pytest.param(
+            *("sft-qlora", "single-24gb", {}, "bitsandbytes", "qlora", "`--set lora.quantize=null`"), id="4 bits"
+        ),
+        pytest.param(*(None, "h100-8x", {"precision": "fp8"}, "torchao", "fp8", "`--precision bf16`"), id="8 bits"),
+        pytest.param(
+            *(None, "a100-4x", {"sharding": "zero3"}, "deepspeed", "deepspeed", "`--set preset.sharding=ddp`"),
+            id="ZeRO-3",
+        ),
+    ],
+)
+def test_a_package_that_a_plan_needs_is_named_with_the_command(
+    recipe: str | None,
+    preset: str,
+    overrides: dict[str, str],
+    package: str,
+    extra: str,
+    way_out: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolved = load_preset(preset, [folder for folder in SHIPPED if folder.is_dir()], overrides)
+    given: dict[str, Any] = {"model": MODEL, "dataset": "d", "out": Path("o")}
+    plan = plan_run(SFTRun, recipe, (), resolved, micro_batch=None, fetch=False, **given)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    (said,) = what_is_missing(plan)
+    assert f"the plan needs `{package}`, which is not installed: `uv sync --extra {extra}`, or {way_out}" in said

@@ -71,8 +71,16 @@ def test_more_processes_never_need_more_of_each(sharding: Sharding) -> None:
 
 
 def test_gradients_that_processes_exchange_are_held_once() -> None:
-    alone, of_eight = (forecast_training(published(), STEP, spread("ddp", size)) for size in (1, 8))
+    step = replace(STEP, micro_batch=16)
+    alone, of_eight = (forecast_training(published(), step, spread("ddp", size)) for size in (1, 8))
     assert of_eight.total - alone.total == GIB // 2  # what NCCL takes
+
+
+def test_buckets_are_made_anew_where_a_step_has_its_activations_later() -> None:
+    step = replace(STEP, micro_batch=1)
+    alone, of_eight = (forecast_training(published(), step, spread("ddp", size)) for size in (1, 8))
+    coming = of_eight.activations + of_eight.logits + of_eight.vision
+    assert of_eight.total - alone.total == pytest.approx(GIB // 2 + of_eight.gradients - coming, abs=1)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Two processes under torchrun are one training: its steps, its voice, its end."""
 
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,30 +34,38 @@ pytestmark = pytest.mark.slow
 NEEDS_DEEPSPEED = pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs `uv sync --extra deepspeed`")
 
 
+WHOLE, FROZEN = (), ("freeze_vision=true",)
+
+
 @pytest.fixture(scope="module")
 def of_one_process(
     tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """What one process makes of the run."""
-    out = tmp_path_factory.mktemp("one") / "run"
-    run = run_of(SFTRun, tiny_checkpoint("qwen2_vl"), ten_scenes, out, world_size=1)
-    train_sft(run)
-    return out
+) -> Callable[[tuple[str, ...]], Path]:
+    """A function from what is frozen to what one process makes of the run."""
+
+    @cache
+    def trained(frozen: tuple[str, ...]) -> Path:
+        out = tmp_path_factory.mktemp("one") / "run"
+        train_sft(run_of(SFTRun, tiny_checkpoint("qwen2_vl"), ten_scenes, out, *frozen, world_size=1))
+        return out
+
+    return trained
 
 
 @pytest.mark.parametrize(
-    ("sharding", "micro_batch", "module"),
+    ("sharding", "micro_batch", "module", "frozen"),
     [
-        pytest.param("ddp", 1, R1SGG, id="ddp"),
-        pytest.param("zero3", 2, R1SGG, id="zero3", marks=NEEDS_DEEPSPEED),
-        pytest.param("fsdp2", 2, R1SGG_WITH_FSDP, id="fsdp2"),
+        pytest.param("ddp", 1, R1SGG, WHOLE, id="ddp"),
+        pytest.param("zero3", 2, R1SGG, WHOLE, id="zero3", marks=NEEDS_DEEPSPEED),
+        pytest.param("fsdp2", 2, R1SGG_WITH_FSDP, FROZEN, id="fsdp2, image encoder frozen"),
     ],
 )
 def test_two_processes_learn_what_one_does_also_when_they_are_stopped_in_between(
     sharding: str,
     micro_batch: int,
     module: str,
-    of_one_process: Path,
+    frozen: tuple[str, ...],
+    of_one_process: Callable[[tuple[str, ...]], Path],
     tiny_checkpoint: Callable[[str], Path],
     ten_scenes: Path,
     tmp_path: Path,
@@ -64,7 +73,8 @@ def test_two_processes_learn_what_one_does_also_when_they_are_stopped_in_between
     """Over two epochs, each of whose last step has fewer rows than the others."""
     stop_file = tmp_path / "stop"
     options: dict[str, Any] = {"sharding": sharding, "micro_batch": micro_batch, "stop_file": stop_file}
-    run = run_of(SFTRun, tiny_checkpoint("qwen2_vl"), ten_scenes, tmp_path / "run", **options)
+    run = run_of(SFTRun, tiny_checkpoint("qwen2_vl"), ten_scenes, tmp_path / "run", *frozen, **options)
+    alone = of_one_process(frozen)
     stop_file.touch()
     code, stderr = torchrun(run, module=module)
     assert code == 0, stderr
@@ -76,26 +86,32 @@ def test_two_processes_learn_what_one_does_also_when_they_are_stopped_in_between
     assert code == 0, stderr
     for line in ("answers: ", "sft step 6 of 6", "finished: "):
         assert stderr.count(line) == 1  # one of the two speaks
-    for row, other in zip(*(logged(out, "loss", "grad_norm") for out in (run.out, of_one_process)), strict=True):
+    for row, other in zip(*(logged(out, "loss", "grad_norm") for out in (run.out, alone)), strict=True):
         assert row == pytest.approx(other, rel=1e-4)
-    weights, others = (AutoModelForImageTextToText.from_pretrained(out) for out in (run.out, of_one_process))
+    weights, others = (AutoModelForImageTextToText.from_pretrained(out) for out in (run.out, alone))
     for (name, weight), other in zip(weights.state_dict().items(), others.state_dict().values(), strict=True):
         assert torch.allclose(weight, other, atol=1e-4), name
     assert AutoProcessor.from_pretrained(run.out).chat_template
-    assert load_asking(str(run.out)) == load_asking(str(of_one_process))
+    assert load_asking(str(run.out)) == load_asking(str(alone))
 
 
 @NEEDS_DEEPSPEED
 def test_bf16_is_in_force_under_deepspeed(
-    of_one_process: Path, tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
+    of_one_process: Callable[[tuple[str, ...]], Path],
+    tiny_checkpoint: Callable[[str], Path],
+    ten_scenes: Path,
+    tmp_path: Path,
 ) -> None:
-    """The Trainer's own option alone trains in float32 without a word; the finished model has the engine's weights."""
+    """The Trainer's own option alone trains in float32 without a word; the finished model has the engine's weights.
+
+    Also where some of them are frozen.
+    """
     options: dict[str, Any] = {"sharding": "zero2", "precision": "bf16", "micro_batch": 1}
-    run = run_of(SFTRun, tiny_checkpoint("qwen2_vl"), ten_scenes, tmp_path, **options)
+    run = run_of(SFTRun, tiny_checkpoint("qwen2_vl"), ten_scenes, tmp_path, *FROZEN, **options)
     code, stderr = torchrun(run)
     assert code == 0, stderr
     assert AutoModelForImageTextToText.from_pretrained(tmp_path, dtype="auto").dtype == torch.bfloat16
-    for row, other in zip(*(logged(out, "loss") for out in (tmp_path, of_one_process)), strict=True):
+    for row, other in zip(*(logged(out, "loss") for out in (tmp_path, of_one_process(FROZEN))), strict=True):
         assert row == pytest.approx(other, rel=5e-3)
 
 
