@@ -31,8 +31,8 @@ class GreedyWriter:
         of_each = [[image] for image in images]
         return self.processor(text=texts, images=of_each, padding=True, padding_side="left", return_tensors="pt")
 
-    def generate(self, model: Any, prompts: Any, **options: Any) -> list[list[int]]:
-        """transformers' own generation: what follows each prompt, padding included. `options` are `generate`'s."""
+    def generate(self, model: Any, prompts: Any) -> list[list[int]]:
+        """transformers' own generation: what follows each prompt, padding included."""
         tokenizer = self.processor.tokenizer
         settings = GenerationConfig(
             do_sample=False,
@@ -42,7 +42,7 @@ class GreedyWriter:
             suppress_tokens=list(self.unsampled),
         )
         with _no_settings_of_its_own(model):
-            sequences = model.generate(**prompts, generation_config=settings, **options)
+            sequences = model.generate(**prompts, generation_config=settings)
         written: list[list[int]] = sequences[:, prompts["input_ids"].shape[1] :].tolist()
         return written
 

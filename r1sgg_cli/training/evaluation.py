@@ -8,7 +8,7 @@ Decisions.
    `generate` of the training model itself.
 3. Training does not notice: random generators, mode and synchronisation stand afterwards as they did before.
 4. Every process answers as many images as any other, some of them twice where they do not divide: under ZeRO-3 and
-   FSDP each forward pass is one of all processes.
+   FSDP each forward pass is one of all processes. `generate` goes on there until the last of them has its answers.
 """
 
 import math
@@ -23,7 +23,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from rich.console import Console
-from torch.distributed.fsdp import FSDPModule
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl.models import unwrap_model_for_generation
 
@@ -120,7 +119,7 @@ class Evaluates:
         written = (
             _written_by_vllm(self, prompts, images)
             if model is None
-            else writer.generate(model, Trainer._prepare_inputs(self, prompts), synced_gpus=self._in_step())
+            else writer.generate(model, Trainer._prepare_inputs(self, prompts))
         )
         # A sign of life for whoever watches.
         self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
@@ -143,13 +142,6 @@ class Evaluates:
             self.accelerator.autocast(),
         ):
             yield model
-
-    def _in_step(self) -> bool | None:
-        """Whether processes generate token by token together; None where transformers knows (ZeRO-3).
-
-        FSDP gathers weights in each forward pass, and transformers knows only of the FSDP that it sets up itself.
-        """
-        return True if isinstance(self.model_wrapped, FSDPModule) and self.accelerator.num_processes > 1 else None
 
 
 @contextmanager
