@@ -363,6 +363,9 @@ def test_the_ratio_of_the_engines_is_the_one_that_a_pass_of_its_own_gives(
     for row, expected in zip(ours, theirs, strict=True):
         for name in names:
             assert row[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-6), name
+        assert {"time/sync", "time/sampling"} <= row.keys()
+        assert expected["time/logprobs"] > 0  # a pass of its own
+    assert "time/logprobs" not in ours[1]  # in the first step the engines are compared
 
 
 def test_image_tokens_twice_stop_the_run_before_its_first_update(
