@@ -21,8 +21,8 @@ What comes and goes: the largest of these moments (activation recomputation, arX
     forward      checkpoints, L·H a token (transformers' `GradientCheckpointingLayer`); under autocast bf16 copies of
                  all trained matrices, which it drops when the forward pass is over; the head's tile
     head         checkpoints; a tile of min(n, 4096) × 32768 logits and the head's gradient, 4·V·H (TRL's
-                 `add_fused_lm_head` and `ChunkedLogProbFunction`): logits never exist as a whole. n is B·C on a GPU,
-                 all tokens on a CPU, where the copies of a tile count as well
+                 `add_fused_lm_head` and `ChunkedLogProbFunction`): logits never exist as a whole. n is B·C, on a
+                 CPU under GRPO all tokens; the copies of a tile count there as well
     last layer   checkpoints; all that one layer saves, and the gradients of its MLP; a tied head's gradient waits
     encoder      its checkpoints and what one of its layers saves; a tied head's gradient waits
     embedding    its gradient, 4·V·H, and the tied head's

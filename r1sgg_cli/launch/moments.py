@@ -139,8 +139,8 @@ def _autocast_copies(shape: ModelShape, step: TrainingStep) -> float:
 
 
 def _head_rows(step: TrainingStep, device: Device) -> int:
-    """Positions that TRL's fused head scores: the answers' on a GPU, all of them elsewhere."""
-    if device == "cuda":
+    """Positions that the head scores: the answers', but under GRPO all that TRL's scores without a GPU."""
+    if device == "cuda" or step.stage == "sft":  # see `training.head`
         return step.micro_batch * step.completion_tokens
     return step.num_rows * (step.row_tokens - (step.num_shared_rows is None))  # shared rows are shifted already
 
@@ -180,7 +180,8 @@ def _vision(shape: ModelShape, step: TrainingStep) -> tuple[float, float]:
     if step.lora_rank is not None or (step.freeze_vision and vision.projector_is_in_tower):
         projected = features
     if step.freeze_vision or step.lora_rank is not None:  # it runs forward alone (`training/frozen.py`)
-        return pixels + projected, patches * compute * (3 * vision.intermediate_size + 3 * vision.hidden_size)
+        forward = patches * compute * (3 * vision.intermediate_size + 3 * vision.hidden_size)
+        return pixels + projected, forward - projected  # what is projected is not there yet
     saved = patches * _encoder_layer(vision, compute)
     kept = pixels + (pixels / 2 if compute == 2 else 0) + patches * vision.num_layers * compute * vision.hidden_size
     kept += projected

@@ -26,6 +26,7 @@ from r1sgg_cli.launch.workload import Device, TrainingStep
 from r1sgg_cli.models.families import FAMILIES
 from r1sgg_cli.training.float8 import compute_in_float8
 from r1sgg_cli.training.frozen import run_frozen_vision_forward_alone
+from r1sgg_cli.training.head import AnswersAlone
 from r1sgg_cli.training.quantized import fill_in_four_bits, scales_nbytes
 from r1sgg_cli.training.shared_prompts import mask_of
 
@@ -56,12 +57,13 @@ def measure_step(config: Mapping[str, Any], step: TrainingStep, device: Device) 
     """
     shape = parse_shape(config, "the measured shape")
     model, optimizer = _model_and_optimizer(config, step, device)
+    answers = AnswersAlone(model) if step.stage == "sft" and device == "cpu" else None
     kept: dict[str, int] = {}
 
     def run() -> None:
         for num_micro_batches in (1, 2):
             for _ in range(num_micro_batches):
-                _micro_step(model, step, shape, device)
+                _micro_step(model, answers, step, shape, device)
             kept.update(_weights_and_gradients(model))
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -98,8 +100,12 @@ def _model_and_optimizer(
     return model, torch.optim.AdamW(trained, lr=1e-5, fused=True)
 
 
-def _micro_step(model: torch.nn.Module, step: TrainingStep, shape: ModelShape, device: str) -> None:
+def _micro_step(
+    model: torch.nn.Module, answers: AnswersAlone | None, step: TrainingStep, shape: ModelShape, device: str
+) -> None:
     inputs = _inputs(model.config, step, shape, device)
+    if answers is not None:
+        inputs = answers.scored(inputs)
     with torch.autocast(device, torch.bfloat16) if step.precision != "float32" else nullcontext():
         outputs = model(**inputs, use_cache=False, fused_lm_head=True)
     log_probs = outputs.log_probs
