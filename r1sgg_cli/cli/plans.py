@@ -88,8 +88,8 @@ def _batch(plan: TrainingPlan) -> str:
 
 
 def _memory(plan: TrainingPlan) -> str:
+    from r1sgg_cli.launch.forecast import host_memory_is_for
     from r1sgg_cli.launch.memory import GIB
-    from r1sgg_cli.launch.plan import host_memory_is_for
 
     memory, preset, tokens = plan.memory, plan.preset, plan.tokens
     has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""

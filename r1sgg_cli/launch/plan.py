@@ -5,7 +5,6 @@ weights and optimizer are spread, and vLLM's share of memory, so that the foreca
 with the numbers and the nearest thing that does.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,47 +12,20 @@ from typing import Any
 from r1sgg_cli.config.few_bits import refused_with_four_bits
 from r1sgg_cli.config.hardware import Preset
 from r1sgg_cli.config.layers import validated
-from r1sgg_cli.config.schema import Cards, GRPORecipe, GRPORun, Rollouts, SFTRecipe, SFTRun, Sharding
+from r1sgg_cli.config.schema import Cards, GRPORun, SFTRun, Sharding
 from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.launch.memory import GIB, MemoryForecast, forecast_training, vllm_bytes, vllm_share
+from r1sgg_cli.launch.forecast import FITS_UP_TO, fits, forecast_run, host_memory_is_for
+from r1sgg_cli.launch.memory import GIB, MemoryForecast
+from r1sgg_cli.launch.rollout_share import planned_rollouts, what_vllm_lacks
+from r1sgg_cli.launch.sequences import SequenceTokens, engine_tokens, sequence_tokens, shares_prompts
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.steps import Hours, expected_hours, num_steps, sequences_per_step
-from r1sgg_cli.launch.workload import Device, RolloutLoad, Spread, TrainingStep
 
 BY_SPEED: tuple[Sharding, ...] = ("ddp", "zero2", "zero3", "zero3-offload")
 """What `sharding: auto` tries, the one with the least communication first."""
-PROMPT_TOKENS = 700
-"""System and user prompt with open categories, at most; see the test that counts them."""
-VOCABULARY_TOKENS = 900
-"""What VG150's 150 objects and 50 predicates, or PSG's 133 and 56, add to a prompt, at most."""
-LEAST_VLLM_SHARE = 0.2
-"""The published share of a colocated engine; less was tried by nobody."""
-SERVER_SHARE = 0.9
-"""Of its cards, which a server takes where no share is given; newer versions of vLLM take a little more."""
-SAMPLED_AT_ONCE = 32
-"""Sequences for whose keys and values a colocated engine is given room; it samples more in turns."""
-ENGINE_TEXT_TOKENS = 8192
-"""Room in a vLLM engine for a prompt's text: with the 200 names of VG150 it is of 2,300 bytes, 100 given objects are of
-5,000 more, and no token is shorter than a byte. What is longer is refused in the middle of a run."""
 LEAST_SAVED = 2
 """Sequences of a micro-batch without gradient checkpointing: of one, a 2B model's kernels take longer to launch than to
 run."""
-FITS_UP_TO = 0.95
-"""Of a card's memory: allocators leave gaps."""
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceTokens:
-    """The longest sequence that a run may meet, in tokens."""
-
-    prompt: int
-    image: int
-    answer: int
-
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return self.prompt + self.image + self.answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +63,12 @@ def plan_training(
     _insist_on_weights_that_stay(run, preset)
     _insist_on_whole_four_bits(run, preset)
     _insist_on_cards_with_fp8(preset)
-    fits = _first_that_fits(run, preset, shape, micro_batch)
-    if fits is None and (said := _what_vllm_lacks(run, preset, shape)):
+    found = _first_that_fits(run, preset, shape, micro_batch)
+    if found is None and (said := what_vllm_lacks(run, preset, shape)):
         raise ConfigError(f"{said}; {_room_for_vllm(run, preset, shape, alternatives)}")
-    if fits is None:
+    if found is None:
         raise ConfigError(_what_does_not_fit(run, preset, shape, micro_batch, alternatives))
-    planned, memory = fits
+    planned, memory = found
     steps = num_steps(planned, rows)
     hours = expected_hours(planned, preset, shape.num_parameters, steps)
     return TrainingPlan(planned, preset, shape, sequence_tokens(run, shape), memory, rows, steps, hours)
@@ -105,14 +77,6 @@ def plan_training(
 def without_rollouts(preset: Preset) -> Preset:
     """The preset for work in which nothing is sampled: every GPU is free for it."""
     return preset.model_copy(update={"rollouts": "transformers", "servers": None})
-
-
-def sequence_tokens(run: SFTRun | GRPORun, shape: ModelShape) -> SequenceTokens:
-    """The longest sequence of a run, from its recipe."""
-    recipe = run.recipe
-    answer = recipe.max_answer_tokens if isinstance(recipe, SFTRecipe) else recipe.max_new_tokens
-    prompt = PROMPT_TOKENS + (VOCABULARY_TOKENS if recipe.predefined_categories else 0)
-    return SequenceTokens(prompt, shape.image_tokens(recipe.max_pixels), answer)
 
 
 def _insist_on_equal_shares(run: SFTRun | GRPORun, preset: Preset) -> None:
@@ -168,13 +132,13 @@ def _insist_on_cards_with_fp8(preset: Preset) -> None:
 def _first_that_fits(
     run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, micro_batch: int | None
 ) -> tuple[SFTRun | GRPORun, MemoryForecast] | None:
-    if _what_vllm_lacks(run, preset, shape) is not None:
+    if what_vllm_lacks(run, preset, shape) is not None:
         return None
     for sharding in _shardings(run, preset):
         for size, checkpointing in _cuts(run, preset, shape, micro_batch):
             planned = _with_hardware(run, preset, shape, sharding, size, checkpointing)
-            memory = forecast(planned, preset, shape)
-            if _fits(memory, preset):
+            memory = forecast_run(planned, preset, shape)
+            if fits(memory, preset):
                 return planned, memory
     return None
 
@@ -235,45 +199,8 @@ def _with_hardware(
         "cards": preset.gpu and Cards(number=preset.num_gpus, bf16_tflops=preset.gpu.bf16_tflops).model_dump(),
     }
     if run.stage == "grpo":
-        hardware["rollouts"] = _rollouts(run, preset, shape)
+        hardware["rollouts"] = planned_rollouts(run, preset, shape)
     return validated(type(run), {**run.model_dump(), **hardware})
-
-
-def _rollouts(run: GRPORun, preset: Preset, shape: ModelShape) -> dict[str, Any]:
-    engines = {"transformers": "transformers", "colocated": "colocated", "servers": "server"}
-    rollouts: dict[str, Any] = {"engine": engines[preset.rollouts]}
-    if preset.rollouts == "colocated" and preset.gpu is not None:
-        rollouts["gpu_memory_utilization"] = _colocated_share(run, preset, shape, preset.gpu.memory_gib)
-    return Rollouts.model_validate(rollouts).model_dump()
-
-
-def _colocated_share(run: GRPORun, preset: Preset, shape: ModelShape, memory_gib: float) -> float:
-    """Of a card's memory, for the vLLM beside a training process."""
-    if preset.gpu_memory_utilization is not None:
-        return preset.gpu_memory_utilization
-    at_once = min(sequences_per_step(run) // sum(preset.trainers_per_node), SAMPLED_AT_ONCE)
-    tokens = max(at_once * sequence_tokens(run, shape).total, engine_tokens(run, shape))
-    return max(LEAST_VLLM_SHARE, vllm_share(shape, memory_gib, 1, tokens))
-
-
-def _what_vllm_lacks(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> str | None:
-    """Why a vLLM would not start: less memory than its weights and one sequence need. None if it would."""
-    if run.stage != "grpo" or preset.gpu is None or preset.rollouts == "transformers":
-        return None
-    gib, num_cards = preset.gpu.memory_gib, preset.servers.tensor_parallel if preset.servers else 1
-    if preset.servers is None:
-        share = _colocated_share(run, preset, shape, gib)
-    else:
-        share = preset.gpu_memory_utilization or SERVER_SHARE
-    needed = vllm_bytes(shape, 1, engine_tokens(run, shape), num_cards) / GIB
-    has = share * num_cards * gib
-    if needed <= has:
-        return None
-    cards = f"{num_cards} cards" if num_cards > 1 else "a card"
-    return (
-        f"a vLLM of a {shape.num_parameters / 1e9:.1f}B model needs {needed:.1f} GiB for weights and one sequence, "
-        f"preset `{preset.name}` gives it {has:.1f} GiB ({share:g} of {cards} of {gib:g} GiB)"
-    )
 
 
 def _room_for_vllm(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, alternatives: Sequence[Preset]) -> str:
@@ -284,81 +211,11 @@ def _room_for_vllm(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, alt
     return _nearest(run, preset, shape, alternatives)
 
 
-def forecast(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> MemoryForecast:
-    """Memory of one training process at the run's longest sequences."""
-    recipe, tokens = run.recipe, sequence_tokens(run, shape)
-    num_rows, answers_per_row = shared_rows(run, shape)
-    step = TrainingStep(
-        stage=run.stage,
-        micro_batch=run.micro_batch,
-        prompt_tokens=tokens.prompt + tokens.image,
-        completion_tokens=tokens.answer,
-        image_tokens=tokens.image,
-        precision=run.precision,
-        lora_rank=recipe.lora.rank if recipe.lora else None,
-        frozen_in_bf16=run.frozen_in_bf16,
-        in_four_bits=run.in_four_bits,
-        gradient_checkpointing=bool(recipe.trainer.get("gradient_checkpointing", run.gradient_checkpointing)),
-        freeze_vision=recipe.freeze_vision,
-        num_shared_rows=num_rows,
-        answers_per_row=answers_per_row,
-        has_reference=isinstance(recipe, GRPORecipe) and recipe.beta > 0 and recipe.lora is None,
-    )
-    spread = Spread(sharding=run.sharding, world_size=run.world_size, processes_per_node=max(preset.trainers_per_node))
-    device: Device = "cpu" if preset.gpu is None else "cuda"
-    return forecast_training(shape, step, spread, _rollout_load(run, preset), device)
-
-
-def shares_prompts(shape: ModelShape) -> bool:
-    """Whether GRPO's answers share a row with their prompt; see `training.scoring.SharesPrompts`."""
-    return shape.vision.tiling != "tiles"
-
-
-def shared_rows(run: SFTRun | GRPORun, shape: ModelShape) -> tuple[int | None, int]:
-    """Rows of a forward pass in which GRPO's answers share their prompt, and the most answers in one, where there are
-    most tokens; (None, 1) for sequences with a row of their own."""
-    if run.stage != "grpo" or not shares_prompts(shape):
-        return None, 1
-    tokens = sequence_tokens(run, shape)
-    prompt, size = tokens.prompt + tokens.image, run.micro_batch
-    most = (0, 0, 0)
-    for start in range(0, sequences_per_step(run), size):
-        answers = Counter(number // run.recipe.num_generations for number in range(start, start + size))
-        rows, per_row = len(answers), max(answers.values())
-        most = max(most, (rows * (prompt + per_row * tokens.answer), rows, per_row))
-    return most[1], most[2]
-
-
-def _rollout_load(run: SFTRun | GRPORun, preset: Preset) -> RolloutLoad | None:
-    if not isinstance(run, GRPORun) or run.rollouts.engine == "server":
-        return None
-    share = sequences_per_step(run) // run.world_size
-    if run.rollouts.engine == "transformers" or preset.gpu is None:
-        return RolloutLoad(num_sequences=share)
-    taken = round(run.rollouts.gpu_memory_utilization * preset.gpu.memory_gib * GIB)
-    return RolloutLoad(num_sequences=share, vllm_bytes=taken)
-
-
 def server_tokens(plan: TrainingPlan) -> int | None:
     """Room of rollout servers for a prompt and its answer, in tokens; None where there are none."""
     if plan.preset.servers is None or plan.run.stage != "grpo":
         return None
     return engine_tokens(plan.run, plan.shape)
-
-
-def engine_tokens(run: GRPORun, shape: ModelShape) -> int:
-    """Room of a vLLM engine for a prompt and its answer: what the recipe says, or all that may be needed."""
-    if stated := run.recipe.trainer.get("vllm_max_model_length"):
-        return int(stated)
-    wanted = shape.image_tokens(run.recipe.max_pixels) + ENGINE_TEXT_TOKENS + run.recipe.max_new_tokens
-    return min(wanted, shape.max_tokens)
-
-
-def _fits(memory: MemoryForecast, preset: Preset) -> bool:
-    host = preset.host_memory_gib * GIB
-    if preset.gpu is None:
-        return memory.total * sum(preset.trainers_per_node) <= host
-    return memory.total <= FITS_UP_TO * preset.gpu.memory_gib * GIB and memory.host <= FITS_UP_TO * host
 
 
 def _what_does_not_fit(
@@ -367,7 +224,7 @@ def _what_does_not_fit(
     """One line: what it needs at least, what there is, and the nearest that fits."""
     size = micro_batch or 1
     tried = [
-        (forecast(_with_hardware(run, preset, shape, sharding, size), preset, shape), sharding)
+        (forecast_run(_with_hardware(run, preset, shape, sharding, size), preset, shape), sharding)
         for sharding in _shardings(run, preset)
     ]
     memory, sharding = min(tried, key=lambda one: one[0].total)
@@ -383,11 +240,6 @@ def _what_does_not_fit(
     return (
         f"{what} needs at least {needs} ({sharding}, micro-batch {size}), preset `{preset.name}` has {has}; {way_out}"
     )
-
-
-def host_memory_is_for(run: SFTRun | GRPORun) -> str:
-    """What a node's memory is needed for besides what is offloaded."""
-    return "load its weights" if run.recipe.lora is None else "load its weights and merge its adapters"
 
 
 def _nearest(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape, alternatives: Sequence[Preset]) -> str:

@@ -8,10 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from r1sgg_cli.data.run_logs import append_row, drop_rows_after, load_metric_rows
+from r1sgg_cli.data.run_logs import append_row, drop_rows_after
 from r1sgg_cli.models.asking import Asking, save_asking
-
-__all__ = ["AskingBeside", "MetricsLog", "ProgressBar", "load_metric_rows"]
 
 
 class MetricsLog(TrainerCallback):

@@ -39,7 +39,7 @@ from r1sgg_cli.config.schema import GRPORun, Precision, Rollouts
 from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM
 from r1sgg_cli.launch.packages import check_vllm, installed_versions, load_supported
-from r1sgg_cli.launch.plan import ENGINE_TEXT_TOKENS
+from r1sgg_cli.launch.sequences import ENGINE_TEXT_TOKENS
 from r1sgg_cli.models.families import FAMILIES, family_of
 from r1sgg_cli.models.images import ImageLimits, PixelLimits
 from r1sgg_cli.training.engine_start import OTHER_WAY, start_engine

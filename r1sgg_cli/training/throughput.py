@@ -2,8 +2,9 @@
 
     tokens_per_s_per_gpu    tokens of the sequences that a step trains on (prompt, image and answer; no padding), by the
                             whole step's wall time and all cards, those of rollout servers included
-    mfu                     the operations that the forward and backward pass over these tokens needs at least
-                            (`launch.flops`), as a share of what all cards could do in the step's wall time
+    mfu                     the operations that the forward and backward pass over these tokens would need, each
+                            sequence by itself (`launch.flops`), as a share of what all cards could do in the step's
+                            wall time; GRPO, which runs a prompt once for its answers, can do with less
     mfu_update              the same in the time of the update alone: what verl and EasyR1 call the MFU of the actor
     memory/peak_gib         the most that this process held of its card at once since the log before
 

@@ -17,17 +17,15 @@ from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.prompts import Prompting, system_prompt, user_prompt
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.launch.architectures import parse_shape
+from r1sgg_cli.launch.forecast import FITS_UP_TO
 from r1sgg_cli.launch.memory import GIB, vllm_bytes
-from r1sgg_cli.launch.plan import (
+from r1sgg_cli.launch.plan import TrainingPlan, plan_training, server_tokens
+from r1sgg_cli.launch.sequences import (
     ENGINE_TEXT_TOKENS,
-    FITS_UP_TO,
     PROMPT_TOKENS,
     VOCABULARY_TOKENS,
-    TrainingPlan,
     engine_tokens,
-    plan_training,
     sequence_tokens,
-    server_tokens,
 )
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.launch.steps import sequences_per_step

@@ -7,7 +7,8 @@ from typing import Any
 
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from r1sgg_cli.training.callbacks import MetricsLog, load_metric_rows
+from r1sgg_cli.data.run_logs import load_metric_rows
+from r1sgg_cli.training.callbacks import MetricsLog
 
 
 def call(log: MetricsLog, event: str, step: int, folder: Path, **given: Any) -> None:

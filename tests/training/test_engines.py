@@ -86,30 +86,29 @@ def test_what_is_left_answers_the_same_in_every_engine(trained: Trained) -> None
     image = Image.radial_gradient("L").resize((100, 60)).convert("RGB")
     messages = build_messages("You see images.", "What is in the image?")
     for folder in trained.models():
-        by_infer = TransformersEngine(str(folder), NUM_TOKENS).complete([messages], [image])[0].text
-        assert by_infer
-        assert by_transformers(folder, messages, image) == by_infer
-        assert by_vllm(folder, messages, image) == by_infer
+        processor = AutoProcessor.from_pretrained(folder)
+        prompt = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        answer = by_transformers(folder, processor, prompt, image)
+        assert by_vllm(folder, prompt, image) == answer
+        inferred = TransformersEngine(str(folder), NUM_TOKENS).complete([messages], [image])[0].text
+        assert inferred == processor.tokenizer.decode(answer, skip_special_tokens=True)
 
 
-def by_transformers(folder: Path, messages: list[dict[str, Any]], image: Image.Image) -> str:
-    processor = AutoProcessor.from_pretrained(folder)
+def by_transformers(folder: Path, processor: Any, prompt: str, image: Image.Image) -> list[int]:
+    """The tokens of the greedy answer."""
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
-    text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    inputs = processor(text=[text], images=[[image]], return_tensors="pt")
+    inputs = processor(text=[prompt], images=[[image]], return_tensors="pt")
     answer = model.generate(**inputs, do_sample=False, max_new_tokens=NUM_TOKENS)[0, inputs["input_ids"].shape[1] :]
-    return str(processor.tokenizer.decode(answer, skip_special_tokens=True))
+    return list(answer.tolist())
 
 
-def by_vllm(folder: Path, messages: list[dict[str, Any]], image: Image.Image) -> str:
+def by_vllm(folder: Path, prompt: str, image: Image.Image) -> list[int]:
+    """The tokens of the greedy answer."""
     from vllm import LLM, SamplingParams
 
-    text = AutoProcessor.from_pretrained(folder).apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=True
-    )
-    asked = {"prompt": text, "multi_modal_data": {"image": image}}
+    asked = {"prompt": prompt, "multi_modal_data": {"image": image}}
     with colocated_on_cpu():
         engine = LLM(str(folder), dtype="float32", enforce_eager=True, limit_mm_per_prompt={"image": 1, "video": 0})
         (answer,) = engine.generate([asked], SamplingParams(temperature=0, max_tokens=NUM_TOKENS), use_tqdm=False)
         engine.llm_engine.engine_core.shutdown()
-    return str(answer.outputs[0].text)
+    return list(answer.outputs[0].token_ids)
