@@ -1,6 +1,7 @@
 """Adapters: on which layers, that they learn and go on, and that the finished model has them in its weights."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from tests.training.torchrun import logged, run_of
 TRAINABLE = [name for name, family in FAMILIES.items() if family.trainable]
 ADAPTER = ("lora={rank: 4, alpha: 8, dropout: 0.05}", "learning_rate=0.02")
 IN_FOUR_BITS = (*ADAPTER, "lora.quantize=nf4")
+NEEDS_BITSANDBYTES = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs `uv sync --extra qlora`")
+ADAPTERS = [pytest.param(ADAPTER, id="LoRA"), pytest.param(IN_FOUR_BITS, id="QLoRA", marks=NEEDS_BITSANDBYTES)]
 
 
 @pytest.mark.parametrize("model_type", TRAINABLE)
@@ -58,7 +61,7 @@ def assert_merged(out: Path, model: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("adapter", [ADAPTER, IN_FOUR_BITS], ids=["LoRA", "QLoRA"])
+@pytest.mark.parametrize("adapter", ADAPTERS)
 def test_adapters_learn_and_a_stopped_run_goes_on(
     adapter: tuple[str, ...], tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
 ) -> None:
@@ -85,7 +88,7 @@ def test_adapters_learn_and_a_stopped_run_goes_on(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("named_token_reward")
-@pytest.mark.parametrize("adapter", [ADAPTER, IN_FOUR_BITS], ids=["LoRA", "QLoRA"])
+@pytest.mark.parametrize("adapter", ADAPTERS)
 def test_adapters_are_moved_by_rewards(
     adapter: tuple[str, ...], tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
 ) -> None:

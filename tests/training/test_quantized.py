@@ -15,8 +15,10 @@ from r1sgg_cli.training import quantized as module
 from r1sgg_cli.training.quantized import four_bits
 from r1sgg_cli.training.sft import train_sft
 from r1sgg_cli.training.worker import load_model
-from tests.training.test_lora import IN_FOUR_BITS, TRAINABLE, assert_merged
+from tests.training.test_lora import IN_FOUR_BITS, NEEDS_BITSANDBYTES, TRAINABLE, assert_merged
 from tests.training.torchrun import logged, run_of, torchrun
+
+pytestmark = NEEDS_BITSANDBYTES
 
 
 def loaded(model: Path, **options: Any) -> Any:
