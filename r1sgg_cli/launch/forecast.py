@@ -48,6 +48,7 @@ def _rollout_load(run: SFTRun | GRPORun, preset: Preset) -> RolloutLoad | None:
 
 
 def fits(memory: MemoryForecast, preset: Preset) -> bool:
+    """Whether a preset's cards, and its hosts, have so much memory."""
     host = preset.host_memory_gib * GIB
     if preset.gpu is None:
         return memory.total * sum(preset.trainers_per_node) <= host

@@ -18,6 +18,7 @@ SAMPLED_AT_ONCE = 32
 
 
 def planned_rollouts(run: GRPORun, preset: Preset, shape: ModelShape) -> dict[str, Any]:
+    """The run's `rollouts` on a preset, as a mapping to be validated with it."""
     engines = {"transformers": "transformers", "colocated": "colocated", "servers": "server"}
     rollouts: dict[str, Any] = {"engine": engines[preset.rollouts]}
     if preset.rollouts == "colocated" and preset.gpu is not None:
