@@ -31,6 +31,7 @@ def engine_argv(
     if max_model_len is not None:
         argv += ["--max-model-len", str(max_model_len)]
     if max_pixels is not None:
+        # By this vLLM plans its memory. transformers 5.17 does not resize by it: the trainer's images are that small.
         argv += ["--mm-processor-kwargs", json.dumps({"max_pixels": max_pixels})]
     return argv
 
