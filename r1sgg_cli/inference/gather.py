@@ -99,15 +99,17 @@ def _predict(truth: ImageTruth, answer: Answer | None, vocabulary: Vocabulary) -
     defects: dict[str, int] = {}
     if answer is None:
         failure = MISSING
+    elif answer.error is not None:
+        failure = "not_asked"
     else:
         try:
-            parsed = parse_answer(answer.text, answer.box_space_wh, answer.box_origin)
+            parsed = parse_answer(answer.samples[0].text, answer.box_space_wh, answer.box_origin)
         except ParseError as error:
             failure = error.kind
         else:
             graph = parsed.graph.rescaled(truth.image_wh)
             defects = {str(kind): count for kind, count in parsed.defects.items()} | _strangers(graph, vocabulary)
-    text = "" if answer is None else answer.text
+    text = answer.samples[0].text if answer is not None and answer.samples else ""
     return ImagePrediction(truth.image_id, truth.image_wh, truth.graph, graph, failure, defects, text)
 
 

@@ -31,6 +31,7 @@ from r1sgg_cli.inference.answers import (
     ImageTruth,
     Part,
     RunRecord,
+    Sample,
     load_answers,
     load_ground_truth,
     load_run,
@@ -274,9 +275,7 @@ def _answer(rows: Dataset, request: InferRequest, asker: Asker, console: Console
                     Answer(
                         row["image_id"],
                         asker.family.box_space_wh(row["image"].size, image.size),
-                        completion.text,
-                        completion.finish_reason,
-                        completion.num_tokens,
+                        (Sample(completion.text, completion.finish_reason, completion.num_tokens),),
                         asker.family.box_origin(row["image"].size),
                     )
                     for row, image, completion in zip(batch, images, completions, strict=True)
