@@ -68,14 +68,17 @@ def infer(
         "think": think,
         "vocabulary": vocabulary,
         "max_pixels": max_pixels,
-        "max_new_tokens": max_new_tokens,
         "batch_size": batch_size,
         "limit": limit,
     }
     share = chosen_part(part, launcher)
-    if launch_inference(model, out, asked, preset, for_preset, launcher, share=share, dry_run=dry_run):
+    launched = {**asked, "max_new_tokens": max_new_tokens}
+    if launch_inference(model, out, launched, preset, for_preset, launcher, share=share, dry_run=dry_run):
         return
-    from r1sgg_cli.inference import infer as inference
     from r1sgg_cli.inference.answers import Part
+    from r1sgg_cli.inference.infer import infer as answer_all
+    from r1sgg_cli.inference.request import InferRequest
+    from r1sgg_cli.models.sampling import Sampling
 
-    inference.infer(inference.InferRequest(model=model, out=out, part=Part(*share) if share else None, **asked))
+    sampling = Sampling(max_new_tokens)
+    answer_all(InferRequest(model, out, part=Part(*share) if share else None, sampling=sampling, **asked))

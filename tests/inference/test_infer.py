@@ -30,11 +30,14 @@ from r1sgg_cli.inference.answers import (
     load_ground_truth,
     load_run,
 )
+from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.gather import gather_answers
-from r1sgg_cli.inference.infer import Asker, InferRequest, infer
+from r1sgg_cli.inference.infer import infer
+from r1sgg_cli.inference.request import InferRequest
 from r1sgg_cli.models.asking import Asking, save_asking
 from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.models.images import PixelLimits
+from r1sgg_cli.models.sampling import Sampling
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 
@@ -45,13 +48,8 @@ def request_of(tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, 
         out=tmp_path / "out",
         dataset=str(synthetic_dataset),
         split="test",
-        vocabulary=None,
-        predefined_categories=None,
-        think=None,
-        max_pixels=None,
-        max_new_tokens=4,
+        sampling=Sampling(max_new_tokens=4),
         batch_size=5,
-        limit=None,
     )
 
 
@@ -92,12 +90,13 @@ def test_the_folder_says_what_ran(request_of: InferRequest) -> None:
 def test_the_same_request_again_asks_only_for_what_is_missing(
     request_of: InferRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    infer(request_of)
+    alone = replace(request_of, batch_size=1)  # what stands beside an image moves the last digits of probabilities
+    infer(alone)
     path = request_of.out / ANSWERS_FILE
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:7]) + lines[7][:20], encoding="utf-8")
     capsys.readouterr()
-    infer(request_of)
+    infer(alone)
     assert "7 of 12 images are answered already" in capsys.readouterr().err
     assert path.read_text(encoding="utf-8").splitlines(keepends=True) == lines
 
@@ -161,7 +160,7 @@ def test_other_settings_in_the_same_folder_are_refused_and_named(request_of: Inf
     with pytest.raises(
         ConfigError, match=r"holds answers of another run \(generation.max_new_tokens: 4 there, 5 here\); give another"
     ):
-        infer(replace(request_of, limit=1, max_new_tokens=5))
+        infer(replace(request_of, limit=1, sampling=Sampling(5)))
 
 
 def test_a_model_that_was_trained_anew_into_its_folder_is_not_answered_already(
@@ -191,7 +190,7 @@ def test_a_data_set_that_was_prepared_anew_is_not_answered_already(request_of: I
 def test_a_run_without_an_answer_yet_is_begun_anew(request_of: InferRequest) -> None:
     infer(replace(request_of, limit=1))
     (request_of.out / ANSWERS_FILE).unlink()
-    infer(replace(request_of, limit=2, max_new_tokens=5))
+    infer(replace(request_of, limit=2, sampling=Sampling(5)))
     assert load_run(request_of.out)["generation"]["max_new_tokens"] == 5
     assert len(load_ground_truth(request_of.out)) == len(load_answers(request_of.out).answers) == 2
 
@@ -327,13 +326,19 @@ def test_an_image_that_is_none_is_named_before_the_model_is_loaded(
     assert not (request_of.out / RUN_FILE).exists()
 
 
-def test_an_image_that_is_cut_short_is_named_and_loses_no_finished_answer(
-    request_of: InferRequest, tmp_path: Path
+def test_an_image_that_is_cut_short_is_answered_with_the_reason_and_the_rest_goes_on(
+    request_of: InferRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its header is whole, so that its fault shows when its turn comes."""
-    with pytest.raises(DataError, match="image test-000002 cannot be read"):
-        infer(save_with_image(request_of, tmp_path / "data", lambda whole: whole[: len(whole) // 2]))
-    assert list(load_answers(request_of.out).answers) == ["test-000000", "test-000001"]
+    infer(save_with_image(request_of, tmp_path / "data", lambda whole: whole[: len(whole) // 2]))
+    answers = load_answers(request_of.out).answers
+    assert list(answers) == ["test-000000", "test-000001", "test-000002"]
+    assert [len(answer.samples) for answer in answers.values()] == [1, 1, 0]
+    said = answers["test-000002"].error
+    assert said is not None
+    assert "image test-000002 cannot be read" in said
+    assert f"not asked: {said}" in capsys.readouterr().err
+    assert (request_of.out / COMPLETE_FILE).is_file()
 
 
 # ---- parts
@@ -410,7 +415,7 @@ def test_what_another_process_answers_is_left_to_it(
 def start(request: InferRequest, *argv: str) -> "subprocess.Popen[bytes]":
     """The same request as a process of its own, image by image."""
     command = ["infer", request.model, str(request.out), "--dataset", request.dataset, "--split", "test"]
-    command += ["--batch-size", "1", "--max-new-tokens", str(request.max_new_tokens), *argv]
+    command += ["--batch-size", "1", "--max-new-tokens", str(request.sampling.max_new_tokens), *argv]
     return subprocess.Popen([sys.executable, "-m", "r1sgg_cli", *command], stderr=subprocess.DEVNULL)
 
 
@@ -437,7 +442,7 @@ def test_two_parts_may_start_a_folder_at_the_same_moment(request_of: InferReques
 
 @pytest.mark.slow
 def test_a_part_that_is_killed_goes_on_while_the_other_is_left_alone(request_of: InferRequest) -> None:
-    asked = replace(request_of, max_new_tokens=64, batch_size=1)
+    asked = replace(request_of, sampling=Sampling(64), batch_size=1)
     first, second = parts_of(asked, 2)
     assert first.part
     kill_after(start(asked, "--part", "0/2"), asked.out / first.part.answers_file, 2)
@@ -453,10 +458,10 @@ def test_a_part_that_is_killed_goes_on_while_the_other_is_left_alone(request_of:
 
 @pytest.mark.slow
 def test_kill_nine_loses_no_finished_answer(request_of: InferRequest) -> None:
-    kill_after(start(replace(request_of, max_new_tokens=64)), request_of.out / ANSWERS_FILE, 2)
+    kill_after(start(replace(request_of, sampling=Sampling(64))), request_of.out / ANSWERS_FILE, 2)
     finished = load_answers(request_of.out).answers
     assert 2 <= len(finished) < 12
-    infer(replace(request_of, batch_size=1, max_new_tokens=64))
+    infer(replace(request_of, batch_size=1, sampling=Sampling(64)))
     after = load_answers(request_of.out)
     assert (len(after.answers), after.num_duplicates, after.broken) == (12, 0, ())
     assert {image_id: after.answers[image_id] for image_id in finished} == finished
