@@ -42,9 +42,14 @@ class RunRecord(TypedDict):
     model: str
     model_fingerprint: str | None
     """None for a name on the hub, as that of the data set."""
+    revision: NotRequired[str | None]
+    """The commit of a model on the hub; None for a folder. Older records do not say it."""
     family: str
     dataset: str
+    """Its name or folder; the folder of pictures where nothing is annotated."""
     dataset_fingerprint: str | None
+    annotated: NotRequired[bool]
+    """Whether the images have a ground truth; they do in older records, which do not say it."""
     split: str | None
     split_size: NotRequired[int]
     """Images in the split; older records do not say it, nor the `limit`."""

@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from r1sgg_cli.config.record import LAUNCHER_FILES
+from r1sgg_cli.data.pictures import picture_rows
 from r1sgg_cli.data.rows import load_rows, undecoded
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.files import LOCK_FILE, insist_on_own_folder, locked
@@ -40,7 +41,7 @@ from r1sgg_cli.inference.probabilities import answer_logprob, graph_probabilitie
 from r1sgg_cli.inference.request import InferRequest
 from r1sgg_cli.models.checkpoint import check_weights
 from r1sgg_cli.models.completion import Completion
-from r1sgg_cli.scene_graph.graph import SpaceWH
+from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
 
 _BEGIN_LOCK = f"{LOCK_FILE}-begin"
@@ -54,8 +55,7 @@ def infer(request: InferRequest) -> None:
     asker = make_asker(request, console)
     rows, split_size = _load(request)
     for row in rows.remove_columns("image"):
-        if asker.task != "cls":
-            asker.prompt(row)  # what cannot be asked is said before anything is written
+        asker.prompt(row)  # what cannot be asked is said before anything is written
     engine_name = choose_engine(request, console)
     record = record_of(request, asker, engine_name, split_size)
     with _alone(request):
@@ -100,7 +100,7 @@ def _left(rows: Dataset, request: InferRequest, console: Console) -> list[int]:
 
 def _load(request: InferRequest) -> tuple[Dataset, int]:
     """The rows that are asked for, and how many the split has."""
-    rows = load_rows(request.dataset, request.split)
+    rows = picture_rows(request.images) if request.images else load_rows(request.dataset, request.split)
     split_size = len(rows)
     if request.limit is not None:
         rows = rows.select(range(min(request.limit, len(rows))))
@@ -154,7 +154,7 @@ def answer_of(reply: Reply, asker: Asker, engine: Engine) -> Answer:
     """A reply as it is kept."""
     question = reply.question
     space_wh, origin = asker.box_space(question)
-    samples = tuple(_sample(completion, space_wh, origin, engine) for completion in reply.completions)
+    samples = tuple(_sample(completion, space_wh, origin, question.given, engine) for completion in reply.completions)
     return Answer(
         question.image_id,
         space_wh,
@@ -166,9 +166,11 @@ def answer_of(reply: Reply, asker: Asker, engine: Engine) -> Answer:
     )
 
 
-def _sample(completion: Completion, space_wh: SpaceWH, origin: tuple[float, float], engine: Engine) -> Sample:
+def _sample(
+    completion: Completion, space_wh: SpaceWH, origin: tuple[float, float], given: SceneGraph | None, engine: Engine
+) -> Sample:
     try:
-        parsed = parse_answer(completion.text, space_wh, origin)
+        parsed = parse_answer(completion.text, space_wh, origin, given)
     except ParseError:
         found = None
     else:

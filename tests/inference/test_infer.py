@@ -314,31 +314,93 @@ def save_with_image(request: InferRequest, folder: Path, change: Callable[[bytes
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [(b"no image", "image test-000002 cannot be read"), (None, "image test-000002: column `image` is null")],
-    ids=["no image", "null"],
+    ("change", "reason"),
+    [
+        pytest.param(lambda whole: b"no image", "cannot be read", id="no image"),
+        pytest.param(lambda whole: None, "column `image` is null", id="null"),
+        pytest.param(lambda whole: whole[: len(whole) // 2], "cannot be read", id="cut short"),
+    ],
 )
-def test_an_image_that_is_none_is_named_before_the_model_is_loaded(
-    request_of: InferRequest, tmp_path: Path, content: bytes | None, said: str
+def test_an_image_that_cannot_be_decoded_is_answered_with_the_reason_and_the_rest_goes_on(
+    change: Callable[[bytes], bytes | None],
+    reason: str,
+    request_of: InferRequest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(DataError, match=said):
-        infer(save_with_image(request_of, tmp_path / "data", lambda whole: content))
-    assert not (request_of.out / RUN_FILE).exists()
-
-
-def test_an_image_that_is_cut_short_is_answered_with_the_reason_and_the_rest_goes_on(
-    request_of: InferRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Its header is whole, so that its fault shows when its turn comes."""
-    infer(save_with_image(request_of, tmp_path / "data", lambda whole: whole[: len(whole) // 2]))
+    request = save_with_image(request_of, tmp_path / "data", change)
+    infer(request)
     answers = load_answers(request_of.out).answers
-    assert list(answers) == ["test-000000", "test-000001", "test-000002"]
-    assert [len(answer.samples) for answer in answers.values()] == [1, 1, 0]
+    assert [len(answers[f"test-{i:06}"].samples) for i in range(3)] == [1, 1, 0]
     said = answers["test-000002"].error
     assert said is not None
-    assert "image test-000002 cannot be read" in said
+    assert reason in said
     assert f"not asked: {said}" in capsys.readouterr().err
     assert (request_of.out / COMPLETE_FILE).is_file()
+    unread = load_ground_truth(request_of.out)[2]
+    boxes = unread.graph.boxes_xyxy
+    assert (boxes[:, 2:] <= unread.image_wh).all(), "what is annotated is kept"
+    failures = [image.failure for image in gather_answers(request_of.out).images]
+    assert failures[:2].count("not_asked") == 0
+    assert failures[2] == "not_asked"
+
+
+def test_pictures_of_a_folder_are_answered_without_a_data_set(
+    request_of: InferRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos"
+    (folder / "deep").mkdir(parents=True)
+    for i, name in enumerate(("b.png", "deep/a.JPG", "c.webp")):
+        load_rows(request_of.dataset, "test")[i]["image"].save(folder / name)
+    (folder / "notes.txt").write_text("no picture", encoding="utf-8")
+    (folder / "cut.jpg").write_bytes((folder / "deep/a.JPG").read_bytes()[:400])
+    request = replace(request_of, images=folder, dataset="", split=None)
+    infer(request)
+    answers = load_answers(request.out).answers
+    assert set(answers) == {"b.png", "c.webp", "cut.jpg", "deep/a.JPG"}
+    assert [image_id for image_id, answer in answers.items() if answer.error] == ["cut.jpg"]
+    run = load_run(request.out)
+    assert (run["dataset"], run["annotated"]) == (str(folder), False)
+    (folder / "d.png").write_bytes((folder / "b.png").read_bytes())
+    with pytest.raises(ConfigError, match="the data set changed"):
+        infer(request)
+
+
+def test_a_folder_without_pictures_is_one_line(request_of: InferRequest, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no picture"):
+        infer(replace(request_of, images=tmp_path))
+    with pytest.raises(DataError, match="no folder"):
+        infer(replace(request_of, images=tmp_path / "missing"))
+
+
+def test_relationships_between_annotated_objects_are_asked_for_by_their_ids(request_of: InferRequest) -> None:
+    request = replace(request_of, task="cls", limit=2)
+    infer(request)
+    assert load_run(request.out)["prompts"]["task"] == "cls"
+    assert "relationships between the objects" in load_run(request.out)["prompts"]["system"]
+    assert all(answer.samples for answer in load_answers(request.out).answers.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"sampling": Sampling(4, num_answers=3)}, "greedy answers of an image are all the same"),
+        ({"sampling": Sampling(4, top_p=0.9)}, "greedy answers"),
+        ({"images": Path("photos"), "task": "cls"}, "pictures of a folder do not have"),
+    ],
+    ids=["several greedy answers", "top_p without temperature", "cls of pictures"],
+)
+def test_what_would_be_without_effect_is_refused(options: dict[str, Any], said: str, request_of: InferRequest) -> None:
+    with pytest.raises(ConfigError, match=said):
+        replace(request_of, **options)
+
+
+def test_several_answers_of_an_image_stand_on_one_line(request_of: InferRequest) -> None:
+    request = replace(request_of, sampling=Sampling(4, temperature=1.0, num_answers=3), limit=2)
+    infer(request)
+    lines = (request.out / ANSWERS_FILE).read_text(encoding="utf-8").splitlines()
+    assert [len(json.loads(line)["more"]) for line in lines] == [2, 2]
+    assert all(len(answer.samples) == 3 for answer in load_answers(request.out).answers.values())
 
 
 # ---- parts
