@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NotRequired, Self, TypedDict, get_args
 
+from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.predictions import checked_graph
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.files import save_text
@@ -55,6 +56,10 @@ class RunRecord(TypedDict):
     """Images in the split; older records do not say it, nor the `limit`."""
     limit: NotRequired[int | None]
     """Only so many first images of the split were last asked for; None: all."""
+    annotated: NotRequired[bool]
+    """False: the pictures have no ground truth, and none is to be scored."""
+    task: NotRequired[Task]
+    """What the answers list; whole graphs where nothing is said."""
     prompts: Mapping[str, Any]
     generation: Mapping[str, Any]
     vocabulary: VocabularyRow | None
@@ -120,8 +125,14 @@ class LoadedAnswers:
     """All readable answers by image id, the first of each image, and what was passed over."""
 
     answers: Mapping[str, Answer]
-    num_duplicates: int
+    repeated: tuple[str, ...]
+    """The image of each later answer that was passed over."""
     broken: tuple[BrokenLine, ...]
+
+    @property
+    def num_duplicates(self) -> int:
+        """Later answers that were passed over."""
+        return len(self.repeated)
 
 
 def save_run(run: RunRecord, out_dir: Path) -> None:
@@ -191,7 +202,7 @@ def load_answers(out_dir: Path) -> LoadedAnswers:
     """Read `answers.jsonl` and those of parts; broken lines are listed and the rest kept. No file: no answers yet."""
     answers: dict[str, Answer] = {}
     broken: list[BrokenLine] = []
-    num_duplicates = 0
+    repeated: list[str] = []
     for path in _answers_files(out_dir):
         lines = _load_bytes(path).split(b"\n")
         for line_number, line in enumerate(lines, start=1):
@@ -204,9 +215,9 @@ def load_answers(out_dir: Path) -> LoadedAnswers:
                 reason = "cut short, as by a killed run" if cut else f"no answer in it ({error})"
                 broken.append(BrokenLine(line_number, reason, path.name))
                 continue
-            num_duplicates += answer.image_id in answers
-            answers.setdefault(answer.image_id, answer)
-    return LoadedAnswers(answers, num_duplicates, tuple(broken))
+            if answers.setdefault(answer.image_id, answer) is not answer:
+                repeated.append(answer.image_id)
+    return LoadedAnswers(answers, tuple(repeated), tuple(broken))
 
 
 def _answers_files(out_dir: Path) -> list[Path]:
