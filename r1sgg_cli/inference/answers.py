@@ -56,8 +56,6 @@ class RunRecord(TypedDict):
     """Images in the split; older records do not say it, nor the `limit`."""
     limit: NotRequired[int | None]
     """Only so many first images of the split were last asked for; None: all."""
-    annotated: NotRequired[bool]
-    """False: the pictures have no ground truth, and none is to be scored."""
     task: NotRequired[Task]
     """What the answers list; whole graphs where nothing is said."""
     prompts: Mapping[str, Any]

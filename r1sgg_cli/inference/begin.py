@@ -65,11 +65,11 @@ def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_siz
         "split": request.split,
         "split_size": split_size,
         "limit": request.limit,
+        "task": asker.task,
         "prompts": {
             **{key: value for key, value in asdict(asking).items() if key != "tasks"},  # how it was trained, not asked
             "system": system_prompt(asker.prompting, asker.task),
             "vocabulary_named": asking.predefined_categories and asker.vocabulary_named,
-            "task": asker.task,
         },
         "generation": {**asdict(request.sampling), "engine": engine, "structured": request.structured},
         "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)}
@@ -119,8 +119,8 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         "model_fingerprint": "the model's weights changed",
         "dataset_fingerprint": "the data set changed",
     }
-    old = {"annotated": True, "revision": None, **old}
-    old = {**old, "prompts": {"think_prompt": "system", "task": "sgg", **old.get("prompts", {})}}
+    old = {"annotated": True, "revision": None, "task": "sgg", **old}
+    old = {**old, "prompts": {"think_prompt": "system", **old.get("prompts", {})}}
     old["generation"] = _BEFORE | {key: value for key, value in old.get("generation", {}).items() if key != "decoding"}
     # Versions may move under a long run; the command may be typed in another way; a trial may be extended.
     may_differ = ("versions", "command", "split_size", "limit")

@@ -376,7 +376,7 @@ def test_a_folder_without_pictures_is_one_line(request_of: InferRequest, tmp_pat
 def test_relationships_between_annotated_objects_are_asked_for_by_their_ids(request_of: InferRequest) -> None:
     request = replace(request_of, task="cls", limit=2)
     infer(request)
-    assert load_run(request.out)["prompts"]["task"] == "cls"
+    assert load_run(request.out)["task"] == "cls"
     assert "relationships between the objects" in load_run(request.out)["prompts"]["system"]
     assert all(answer.samples for answer in load_answers(request.out).answers.values())
 
