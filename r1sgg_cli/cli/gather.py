@@ -78,8 +78,8 @@ def gather(
 
     insist_on_own(predictions, FORMAT)
     answered = _load(answers, dataset, split, vocabulary, family)
-    dictionary = _dictionary(answered.vocabulary) if wordnet else None
-    mapping = label_mapping(answered.vocabulary, aliases=aliases, alias_file=alias_file, dictionary=dictionary)
+    dictionary = _load_wordnet if wordnet else None
+    mapping = label_mapping(answered.vocabulary, aliases=aliases, alias_file=alias_file, load_dictionary=dictionary)
     gathered = gather_split(answered, allow_missing=allow_missing, pick=pick, mapping=mapping)
     insist_on_same_run(predictions, gathered)
     save_predictions(gathered, predictions)
@@ -91,7 +91,7 @@ def gather(
     console.print(f"[bold]{escape(str(predictions))}[/]: {images}", soft_wrap=True)
 
 
-def _dictionary(vocabulary: Vocabulary) -> WordNet:
+def _load_wordnet(vocabulary: Vocabulary) -> WordNet:
     """WordNet. Raises `ConfigError` where the library or the dictionary is missing."""
     from importlib.util import find_spec
 
