@@ -35,10 +35,6 @@ def infer(
         int, typer.Option(min=1, help="Images in one batch; what is finished is kept batch by batch.")
     ] = 8,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first images of the split.")] = None,
-    part: Annotated[
-        str | None,
-        typer.Option(metavar="I/N", help="Only the I-th of N equal shares, from 0; others answer the rest beside it."),
-    ] = None,
     preset: options.PresetOption = None,
     overrides: Annotated[
         list[str] | None,
@@ -50,12 +46,13 @@ def infer(
     """Write the model's answer for every image of a split.
 
     Answers are greedy and kept as they come; the same command continues with the images that have none yet. On several
-    GPUs (`--preset`) each answers its share; in Slurm they are the tasks of an array.
+    GPUs (`--preset`) each takes the next few images as it has room; in Slurm they are the tasks of an array. The same
+    command on another machine that sees the folder joins them, and what one that dies leaves is answered by the others.
 
     Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
     """
     from r1sgg_cli.cli.launching import split_overrides
-    from r1sgg_cli.cli.sharing import chosen_part, launch_inference
+    from r1sgg_cli.cli.sharing import is_worker, launch_inference
     from r1sgg_cli.errors import ConfigError
 
     others, for_preset = split_overrides(overrides or ())
@@ -71,14 +68,15 @@ def infer(
         "batch_size": batch_size,
         "limit": limit,
     }
-    share = chosen_part(part, launcher)
     launched = {**asked, "max_new_tokens": max_new_tokens}
-    if launch_inference(model, out, launched, preset, for_preset, launcher, share=share, dry_run=dry_run):
+    if is_worker(preset, for_preset, launcher):
+        if dry_run:
+            typer.echo("it would answer in this process")
+            return
+    elif launch_inference(model, out, launched, preset, for_preset, launcher, dry_run=dry_run):
         return
-    from r1sgg_cli.inference.answers import Part
     from r1sgg_cli.inference.infer import infer as answer_all
     from r1sgg_cli.inference.request import InferRequest
     from r1sgg_cli.models.sampling import Sampling
 
-    sampling = Sampling(max_new_tokens)
-    answer_all(InferRequest(model, out, part=Part(*share) if share else None, sampling=sampling, **asked))
+    answer_all(InferRequest(model, out, sampling=Sampling(max_new_tokens), **asked))

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 from r1sgg_cli.config.schema import Task
-from r1sgg_cli.inference.answers import Part
 from r1sgg_cli.models.sampling import Sampling
 
 EngineName = Literal["vllm", "transformers"]
@@ -33,5 +32,3 @@ class InferRequest:
     """Decoding is constrained to scene graphs."""
     limit: int | None = None
     """Only so many first images."""
-    part: Part | None = None
-    """The share of the images that this process answers, where others answer the rest."""
