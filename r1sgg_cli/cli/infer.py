@@ -95,10 +95,6 @@ def infer(
         str | None,
         typer.Option(metavar="OWNER/NAME", help="Upload the finished answers as a private data set of the hub."),
     ] = None,
-    part: Annotated[
-        str | None,
-        typer.Option(metavar="I/N", help="Only the I-th of N equal shares, from 0; others answer the rest beside it."),
-    ] = None,
     preset: options.PresetOption = None,
     overrides: Annotated[
         list[str] | None,
@@ -110,7 +106,9 @@ def infer(
     """Write the model's answer for every image of a split, of a folder of pictures, or of one picture.
 
     Answers are greedy unless a temperature is given, and kept as they come; the same command continues with the images
-    that have none yet. On several GPUs (`--preset`) each answers its share; in Slurm they are the tasks of an array.
+    that have none yet. On several GPUs (`--preset`) each takes the next few images as it has room; in Slurm they are
+    the tasks of an array. The same command on another machine that sees the folder joins them, and what one that dies
+    leaves is answered by the others.
 
     Examples:
 
@@ -121,7 +119,7 @@ def infer(
       r1sgg infer runs/grpo photo.jpg
     """
     from r1sgg_cli.cli.launching import split_overrides
-    from r1sgg_cli.cli.sharing import chosen_part, launch_inference
+    from r1sgg_cli.cli.sharing import is_worker, launch_inference
     from r1sgg_cli.errors import ConfigError
 
     others, for_preset = split_overrides(overrides or ())
@@ -155,15 +153,15 @@ def infer(
         return
     if images is not None:
         _insist_without(ctx, images, ("dataset", "split"))
-    share = chosen_part(part, launcher)
     said = {name: value for name, value in (asked | sampling).items() if name in _PLANNED or _is_given(ctx, name)}
     launched = {**said, "predefined_categories": predefined, "push_to_hub": push_to_hub}
-    if launch_inference(model, out, launched, preset, for_preset, launcher, share=share, dry_run=dry_run):
+    if is_worker(preset, for_preset, launcher):
+        if dry_run:
+            typer.echo("it would answer in this process")
+            return
+    elif launch_inference(model, out, launched, preset, for_preset, launcher, dry_run=dry_run):
         return
-    from r1sgg_cli.inference.answers import Part
-
-    request = _request(model, out, {**asked, "part": Part(*share) if share else None}, sampling)
-    _answer(request, push_to_hub)
+    _answer(_request(model, out, asked, sampling), push_to_hub)
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:
@@ -193,7 +191,6 @@ def _answer(request: InferRequest, push_to_hub: str | None) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from r1sgg_cli.inference.answers import COMPLETE_FILE
     from r1sgg_cli.inference.infer import infer as answer_all
 
     if push_to_hub is None:
@@ -202,6 +199,5 @@ def _answer(request: InferRequest, push_to_hub: str | None) -> None:
     from r1sgg_cli.inference.hub import claim_repository, push_answers
 
     claim_repository(push_to_hub)
-    answer_all(request)
-    if (request.out / COMPLETE_FILE).exists():
+    if answer_all(request):
         Console(stderr=True, soft_wrap=True).print(f"pushed: {escape(push_answers(request.out, push_to_hub))}")

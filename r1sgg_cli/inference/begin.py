@@ -92,14 +92,14 @@ def _versions(engine: EngineName) -> dict[str, str]:
     return found
 
 
-def begin(record: RunRecord, rows: Dataset, out: Path, console: Console) -> None:
+def begin(record: RunRecord, rows: Dataset, out: Path, console: Console, *, has_workers: bool = False) -> None:
     """Start a folder of answers, or make sure that the one that stands is of the same run.
 
-    A folder without an answer is started anew; ground truth that is broken, missing or of another `--limit` is written
-    again, so that a trial run on a few images can be extended. Raises `R1SGGError`.
+    A folder without an answer is started anew, unless it `has_workers` that are about to write some. Ground truth that
+    is broken, missing or of another `--limit` is written again, so that a trial run on a few images can be extended.
+    Raises `R1SGGError`.
     """
-    answered = bool(load_answers(out).answers)
-    if answered:
+    if has_workers or load_answers(out).answers:
         changed = changes(load_run(out), record)
         if changed:
             raise ConfigError(f"`{out}` holds answers of another run ({'; '.join(changed)}); give another folder")

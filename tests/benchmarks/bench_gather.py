@@ -73,7 +73,8 @@ def _samples(
 ) -> tuple[Sample, ...]:
     graphs = [prediction, *(make_prediction(generator, vocabulary, truth) for _ in range(NUM_TEXTS - 1))]
     return tuple(
-        Sample("I see nothing.", "stop", 4, -2.0) if graph is None else make_sample(generator, graph) for graph in graphs
+        Sample("I see nothing.", "stop", 4, -2.0) if graph is None else make_sample(generator, graph)
+        for graph in graphs
     )
 
 
