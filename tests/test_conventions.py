@@ -15,7 +15,7 @@ from PIL import Image
 from r1sgg_cli.cli.app import app
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import ground_truth_graph
-from r1sgg_cli.inference.answers import Answer, AnswersFile, ImageTruth, save_ground_truth, save_run
+from r1sgg_cli.inference.answers import Answer, AnswersFile, ImageTruth, Sample, save_ground_truth, save_run
 from r1sgg_cli.inference.gather import gather_answers
 from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.report.stages import evaluate_predictions
@@ -106,7 +106,9 @@ def test_the_answer_that_sft_teaches_is_perfect_for_eval(model_type: ModelType, 
     def answer_of(row: dict[str, Any]) -> Answer:
         example = maker(model_type).grpo_example(row)
         (width, height), (left, top) = example["box_space_wh"], example["box_origin"]
-        return Answer(row["image_id"], (width, height), taught_answer(model_type, row), "stop", 1, (left, top))
+        return Answer(
+            row["image_id"], (width, height), (Sample(taught_answer(model_type, row), "stop", 1),), (left, top)
+        )
 
     out = tmp_path / "answers"
     save_answers(out, model_type, answer_of)
@@ -124,7 +126,7 @@ def test_answers_without_the_origin_of_their_boxes_are_read_as_older_versions_wr
     """Every family was then written from the image's corner."""
 
     def answer_of(row: dict[str, Any]) -> Answer:
-        return Answer(row["image_id"], (1000, 1000), taught_answer("qwen2_vl", row), "stop", 1)
+        return Answer(row["image_id"], (1000, 1000), (Sample(taught_answer("qwen2_vl", row), "stop", 1),))
 
     save_answers(tmp_path, "qwen2_vl", answer_of)
     path = tmp_path / "answers.jsonl"

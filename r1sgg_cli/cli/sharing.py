@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from r1sgg_cli.launch.job import Job
     from r1sgg_cli.launch.launcher import Launcher
 
+ANSWERED_AT_ONCE = 8
+"""Images that transformers answers together if no other number is given."""
 _SWITCHES = {"predefined_categories": ("--predefined-cats", "--open-cats"), "think": ("--grpo", "--no-grpo")}
 
 
@@ -88,8 +90,10 @@ def launch_inference(
         return True
     if chosen == "here" or (out / ANSWERED).exists():  # it says that all is answered, or by what other run
         return False
-    insist_on_split(asked["dataset"], asked["split"])
-    fetch_offline(preset, [model], [(asked["dataset"], asked["split"])], console)
+    datasets = [] if asked["images"] else [(asked["dataset"], asked["split"])]
+    for dataset in datasets:
+        insist_on_split(*dataset)
+    fetch_offline(preset, [model], datasets, console)
     code = _start(command, out, preset, chosen, console)
     if code:
         raise typer.Exit(1)
@@ -100,7 +104,7 @@ def infer_command(model: str, out: Path, asked: Mapping[str, Any]) -> tuple[str,
     """The command of one part, without its number."""
     argv = ["infer", model, str(out)]
     for key, value in asked.items():
-        if value is None:
+        if value is None or (key == "dataset" and asked["images"]):
             continue
         if key in _SWITCHES:
             argv.append(_SWITCHES[key][0 if value else 1])
@@ -164,7 +168,7 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
 
     loaded = load_config(model, fetch=False)
     parts = num_parts(preset)
-    known = (asked["limit"], num_rows(asked["dataset"], asked["split"]))
+    known = (asked["limit"], None if asked["images"] else num_rows(asked["dataset"], asked["split"]))
     rows = min((number for number in known if number is not None), default=None)
     each = f", about {-(-rows // parts):,} images each" if rows else ""
     console.print(
@@ -176,9 +180,10 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     width = 2 if preset.gpu else 4
     weights = width * shape.num_parameters / GIB
     longest = asked["max_new_tokens"] + 2048  # a prompt with its image and the categories
-    cache = width * shape.kv_elements_per_token * asked["batch_size"] * longest / GIB
+    at_once = asked["batch_size"] or ANSWERED_AT_ONCE
+    cache = width * shape.kv_elements_per_token * at_once * longest / GIB
     has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""
     console.print(
         f"memory: {weights + cache:.1f}{has} GiB a part: weights {weights:.1f}, keys and values of "
-        f"{asked['batch_size']} answers {cache:.1f}"
+        f"{at_once} answers {cache:.1f}"
     )

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NotRequired, Self, TypedDict, get_args
 
+from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.predictions import checked_graph
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.files import save_text
@@ -42,14 +43,21 @@ class RunRecord(TypedDict):
     model: str
     model_fingerprint: str | None
     """None for a name on the hub, as that of the data set."""
+    revision: NotRequired[str | None]
+    """The commit of a model on the hub; None for a folder. Older records do not say it."""
     family: str
     dataset: str
+    """Its name or folder; the folder of pictures where nothing is annotated."""
     dataset_fingerprint: str | None
+    annotated: NotRequired[bool]
+    """Whether the images have a ground truth; they do in older records, which do not say it."""
     split: str | None
     split_size: NotRequired[int]
     """Images in the split; older records do not say it, nor the `limit`."""
     limit: NotRequired[int | None]
     """Only so many first images of the split were last asked for; None: all."""
+    task: NotRequired[Task]
+    """What the answers list; whole graphs where nothing is said."""
     prompts: Mapping[str, Any]
     generation: Mapping[str, Any]
     vocabulary: VocabularyRow | None
@@ -68,16 +76,37 @@ class ImageTruth:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model wrote about one image; its boxes are in the space `box_space_wh`."""
+class Sample:
+    """One text that the model wrote about an image."""
 
-    image_id: str
-    box_space_wh: SpaceWH
     text: str
     finish_reason: FinishReason
     num_tokens: int
+    logprob: float | None = None
+    """Natural logarithm of the whole text's probability, its end included; None where the engine gives none."""
+    object_logprobs: tuple[float | None, ...] | None = None
+    """Of the name of each object that the text lists (`scene_graph.parse` order); None for what cannot be told."""
+    triplet_logprobs: tuple[float | None, ...] | None = None
+    """Of subject, predicate and object of each relationship, as written, likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model wrote about one image; its boxes are in the space `box_space_wh`.
+
+    `samples` holds as many texts as were asked for; none where `error` says why the image could not be asked about.
+    """
+
+    image_id: str
+    box_space_wh: SpaceWH
+    samples: tuple[Sample, ...]
     box_origin: tuple[float, float] = (0.0, 0.0)
     """The image's top left corner in the numbers of the boxes; files of older versions do not name it."""
+    image_wh: tuple[int, int] | None = None
+    """Size of the original in pixels; None in files of older versions, and for a picture that cannot be decoded."""
+    num_prompt_tokens: int | None = None
+    """With the image's; None where the engine does not count them."""
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +123,14 @@ class LoadedAnswers:
     """All readable answers by image id, the first of each image, and what was passed over."""
 
     answers: Mapping[str, Answer]
-    num_duplicates: int
+    repeated: tuple[str, ...]
+    """The image of each later answer that was passed over."""
     broken: tuple[BrokenLine, ...]
+
+    @property
+    def num_duplicates(self) -> int:
+        """Later answers that were passed over."""
+        return len(self.repeated)
 
 
 def save_run(run: RunRecord, out_dir: Path) -> None:
@@ -165,7 +200,7 @@ def load_answers(out_dir: Path) -> LoadedAnswers:
     """Read `answers.jsonl` and those of parts; broken lines are listed and the rest kept. No file: no answers yet."""
     answers: dict[str, Answer] = {}
     broken: list[BrokenLine] = []
-    num_duplicates = 0
+    repeated: list[str] = []
     for path in _answers_files(out_dir):
         lines = _load_bytes(path).split(b"\n")
         for line_number, line in enumerate(lines, start=1):
@@ -178,9 +213,9 @@ def load_answers(out_dir: Path) -> LoadedAnswers:
                 reason = "cut short, as by a killed run" if cut else f"no answer in it ({error})"
                 broken.append(BrokenLine(line_number, reason, path.name))
                 continue
-            num_duplicates += answer.image_id in answers
-            answers.setdefault(answer.image_id, answer)
-    return LoadedAnswers(answers, num_duplicates, tuple(broken))
+            if answers.setdefault(answer.image_id, answer) is not answer:
+                repeated.append(answer.image_id)
+    return LoadedAnswers(answers, tuple(repeated), tuple(broken))
 
 
 def _answers_files(out_dir: Path) -> list[Path]:
@@ -208,7 +243,7 @@ class AnswersFile:
 
     def append(self, answers: Sequence[Answer]) -> None:
         """Add a batch: all of its lines are on the disk afterwards, or none. Raises `OutputError`."""
-        lines = b"".join(json.dumps(asdict(answer)).encode() + b"\n" for answer in answers)
+        lines = b"".join(json.dumps(_answer_row(answer)).encode() + b"\n" for answer in answers)
         size = os.fstat(self._descriptor).st_size
         try:
             self._write(lines)
@@ -266,6 +301,15 @@ def _parse_truth(line: bytes) -> ImageTruth:
     return ImageTruth(str(row["image_id"]), (width, height), graph)
 
 
+def _answer_row(answer: Answer) -> dict[str, Any]:
+    """A line's content: the first text beside the rest, further ones under `more`, and nothing that is not known."""
+    row = {key: value for key, value in asdict(answer).items() if key != "samples" and value is not None}
+    samples = [
+        {key: value for key, value in sample.items() if value is not None} for sample in asdict(answer)["samples"]
+    ]
+    return row | (samples[0] if samples else {}) | ({"more": samples[1:]} if len(samples) > 1 else {})
+
+
 def _parse_answer_line(line: bytes) -> Answer:
     row = json.loads(line)
     width, height = (float(side) for side in row["box_space_wh"])
@@ -274,9 +318,34 @@ def _parse_answer_line(line: bytes) -> Answer:
     left, top = (float(number) for number in row.get("box_origin", (0.0, 0.0)))
     if not (math.isfinite(left) and math.isfinite(top)):
         raise ValueError("box_origin is not two finite numbers")
+    error = row.get("error")
+    samples = () if error is not None else tuple(_parse_sample(each) for each in (row, *row.get("more", ())))
+    image_wh = tuple(int(side) for side in row["image_wh"]) if "image_wh" in row else None
+    return Answer(
+        str(row["image_id"]),
+        (width, height),
+        samples,
+        (left, top),
+        None if image_wh is None else (image_wh[0], image_wh[1]),
+        int(row["num_prompt_tokens"]) if "num_prompt_tokens" in row else None,
+        None if error is None else str(error),
+    )
+
+
+def _parse_sample(row: Mapping[str, Any]) -> Sample:
     if not isinstance(row["text"], str):
         raise TypeError("text is not a string")
     if row["finish_reason"] not in get_args(FinishReason):
         raise ValueError(f"finish_reason is {row['finish_reason']!r}")
-    num_tokens = int(row["num_tokens"])
-    return Answer(str(row["image_id"]), (width, height), row["text"], row["finish_reason"], num_tokens, (left, top))
+    return Sample(
+        row["text"],
+        row["finish_reason"],
+        int(row["num_tokens"]),
+        None if row.get("logprob") is None else float(row["logprob"]),
+        _parse_logprobs(row.get("object_logprobs")),
+        _parse_logprobs(row.get("triplet_logprobs")),
+    )
+
+
+def _parse_logprobs(values: Sequence[Any] | None) -> tuple[float | None, ...] | None:
+    return None if values is None else tuple(None if value is None else float(value) for value in values)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub import snapshot_download
+from huggingface_hub import snapshot_download, try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -137,6 +137,14 @@ def fingerprint(model: str) -> str | None:
         return folder_fingerprint(Path(model), _WEIGHTS)
     except OSError as error:
         raise _not_whole(model, error) from error
+
+
+def revision(model: str) -> str | None:
+    """The commit of a hub model's `config.json` in the hub's cache; None for a folder, and where it is not there."""
+    if Path(model).is_dir():
+        return None
+    cached = try_to_load_from_cache(model, "config.json")
+    return Path(cached).parent.name if isinstance(cached, str) else None
 
 
 def _not_whole(model: str, error: Exception) -> ModelError:

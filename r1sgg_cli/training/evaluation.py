@@ -28,7 +28,7 @@ from trl.models import unwrap_model_for_generation
 
 from r1sgg_cli.config.schema import GRPORecipe, SFTRecipe
 from r1sgg_cli.models.checkpoint import end_token_ids
-from r1sgg_cli.models.greedy import GreedyWriter
+from r1sgg_cli.models.writer import Writer
 from r1sgg_cli.training.held_out import Answer, HeldOut, scores
 
 SAMPLED_AT_ONCE = 64
@@ -100,7 +100,7 @@ class Evaluates:
         """One answer for each image, the same list in every process."""
         ends = end_token_ids(self.processing_class, self.model)
         writing = held_out.writing
-        writer = GreedyWriter(self.processing_class, ends, writing.unsampled, writing.max_new_tokens)
+        writer = Writer(self.processing_class, ends, writing.unsampled, writing.max_new_tokens)
         by_vllm = getattr(self, "use_vllm", False)
         share = share_of(len(held_out), self.accelerator.process_index, self.accelerator.num_processes)
         at_once = SAMPLED_AT_ONCE if by_vllm else writing.at_once
@@ -112,7 +112,7 @@ class Evaluates:
             ]
         return list({answer.image_id: answer for answer in gather_object(found)}.values())
 
-    def _answer(self, held_out: HeldOut, positions: list[int], writer: GreedyWriter, model: Any) -> list[Answer]:
+    def _answer(self, held_out: HeldOut, positions: list[int], writer: Writer, model: Any) -> list[Answer]:
         examples = [held_out.example(position) for position in positions]
         images = [example["image"] for example in examples]
         prompts = writer.prompts([example["prompt"] for example in examples], images)

@@ -15,6 +15,7 @@ from r1sgg_cli.inference.answers import (
     AnswersFile,
     ImageTruth,
     RunRecord,
+    Sample,
     load_ground_truth,
     save_ground_truth,
     save_run,
@@ -45,7 +46,12 @@ def folder(tmp_path: Path) -> Path:
     save_run(RUN, folder)
     save_ground_truth([ImageTruth(image_id, (100, 100), truth) for image_id in "abc"], folder)
     with AnswersFile(folder) as file:
-        file.append([Answer(i, (1000, 1000), text, "stop", 9) for i, text in [("a", MAN), ("b", "a man"), ("a", MAN)]])
+        file.append(
+            [
+                Answer(i, (1000, 1000), (Sample(text, "stop", 9),))
+                for i, text in [("a", MAN), ("b", "a man"), ("a", MAN)]
+            ]
+        )
     with (folder / ANSWERS_FILE).open("a") as file:
         file.write('{"image_id": "c", \n')
     return folder

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from r1sgg_cli.inference.answers import Answer, AnswersFile, ImageTruth, RunRecord, save_ground_truth, save_run
+from r1sgg_cli.inference.answers import (
+    Answer,
+    AnswersFile,
+    ImageTruth,
+    RunRecord,
+    Sample,
+    save_ground_truth,
+    save_run,
+)
 from r1sgg_cli.scene_graph.graph import graph_from_rows
 
 FolderMaker = Callable[..., Path]
@@ -13,7 +21,7 @@ FolderMaker = Callable[..., Path]
 
 def make_answer(image_id: str, text: str = "{}", box_space_wh: tuple[float, float] = (1000, 1000)) -> Answer:
     """An answer with the rest filled in."""
-    return Answer(image_id, box_space_wh, text, "stop", len(text))
+    return Answer(image_id, box_space_wh, (Sample(text, "stop", len(text)),))
 
 
 def make_run(vocabulary: bool = True) -> RunRecord:

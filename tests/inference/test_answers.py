@@ -15,7 +15,9 @@ from r1sgg_cli.inference.answers import (
     ANSWERS_FILE,
     GROUND_TRUTH_FILE,
     RUN_FILE,
+    Answer,
     AnswersFile,
+    Sample,
     load_answers,
     load_ground_truth,
     load_run,
@@ -46,7 +48,7 @@ def test_the_first_answer_of_an_image_counts(tmp_path: Path) -> None:
     with AnswersFile(tmp_path) as file:
         file.append([make_answer("a", "first"), make_answer("a", "second"), make_answer("a", "third")])
     loaded = load_answers(tmp_path)
-    assert loaded.answers["a"].text == "first"
+    assert loaded.answers["a"].samples[0].text == "first"
     assert loaded.num_duplicates == 2
 
 
@@ -120,10 +122,10 @@ def test_a_folder_that_is_a_file_cannot_be_written(tmp_path: Path) -> None:
 def test_a_killed_writer_leaves_every_answer_that_it_finished(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\n"
-        "from r1sgg_cli.inference.answers import Answer, AnswersFile\n"
+        "from r1sgg_cli.inference.answers import Answer, AnswersFile, Sample\n"
         "with AnswersFile(Path(sys.argv[1])) as file:\n"
         "    for number in range(10**9):\n"
-        "        file.append([Answer(str(number), (1000, 1000), 'x' * 20_000, 'stop', 1)])\n"
+        "        file.append([Answer(str(number), (1000, 1000), (Sample('x' * 20_000, 'stop', 1),))])\n"
         "        print(number, flush=True)\n"
     )
     writer = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
@@ -137,7 +139,7 @@ def test_a_killed_writer_leaves_every_answer_that_it_finished(tmp_path: Path) ->
     answers = load_answers(tmp_path).answers
     assert len(answers) in (finished, finished + 1)
     assert list(answers) == [str(number) for number in range(len(answers))]
-    assert all(answer.text == "x" * 20_000 for answer in answers.values())
+    assert all(answer.samples[0].text == "x" * 20_000 for answer in answers.values())
 
 
 def test_ground_truth_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -194,3 +196,22 @@ def test_another_json_file_is_no_run(tmp_path: Path, content: str) -> None:
 def test_a_folder_that_infer_did_not_fill_says_what_fills_it(tmp_path: Path) -> None:
     with pytest.raises(AnswersError, match=r"cannot read .*run\.json.*No such file.*`r1sgg infer MODEL "):
         load_run(tmp_path)
+
+
+def test_several_texts_and_their_probabilities_come_back_as_they_were(tmp_path: Path) -> None:
+    samples = (
+        Sample("one", "stop", 3, -1.5, (-0.25, None), (-0.5,)),
+        Sample("two", "length", 9),
+    )
+    answer = Answer("a", (1000, 1000), samples, image_wh=(640, 480), num_prompt_tokens=120)
+    with AnswersFile(tmp_path) as file:
+        file.append([answer])
+    assert load_answers(tmp_path).answers["a"] == answer
+    assert json.loads((tmp_path / ANSWERS_FILE).read_text())["text"] == "one"
+
+
+def test_an_image_that_could_not_be_asked_about_has_a_reason_and_no_text(tmp_path: Path) -> None:
+    answer = Answer("a", (1000, 1000), (), error="it is cut short")
+    with AnswersFile(tmp_path) as file:
+        file.append([answer])
+    assert load_answers(tmp_path).answers["a"] == answer

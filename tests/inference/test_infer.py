@@ -30,11 +30,14 @@ from r1sgg_cli.inference.answers import (
     load_ground_truth,
     load_run,
 )
+from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.gather import gather_answers
-from r1sgg_cli.inference.infer import Asker, InferRequest, infer
+from r1sgg_cli.inference.infer import infer
+from r1sgg_cli.inference.request import InferRequest
 from r1sgg_cli.models.asking import Asking, save_asking
 from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.models.images import PixelLimits
+from r1sgg_cli.models.sampling import Sampling
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 
@@ -45,13 +48,8 @@ def request_of(tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, 
         out=tmp_path / "out",
         dataset=str(synthetic_dataset),
         split="test",
-        vocabulary=None,
-        predefined_categories=None,
-        think=None,
-        max_pixels=None,
-        max_new_tokens=4,
+        sampling=Sampling(max_new_tokens=4),
         batch_size=5,
-        limit=None,
     )
 
 
@@ -92,12 +90,13 @@ def test_the_folder_says_what_ran(request_of: InferRequest) -> None:
 def test_the_same_request_again_asks_only_for_what_is_missing(
     request_of: InferRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    infer(request_of)
+    alone = replace(request_of, batch_size=1)  # what stands beside an image moves the last digits of probabilities
+    infer(alone)
     path = request_of.out / ANSWERS_FILE
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:7]) + lines[7][:20], encoding="utf-8")
     capsys.readouterr()
-    infer(request_of)
+    infer(alone)
     assert "7 of 12 images are answered already" in capsys.readouterr().err
     assert path.read_text(encoding="utf-8").splitlines(keepends=True) == lines
 
@@ -161,7 +160,7 @@ def test_other_settings_in_the_same_folder_are_refused_and_named(request_of: Inf
     with pytest.raises(
         ConfigError, match=r"holds answers of another run \(generation.max_new_tokens: 4 there, 5 here\); give another"
     ):
-        infer(replace(request_of, limit=1, max_new_tokens=5))
+        infer(replace(request_of, limit=1, sampling=Sampling(5)))
 
 
 def test_a_model_that_was_trained_anew_into_its_folder_is_not_answered_already(
@@ -191,7 +190,7 @@ def test_a_data_set_that_was_prepared_anew_is_not_answered_already(request_of: I
 def test_a_run_without_an_answer_yet_is_begun_anew(request_of: InferRequest) -> None:
     infer(replace(request_of, limit=1))
     (request_of.out / ANSWERS_FILE).unlink()
-    infer(replace(request_of, limit=2, max_new_tokens=5))
+    infer(replace(request_of, limit=2, sampling=Sampling(5)))
     assert load_run(request_of.out)["generation"]["max_new_tokens"] == 5
     assert len(load_ground_truth(request_of.out)) == len(load_answers(request_of.out).answers) == 2
 
@@ -315,25 +314,93 @@ def save_with_image(request: InferRequest, folder: Path, change: Callable[[bytes
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [(b"no image", "image test-000002 cannot be read"), (None, "image test-000002: column `image` is null")],
-    ids=["no image", "null"],
+    ("change", "reason"),
+    [
+        pytest.param(lambda whole: b"no image", "cannot be read", id="no image"),
+        pytest.param(lambda whole: None, "column `image` is null", id="null"),
+        pytest.param(lambda whole: whole[: len(whole) // 2], "cannot be read", id="cut short"),
+    ],
 )
-def test_an_image_that_is_none_is_named_before_the_model_is_loaded(
-    request_of: InferRequest, tmp_path: Path, content: bytes | None, said: str
+def test_an_image_that_cannot_be_decoded_is_answered_with_the_reason_and_the_rest_goes_on(
+    change: Callable[[bytes], bytes | None],
+    reason: str,
+    request_of: InferRequest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(DataError, match=said):
-        infer(save_with_image(request_of, tmp_path / "data", lambda whole: content))
-    assert not (request_of.out / RUN_FILE).exists()
+    request = save_with_image(request_of, tmp_path / "data", change)
+    infer(request)
+    answers = load_answers(request_of.out).answers
+    assert [len(answers[f"test-{i:06}"].samples) for i in range(3)] == [1, 1, 0]
+    said = answers["test-000002"].error
+    assert said is not None
+    assert reason in said
+    assert f"not asked: {said}" in capsys.readouterr().err
+    assert (request_of.out / COMPLETE_FILE).is_file()
+    unread = load_ground_truth(request_of.out)[2]
+    boxes = unread.graph.boxes_xyxy
+    assert (boxes[:, 2:] <= unread.image_wh).all(), "what is annotated is kept"
+    failures = [image.failure for image in gather_answers(request_of.out).images]
+    assert failures[:2].count("not_asked") == 0
+    assert failures[2] == "not_asked"
 
 
-def test_an_image_that_is_cut_short_is_named_and_loses_no_finished_answer(
-    request_of: InferRequest, tmp_path: Path
+def test_pictures_of_a_folder_are_answered_without_a_data_set(
+    request_of: InferRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its header is whole, so that its fault shows when its turn comes."""
-    with pytest.raises(DataError, match="image test-000002 cannot be read"):
-        infer(save_with_image(request_of, tmp_path / "data", lambda whole: whole[: len(whole) // 2]))
-    assert list(load_answers(request_of.out).answers) == ["test-000000", "test-000001"]
+    folder = tmp_path / "photos"
+    (folder / "deep").mkdir(parents=True)
+    for i, name in enumerate(("b.png", "deep/a.JPG", "c.webp")):
+        load_rows(request_of.dataset, "test")[i]["image"].save(folder / name)
+    (folder / "notes.txt").write_text("no picture", encoding="utf-8")
+    (folder / "cut.jpg").write_bytes((folder / "deep/a.JPG").read_bytes()[:400])
+    request = replace(request_of, images=folder, dataset="", split=None)
+    infer(request)
+    answers = load_answers(request.out).answers
+    assert set(answers) == {"b.png", "c.webp", "cut.jpg", "deep/a.JPG"}
+    assert [image_id for image_id, answer in answers.items() if answer.error] == ["cut.jpg"]
+    run = load_run(request.out)
+    assert (run["dataset"], run["annotated"]) == (str(folder), False)
+    (folder / "d.png").write_bytes((folder / "b.png").read_bytes())
+    with pytest.raises(ConfigError, match="the data set changed"):
+        infer(request)
+
+
+def test_a_folder_without_pictures_is_one_line(request_of: InferRequest, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no picture"):
+        infer(replace(request_of, images=tmp_path))
+    with pytest.raises(DataError, match="no folder"):
+        infer(replace(request_of, images=tmp_path / "missing"))
+
+
+def test_relationships_between_annotated_objects_are_asked_for_by_their_ids(request_of: InferRequest) -> None:
+    request = replace(request_of, task="cls", limit=2)
+    infer(request)
+    assert load_run(request.out)["task"] == "cls"
+    assert "relationships between the objects" in load_run(request.out)["prompts"]["system"]
+    assert all(answer.samples for answer in load_answers(request.out).answers.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"sampling": Sampling(4, num_answers=3)}, "greedy answers of an image are all the same"),
+        ({"sampling": Sampling(4, top_p=0.9)}, "greedy answers"),
+        ({"images": Path("photos"), "task": "cls"}, "pictures of a folder do not have"),
+    ],
+    ids=["several greedy answers", "top_p without temperature", "cls of pictures"],
+)
+def test_what_would_be_without_effect_is_refused(options: dict[str, Any], said: str, request_of: InferRequest) -> None:
+    with pytest.raises(ConfigError, match=said):
+        replace(request_of, **options)
+
+
+def test_several_answers_of_an_image_stand_on_one_line(request_of: InferRequest) -> None:
+    request = replace(request_of, sampling=Sampling(4, temperature=1.0, num_answers=3), limit=2)
+    infer(request)
+    lines = (request.out / ANSWERS_FILE).read_text(encoding="utf-8").splitlines()
+    assert [len(json.loads(line)["more"]) for line in lines] == [2, 2]
+    assert all(len(answer.samples) == 3 for answer in load_answers(request.out).answers.values())
 
 
 # ---- parts
@@ -410,7 +477,7 @@ def test_what_another_process_answers_is_left_to_it(
 def start(request: InferRequest, *argv: str) -> "subprocess.Popen[bytes]":
     """The same request as a process of its own, image by image."""
     command = ["infer", request.model, str(request.out), "--dataset", request.dataset, "--split", "test"]
-    command += ["--batch-size", "1", "--max-new-tokens", str(request.max_new_tokens), *argv]
+    command += ["--batch-size", "1", "--max-new-tokens", str(request.sampling.max_new_tokens), *argv]
     return subprocess.Popen([sys.executable, "-m", "r1sgg_cli", *command], stderr=subprocess.DEVNULL)
 
 
@@ -437,7 +504,7 @@ def test_two_parts_may_start_a_folder_at_the_same_moment(request_of: InferReques
 
 @pytest.mark.slow
 def test_a_part_that_is_killed_goes_on_while_the_other_is_left_alone(request_of: InferRequest) -> None:
-    asked = replace(request_of, max_new_tokens=64, batch_size=1)
+    asked = replace(request_of, sampling=Sampling(64), batch_size=1)
     first, second = parts_of(asked, 2)
     assert first.part
     kill_after(start(asked, "--part", "0/2"), asked.out / first.part.answers_file, 2)
@@ -453,10 +520,10 @@ def test_a_part_that_is_killed_goes_on_while_the_other_is_left_alone(request_of:
 
 @pytest.mark.slow
 def test_kill_nine_loses_no_finished_answer(request_of: InferRequest) -> None:
-    kill_after(start(replace(request_of, max_new_tokens=64)), request_of.out / ANSWERS_FILE, 2)
+    kill_after(start(replace(request_of, sampling=Sampling(64))), request_of.out / ANSWERS_FILE, 2)
     finished = load_answers(request_of.out).answers
     assert 2 <= len(finished) < 12
-    infer(replace(request_of, batch_size=1, max_new_tokens=64))
+    infer(replace(request_of, batch_size=1, sampling=Sampling(64)))
     after = load_answers(request_of.out)
     assert (len(after.answers), after.num_duplicates, after.broken) == (12, 0, ())
     assert {image_id: after.answers[image_id] for image_id in finished} == finished
