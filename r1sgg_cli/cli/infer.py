@@ -1,11 +1,13 @@
 """`r1sgg infer`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from r1sgg_cli.cli import options
+
+Engine = Literal["vllm", "transformers"]
 
 
 def infer(
@@ -31,9 +33,14 @@ def infer(
         int | None, typer.Option(min=1, help="Resize images to at most this; as in training when not given.")
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 2048,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(help="Who writes the answers; vLLM where it is installed and there is a GPU, if not given."),
+    ] = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Images in one batch; what is finished is kept batch by batch.")
-    ] = 8,
+        int | None,
+        typer.Option(min=1, help="Images answered at once; if not given, 8 by transformers and 128 by vLLM on a GPU."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first images of the split.")] = None,
     part: Annotated[
         str | None,
@@ -68,6 +75,7 @@ def infer(
         "think": think,
         "vocabulary": vocabulary,
         "max_pixels": max_pixels,
+        "engine": engine,
         "batch_size": batch_size,
         "limit": limit,
     }

@@ -67,6 +67,7 @@ def launch_inference(
     from r1sgg_cli.launch.pipeline import ANSWERED
     from r1sgg_cli.launch.plan import without_rollouts
     from r1sgg_cli.launch.steps import insist_on_split
+    from r1sgg_cli.models.adapter_folder import base_of
 
     console = Console(stderr=not dry_run, soft_wrap=True, highlight=False)
     if share is not None:
@@ -89,7 +90,7 @@ def launch_inference(
     if chosen == "here" or (out / ANSWERED).exists():  # it says that all is answered, or by what other run
         return False
     insist_on_split(asked["dataset"], asked["split"])
-    fetch_offline(preset, [model], [(asked["dataset"], asked["split"])], console)
+    fetch_offline(preset, [base_of(model)], [(asked["dataset"], asked["split"])], console)
     code = _start(command, out, preset, chosen, console)
     if code:
         raise typer.Exit(1)
@@ -161,8 +162,9 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     from r1sgg_cli.launch.config_json import load_config
     from r1sgg_cli.launch.memory import GIB
     from r1sgg_cli.launch.steps import num_rows
+    from r1sgg_cli.models.adapter_folder import base_of
 
-    loaded = load_config(model, fetch=False)
+    loaded = load_config(base_of(model), fetch=False)
     parts = num_parts(preset)
     known = (asked["limit"], num_rows(asked["dataset"], asked["split"]))
     rows = min((number for number in known if number is not None), default=None)
@@ -176,9 +178,11 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     width = 2 if preset.gpu else 4
     weights = width * shape.num_parameters / GIB
     longest = asked["max_new_tokens"] + 2048  # a prompt with its image and the categories
-    cache = width * shape.kv_elements_per_token * asked["batch_size"] * longest / GIB
+    at_once = asked["batch_size"] or 8  # transformers' own number
+    cache = width * shape.kv_elements_per_token * at_once * longest / GIB
+    may_be_vllm = preset.gpu and asked["engine"] != "transformers"
     has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""
     console.print(
         f"memory: {weights + cache:.1f}{has} GiB a part: weights {weights:.1f}, keys and values of "
-        f"{asked['batch_size']} answers {cache:.1f}"
+        f"{at_once} answers {cache:.1f}{'; vLLM fills the card with more of them' if may_be_vllm else ''}"
     )

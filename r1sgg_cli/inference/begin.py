@@ -28,7 +28,7 @@ from r1sgg_cli.inference.answers import (
 )
 from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.request import EngineName, InferRequest
-from r1sgg_cli.models.checkpoint import fingerprint
+from r1sgg_cli.models.adapters import asked_fingerprint
 
 _DISTRIBUTIONS: dict[EngineName, tuple[str, ...]] = {
     "transformers": ("torch", "transformers"),
@@ -51,7 +51,7 @@ def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_siz
     asking, vocabulary = asker.asking, asker.vocabulary
     return {
         "model": request.model,
-        "model_fingerprint": fingerprint(request.model),
+        "model_fingerprint": asked_fingerprint(request.model),
         "family": asker.family.name,
         "dataset": request.dataset,
         "dataset_fingerprint": dataset_fingerprint(request.dataset),

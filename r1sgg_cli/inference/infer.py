@@ -38,7 +38,7 @@ from r1sgg_cli.inference.engine import Engine, Question, Reply
 from r1sgg_cli.inference.engines import choose_engine, load_engine
 from r1sgg_cli.inference.probabilities import answer_logprob, graph_probabilities
 from r1sgg_cli.inference.request import InferRequest
-from r1sgg_cli.models.checkpoint import check_weights
+from r1sgg_cli.models.adapters import check_to_ask
 from r1sgg_cli.models.completion import Completion
 from r1sgg_cli.scene_graph.graph import SpaceWH
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
@@ -50,7 +50,7 @@ _BEGIN_LOCK = f"{LOCK_FILE}-begin"
 def infer(request: InferRequest) -> None:
     """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake."""
     console = Console(stderr=True, soft_wrap=True, emoji=False)
-    check_weights(request.model)
+    check_to_ask(request.model)
     asker = make_asker(request, console)
     rows, split_size = _load(request)
     for row in rows.remove_columns("image"):
@@ -64,7 +64,7 @@ def infer(request: InferRequest) -> None:
         left = _left(rows, request, console)
         if left:
             (request.out / COMPLETE_FILE).unlink(missing_ok=True)
-            engine = load_engine(request, engine_name, asker)
+            engine = load_engine(request, engine_name, asker, console)
             _answer(rows.select(left), request, asker, engine, console)
         if set(rows["image_id"]) <= load_answers(request.out).answers.keys():
             mark_complete(request.out, len(rows))
