@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from r1sgg_cli.inference.request import InferRequest
 
+Engine = Literal["vllm", "transformers"]
 _WHAT, _HOW = "What is asked", "How it is answered"
 _OF_MANY = (
     "dataset",
@@ -22,7 +23,6 @@ _OF_MANY = (
     "limit",
     "num_answers",
     "push_to_hub",
-    "part",
     "preset",
     "launcher",
     "dry_run",
@@ -85,10 +85,19 @@ def infer(
         int, typer.Option(min=1, help="Answers per image; `gather` chooses or votes.", rich_help_panel=_HOW)
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of sampling; each image has its own.", rich_help_panel=_HOW)] = 0,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            help="Who writes the answers; vLLM where it is installed and there is a GPU, if not given.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Images that are answered at once; the engine's own if not given.", rich_help_panel=_HOW
+            min=1,
+            help="Images answered at once; if not given, 8 by transformers and 128 by vLLM on a GPU.",
+            rich_help_panel=_HOW,
         ),
     ] = None,
     push_to_hub: Annotated[
@@ -134,6 +143,7 @@ def infer(
         "vocabulary": vocabulary,
         "max_pixels": max_pixels,
         "task": task,
+        "engine": engine,
         "batch_size": batch_size,
         "limit": limit,
     }

@@ -58,6 +58,7 @@ def launch_inference(
     from r1sgg_cli.launch.pipeline import ANSWERED
     from r1sgg_cli.launch.plan import without_rollouts
     from r1sgg_cli.launch.steps import insist_on_split
+    from r1sgg_cli.models.adapter_folder import base_of
 
     console = Console(stderr=not dry_run, soft_wrap=True, highlight=False)
     machine = look_at_machine(os.environ)
@@ -78,7 +79,7 @@ def launch_inference(
     datasets = [] if asked["images"] else [(asked["dataset"], asked["split"])]
     for dataset in datasets:
         insist_on_split(*dataset)
-    fetch_offline(preset, [model], datasets, console)
+    fetch_offline(preset, [base_of(model)], datasets, console)
     code = _start(command, out, preset, chosen, console)
     if code:
         raise typer.Exit(1)
@@ -150,8 +151,9 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     from r1sgg_cli.launch.config_json import load_config
     from r1sgg_cli.launch.memory import GIB
     from r1sgg_cli.launch.steps import num_rows
+    from r1sgg_cli.models.adapter_folder import base_of
 
-    loaded = load_config(model, fetch=False)
+    loaded = load_config(base_of(model), fetch=False)
     workers = num_workers(preset)
     known = (asked["limit"], None if asked["images"] else num_rows(asked["dataset"], asked["split"]))
     rows = min((number for number in known if number is not None), default=None)
@@ -167,8 +169,9 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     longest = asked["max_new_tokens"] + 2048  # a prompt with its image and the categories
     at_once = asked["batch_size"] or ANSWERED_AT_ONCE
     cache = width * shape.kv_elements_per_token * at_once * longest / GIB
+    may_be_vllm = preset.gpu and asked.get("engine") != "transformers"
     has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""
     console.print(
         f"memory: {weights + cache:.1f}{has} GiB a worker: weights {weights:.1f}, keys and values of "
-        f"{at_once} answers {cache:.1f}"
+        f"{at_once} answers {cache:.1f}{'; vLLM fills the card with more of them' if may_be_vllm else ''}"
     )

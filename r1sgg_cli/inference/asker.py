@@ -16,6 +16,7 @@ from r1sgg_cli.errors import DataError
 from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.engine import Question
 from r1sgg_cli.inference.request import InferRequest
+from r1sgg_cli.models.adapter_folder import base_of
 from r1sgg_cli.models.asking import Asking, load_asking
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.families import ModelFamily, family_of
@@ -82,9 +83,10 @@ class Asker:
 
 def make_asker(request: InferRequest, console: Console) -> Asker:
     """How a request's model is asked; says so. Raises `R1SGGError`."""
-    family = family_of(request.model)
+    base = base_of(request.model)
+    family = family_of(base)
     asking = resolve_asking(request, console)
-    limits = image_limits(family.fitting, load_processor(request.model), asking.max_pixels)
+    limits = image_limits(family.fitting, load_processor(base), asking.max_pixels)
     own = "" if request.images else request.dataset
     vocabulary = vocabulary_of(own, request.vocabulary)
     return Asker(family, asking, limits, vocabulary, request.vocabulary is not None, request.task)

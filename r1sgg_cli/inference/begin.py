@@ -31,7 +31,8 @@ from r1sgg_cli.inference.answers import (
 )
 from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.request import EngineName, InferRequest
-from r1sgg_cli.models.checkpoint import fingerprint, revision
+from r1sgg_cli.models.adapters import asked_fingerprint
+from r1sgg_cli.models.checkpoint import revision
 
 _DISTRIBUTIONS: dict[EngineName, tuple[str, ...]] = {
     "transformers": ("torch", "transformers"),
@@ -54,7 +55,7 @@ def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_siz
     asking, vocabulary = asker.asking, asker.vocabulary
     return {
         "model": request.model,
-        "model_fingerprint": fingerprint(request.model),
+        "model_fingerprint": asked_fingerprint(request.model),
         "family": asker.family.name,
         "revision": revision(request.model),
         "dataset": str(request.images or request.dataset),

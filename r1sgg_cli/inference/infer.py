@@ -45,7 +45,7 @@ from r1sgg_cli.inference.engines import choose_engine, load_engine
 from r1sgg_cli.inference.probabilities import answer_logprob, graph_probabilities
 from r1sgg_cli.inference.queue import BEGIN_LOCK, WorkQueue, insist_on_same_images, joined
 from r1sgg_cli.inference.request import EngineName, InferRequest
-from r1sgg_cli.models.checkpoint import check_weights
+from r1sgg_cli.models.adapters import check_to_ask
 from r1sgg_cli.models.completion import Completion
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
@@ -60,7 +60,7 @@ def infer(request: InferRequest) -> bool:
     Of several workers that finish a folder together, True in one alone.
     """
     console = Console(stderr=True, soft_wrap=True, emoji=False)
-    check_weights(request.model)
+    check_to_ask(request.model)
     asker = make_asker(request, console)
     rows, split_size = _load(request)
     for row in rows.remove_columns("image"):
@@ -123,7 +123,7 @@ def _answer(
     """Answer what the queue gives until every image has an answer, by whomever."""
     if not queue.wait(console):
         return
-    engine = load_engine(request, engine_name, asker)
+    engine = load_engine(request, engine_name, asker, console)
     columns = (TextColumn("infer"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     name = worker_file(queue.worker)
     with AnswersFile(request.out, name) as file, Progress(*columns, console=console) as progress:
