@@ -1,34 +1,52 @@
-"""The model that answers: batches of prompts and images in, texts out, greedily."""
+"""What `infer` asks of an engine, whichever it is: questions in, replies out, as many at once as it has room for."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-import torch
 from PIL import Image
 
-from r1sgg_cli.models.checkpoint import end_token_ids, load_checkpoint
 from r1sgg_cli.models.completion import Completion
-from r1sgg_cli.models.families import unsampled_token_ids
-from r1sgg_cli.models.greedy import GreedyWriter
+from r1sgg_cli.scene_graph.graph import SceneGraph
 
 
-class TransformersEngine:
-    """transformers' own generation, on the GPU where there is one."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a model is asked about one image."""
 
-    def __init__(self, model: str, max_new_tokens: int) -> None:
-        """Load a checkpoint. Raises `ModelError`."""
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
-        processor, loaded = load_checkpoint(model, dtype)
-        self.model: Any = loaded.to(self.device).eval()
-        ends, unsampled = end_token_ids(processor, self.model), unsampled_token_ids(model)
-        self.writer = GreedyWriter(processor, ends, unsampled, max_new_tokens)
+    image_id: str
+    messages: list[dict[str, Any]]
+    """A conversation with one image placeholder."""
+    image: Image.Image
+    """In the size that the model sees."""
+    image_wh: tuple[int, int]
+    """Size of the original in pixels."""
+    given: SceneGraph | None = None
+    """Of task `cls`: the graph whose objects the prompt lists, in the numbers of the model's boxes."""
 
-    def complete(
-        self, conversations: Sequence[list[dict[str, Any]]], images: Sequence[Image.Image]
-    ) -> list[Completion]:
-        """One completion per conversation; each conversation has one image placeholder."""
-        prompts = self.writer.prompts(conversations, images).to(self.device)
-        with torch.inference_mode():
-            written = self.writer.generate(self.model, prompts)
-        return [self.writer.completion(ids) for ids in written]
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of a question: as many texts as were asked for, or none and the reason."""
+
+    question: Question
+    completions: tuple[Completion, ...]
+    num_prompt_tokens: int
+    """With the image's."""
+    error: str | None = None
+    """Why this image could not be asked about, as a phrase that names no image."""
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    name: str
+    tokenizer: Any
+    """transformers' own, of which `completion_spans` reads what each token wrote."""
+
+    def replies(self, questions: Iterable[Question]) -> Iterator[Reply]:
+        """A reply for each question, in any order, as they are finished.
+
+        Questions are taken as there is room for them, so that their number does not matter to memory.
+        """
+        ...

@@ -1,154 +1,114 @@
-"""One answer for every image of a split, kept as it comes: a run that was stopped goes on with the images left."""
+"""One answer for every image of a split, kept as it comes: a run that was stopped goes on with the images left.
 
-import importlib.metadata
-import shlex
-import sys
+Each process that is asked for the same answers in the same folder is one more worker of `inference.queue`.
+"""
+
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from r1sgg_cli import __version__
-from r1sgg_cli.config.record import LAUNCHER_FILES, differences
-from r1sgg_cli.config.schema import SFTRecipe
-from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
-from r1sgg_cli.data.rows import dataset_fingerprint, decoded, load_rows, parse_ground_truth, sized_rows, undecoded
-from r1sgg_cli.data.vocabularies import vocabulary_of
-from r1sgg_cli.errors import AnswersError, ConfigError, DataError
-from r1sgg_cli.files import LOCK_FILE, insist_on_own_folder, locked
+from r1sgg_cli.config.record import LAUNCHER_FILES
+from r1sgg_cli.data.pictures import picture_rows
+from r1sgg_cli.data.rows import load_rows, undecoded
+from r1sgg_cli.errors import DataError
+from r1sgg_cli.files import insist_on_own_folder, locked
+from r1sgg_cli.inference.ahead import in_order_ahead, num_threads
 from r1sgg_cli.inference.answers import (
-    ANSWERS_FILE,
     COMPLETE_FILE,
     RUN_FILE,
     Answer,
     AnswersFile,
-    ImageTruth,
-    Part,
     RunRecord,
     Sample,
     load_answers,
-    load_ground_truth,
-    load_run,
     mark_complete,
-    save_ground_truth,
-    save_run,
+    worker_file,
 )
-from r1sgg_cli.inference.engine import TransformersEngine
-from r1sgg_cli.models.asking import Asking, load_asking
-from r1sgg_cli.models.checkpoint import check_weights, fingerprint, load_processor
-from r1sgg_cli.models.families import ModelFamily, family_of
-from r1sgg_cli.models.images import ImageLimits, fit_image, image_limits
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+from r1sgg_cli.inference.asker import Asker, make_asker
+from r1sgg_cli.inference.begin import begin, record_of
+from r1sgg_cli.inference.engine import Engine, Question, Reply
+from r1sgg_cli.inference.engines import choose_engine, load_engine
+from r1sgg_cli.inference.probabilities import answer_logprob, graph_probabilities
+from r1sgg_cli.inference.queue import BEGIN_LOCK, WorkQueue, insist_on_same_images, joined
+from r1sgg_cli.inference.request import EngineName, InferRequest
+from r1sgg_cli.models.adapters import check_to_ask
+from r1sgg_cli.models.completion import Completion
+from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
+from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
 
-_BEGIN_LOCK = f"{LOCK_FILE}-begin"
-"""Held while a folder is started: parts of a split begin at the same time."""
-MAX_PIXELS = SFTRecipe().max_pixels
-"""Of a checkpoint that remembers none: published inference has the limit of published SFT."""
-
-
-@dataclass(frozen=True, slots=True)
-class InferRequest:
-    """What `infer` is asked for; None leaves the choice to what the checkpoint remembers of its training."""
-
-    model: str
-    out: Path
-    dataset: str
-    split: str | None
-    vocabulary: str | None
-    predefined_categories: bool | None
-    think: bool | None
-    max_pixels: int | None
-    max_new_tokens: int
-    batch_size: int
-    limit: int | None
-    part: Part | None = None
-    """The share of the images that this process answers, where others answer the rest."""
+CHUNKS_AHEAD = 4
+"""Chunks at most of which pictures are prepared ahead: those are no other worker's any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """What turns a row into the model's question and its box space."""
+def infer(request: InferRequest) -> bool:
+    """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake.
 
-    family: ModelFamily
-    asking: Asking
-    limits: ImageLimits
-    vocabulary: Vocabulary | None
-    vocabulary_named: bool
-    """Named by the command: it then wins over the row's own list of categories."""
-
-    @property
-    def prompting(self) -> Prompting:
-        """Which prompts are used."""
-        return Prompting(self.asking.think, self.asking.predefined_categories, self.asking.think_prompt)
-
-    def prompt(self, row: Mapping[str, Any]) -> str:
-        """The user's text for a row. Raises `ConfigError` without a vocabulary where one is needed."""
-        return user_prompt(
-            row, self.prompting, self.family.box_sentence, self.vocabulary, vocabulary_named=self.vocabulary_named
-        )
-
-
-def infer(request: InferRequest) -> None:
-    """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake."""
+    Of several workers that finish a folder together, True in one alone.
+    """
     console = Console(stderr=True, soft_wrap=True, emoji=False)
-    family = family_of(request.model)
-    check_weights(request.model)
-    asking = resolve_asking(request, console)
+    check_to_ask(request.model)
+    asker = make_asker(request, console)
     rows, split_size = _load(request)
-    limits = image_limits(family.fitting, load_processor(request.model), asking.max_pixels)
-    vocabulary = vocabulary_of(request.dataset, request.vocabulary)
-    asker = Asker(family, asking, limits, vocabulary, vocabulary_named=request.vocabulary is not None)
     for row in rows.remove_columns("image"):
         asker.prompt(row)  # what cannot be asked is said before anything is written
-    record = _record(request, asker, split_size)
-    with _alone(request):
-        with locked(request.out, _BEGIN_LOCK, wait=True):
-            _begin(record, rows, request.out, console)
-        left = _left(rows, request, console)
-        if left:
-            (request.out / COMPLETE_FILE).unlink(missing_ok=True)
-            _answer(rows.select(left), request, asker, console)
-        if set(rows["image_id"]) <= load_answers(request.out).answers.keys():
+    engine_name = choose_engine(request, console)
+    record = record_of(request, asker, engine_name, split_size)
+    with _at_work(request, record, rows, console) as queue:
+        was_complete = not queue.num_left
+        _answer(rows, request, asker, engine_name, queue, console)
+        with locked(request.out, BEGIN_LOCK, wait=True):  # who joins removes the file where images are left
+            is_first = was_complete or not (request.out / COMPLETE_FILE).exists()
             mark_complete(request.out, len(rows))
     console.print(f"answers: {escape(str(request.out))}")
+    return is_first
 
 
 @contextmanager
-def _alone(request: InferRequest) -> Iterator[None]:
-    """The folder for this process alone, or a part of it where several share a split. Raises `OutputError`."""
-    part = request.part
-    insist_on_own_folder(request.out, RUN_FILE, LAUNCHER_FILES)
-    with locked(request.out, shared=part is not None), ExitStack() as held:
-        if part:
-            held.enter_context(locked(request.out, f"{LOCK_FILE}-{part}"))
-        yield
+def _at_work(request: InferRequest, record: RunRecord, rows: Dataset, console: Console) -> Iterator[WorkQueue]:
+    """Join those who fill the folder, or begin it. Raises `R1SGGError` where it holds something else."""
+    out = request.out
+    insist_on_own_folder(out, RUN_FILE, LAUNCHER_FILES)
+    with ExitStack() as held:
+        held.enter_context(locked(out, shared=True))
+        with locked(out, BEGIN_LOCK, wait=True):
+            others = insist_on_same_images(out, len(rows))
+            begin(record, rows, out, console, has_workers=bool(others))
+            queue = held.enter_context(joined(out, rows["image_id"]))
+            if queue.num_left:
+                (out / COMPLETE_FILE).unlink(missing_ok=True)
+        _say_what_is_there(request, len(rows), queue, others, console)
+        yield queue
 
 
-def _left(rows: Dataset, request: InferRequest, console: Console) -> list[int]:
-    """Positions of the images that this process is to answer: its part, less those that have an answer."""
-    answered = load_answers(request.out)
-    for line in answered.broken:
+def _say_what_is_there(
+    request: InferRequest, num_images: int, queue: WorkQueue, others: list[str], console: Console
+) -> None:
+    for line in load_answers(request.out).broken:
         reason = escape(line.reason)
         console.print(f"[yellow]line {line.line_number} of {line.file} passed over[/]: {reason}")
-    part = request.part
-    mine = [i for i in range(len(rows)) if part is None or i % part.num_parts == part.index]
-    image_ids = rows["image_id"]
-    left = [i for i in mine if image_ids[i] not in answered.answers]
-    of_part = f" of part {part}" if part else ""
-    if len(left) < len(mine):
-        console.print(f"{len(mine) - len(left)} of {len(mine)} images{of_part} are answered already")
-    return left
+    if queue.num_left < num_images:
+        console.print(f"{num_images - queue.num_left} of {num_images} images are answered already")
+    if others:
+        console.print(f"{escape(queue.worker)} joins {escape(', '.join(others))}")
 
 
 def _load(request: InferRequest) -> tuple[Dataset, int]:
     """The rows that are asked for, and how many the split has."""
-    rows = load_rows(request.dataset, request.split)
+    rows = picture_rows(request.images) if request.images else load_rows(request.dataset, request.split)
     split_size = len(rows)
     if request.limit is not None:
         rows = rows.select(range(min(request.limit, len(rows))))
@@ -157,130 +117,110 @@ def _load(request: InferRequest) -> tuple[Dataset, int]:
     return rows, split_size
 
 
-def resolve_asking(request: InferRequest, console: Console) -> Asking:
-    """How to ask: the command's options, else what the checkpoint remembers, else open categories and plain JSON."""
-    trained = load_asking(request.model)
-    remembered = trained or Asking(think=False, predefined_categories=False, max_pixels=MAX_PIXELS)
-    asking = Asking(
-        think=remembered.think if request.think is None else request.think,
-        predefined_categories=remembered.predefined_categories
-        if request.predefined_categories is None
-        else request.predefined_categories,
-        max_pixels=request.max_pixels or remembered.max_pixels,
-        think_prompt=remembered.think_prompt,
-        tasks=remembered.tasks,
-    )
-    form = "think and answer" if asking.think else "JSON alone"
-    categories = "predefined" if asking.predefined_categories else "open"
-    console.print(f"asking for: {form}, {categories} categories, at most {asking.max_pixels} pixels")
-    if trained and asking != trained:
-        changed = "; ".join(differences(asdict(trained), asdict(asking), ("in training", "here")))
-        console.print(f"[yellow]note:[/] the checkpoint was trained with another form ({changed})")
-    if "sgg" not in asking.tasks:
-        console.print(
-            f"[yellow]note:[/] the checkpoint was trained on {', '.join(asking.tasks)} alone, not on whole graphs"
-        )
-    return asking
-
-
-def _record(request: InferRequest, asker: Asker, split_size: int) -> RunRecord:
-    packages = ("torch", "transformers")
-    asking, vocabulary = asker.asking, asker.vocabulary
-    return {
-        "model": request.model,
-        "model_fingerprint": fingerprint(request.model),
-        "family": asker.family.name,
-        "dataset": request.dataset,
-        "dataset_fingerprint": dataset_fingerprint(request.dataset),
-        "split": request.split,
-        "split_size": split_size,
-        "limit": request.limit,
-        "prompts": {
-            **{key: value for key, value in asdict(asking).items() if key != "tasks"},  # how it was trained, not asked
-            "system": system_prompt(asker.prompting),
-            "vocabulary_named": asking.predefined_categories and asker.vocabulary_named,
-        },
-        "generation": {"max_new_tokens": request.max_new_tokens, "decoding": "greedy"},
-        "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)}
-        if vocabulary
-        else None,
-        "versions": {"r1sgg": __version__, **{name: importlib.metadata.version(name) for name in packages}},
-        "command": shlex.join(["r1sgg", *sys.argv[1:]]),
-    }
-
-
-def _begin(record: RunRecord, rows: Dataset, out: Path, console: Console) -> None:
-    """Start a folder of answers, or make sure that the one that stands is of the same run.
-
-    A folder without an answer is started anew; ground truth that is broken, missing or of another `--limit` is written
-    again, so that a trial run on a few images can be extended.
-    """
-    answered = bool(load_answers(out).answers)
-    if answered:
-        changed = _changes(load_run(out), record)
-        if changed:
-            raise ConfigError(f"`{out}` holds answers of another run ({'; '.join(changed)}); give another folder")
-        if _has_ground_truth(rows, out):
-            return
-    with Progress(console=console) as progress:
-        sized = progress.track(sized_rows(rows), total=len(rows), description="annotations")
-        truths = [_truth(row, image_wh) for row, image_wh in sized]
-    save_run(record, out)  # first: it is what makes the folder ours
-    save_ground_truth(truths, out)
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    said = {
-        "vocabulary": "another vocabulary",
-        "model_fingerprint": "the model's weights changed",
-        "dataset_fingerprint": "the data set changed",
-    }
-    old = {**old, "prompts": {"think_prompt": "system", **old.get("prompts", {})}}  # older records leave this unsaid
-    # Versions may move under a long run; the command may be typed in another way; a trial may be extended.
-    may_differ = ("versions", "command", "split_size", "limit")
-    return [
-        change
-        for key in new
-        if key not in may_differ and old.get(key) != new[key]
-        for change in ([said[key]] if key in said else differences({key: old.get(key)}, {key: new[key]}))
-    ]
-
-
-def _has_ground_truth(rows: Dataset, out: Path) -> bool:
-    try:
-        return [truth.image_id for truth in load_ground_truth(out)] == list(rows["image_id"])
-    except AnswersError:
-        return False
-
-
-def _truth(row: Mapping[str, Any], image_wh: tuple[int, int]) -> ImageTruth:
-    graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image_wh)
-    return ImageTruth(row["image_id"], image_wh, graph)
-
-
-def _answer(rows: Dataset, request: InferRequest, asker: Asker, console: Console) -> None:
-    engine = TransformersEngine(request.model, request.max_new_tokens)
-    stored = undecoded(rows)
-    system = system_prompt(asker.prompting)
+def _answer(
+    rows: Dataset, request: InferRequest, asker: Asker, engine_name: EngineName, queue: WorkQueue, console: Console
+) -> None:
+    """Answer what the queue gives until every image has an answer, by whomever."""
+    if not queue.wait(console):
+        return
+    engine = load_engine(request, engine_name, asker, console)
     columns = (TextColumn("infer"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    name = request.part.answers_file if request.part else ANSWERS_FILE
+    name = worker_file(queue.worker)
     with AnswersFile(request.out, name) as file, Progress(*columns, console=console) as progress:
-        task = progress.add_task("infer", total=len(rows))
-        for start in range(0, len(rows), request.batch_size):
-            batch = [decoded(stored[i]) for i in range(start, min(start + request.batch_size, len(rows)))]
-            images = [fit_image(row["image"], asker.limits) for row in batch]
-            completions = engine.complete([build_messages(system, asker.prompt(row)) for row in batch], images)
-            file.append(
-                [
-                    Answer(
-                        row["image_id"],
-                        asker.family.box_space_wh(row["image"].size, image.size),
-                        (Sample(completion.text, completion.finish_reason, completion.num_tokens),),
-                        asker.family.box_origin(row["image"].size),
-                    )
-                    for row, image, completion in zip(batch, images, completions, strict=True)
-                ]
-            )
-            progress.advance(task, len(batch))
-            if not console.is_terminal:  # a log file shows no bar
-                console.print(f"infer {start + len(batch)} of {len(rows)}")
+        writing = _Writing(file, progress, progress.add_task("infer", total=queue.num_left), console)
+        is_free = True
+        while is_free:
+            for reply in engine.replies(_questions(rows, asker, queue, writing)):
+                writing.add(answer_of(reply, asker, engine))
+            is_free = queue.wait(console)
+        writing.show(queue.num_left)
+
+
+class _Writing:
+    """Answers on their way to the disk, and how far they are: those of all workers."""
+
+    def __init__(self, file: AnswersFile, progress: Progress, task: TaskID, console: Console) -> None:
+        self._file = file
+        self._progress = progress
+        self._task = task
+        self._console = console
+        self._num_shown = 0
+
+    def add(self, answer: Answer) -> None:
+        """Keep an answer, and say it where an image could not be asked about."""
+        self._file.append([answer])
+        if answer.error is not None:
+            self._console.print(f"[yellow]not asked:[/] {escape(answer.error)}")
+        self._progress.advance(self._task)
+        self._log()
+
+    def show(self, num_left: int) -> None:
+        """So many images have no answer by any worker."""
+        total = self._progress.tasks[self._task].total or 0
+        self._progress.update(self._task, completed=total - num_left)
+        self._log()
+
+    def _log(self) -> None:
+        """A line for each twentieth, where the console is a log file and shows no bar."""
+        bar = self._progress.tasks[self._task]
+        total = int(bar.total or 0)
+        num_done = int(bar.completed)
+        every = max(1, total // 20)
+        has_more = num_done // every > self._num_shown // every or (num_done == total > self._num_shown)
+        if has_more and not self._console.is_terminal:
+            self._num_shown = num_done
+            self._console.print(f"infer {num_done} of {total}")
+
+
+def _questions(rows: Dataset, asker: Asker, queue: WorkQueue, writing: _Writing) -> Iterator[Question]:
+    """Questions about chunk after chunk, prepared ahead by threads; what cannot be asked about is answered here."""
+    taken = _taken(rows, queue, writing)
+    with ThreadPoolExecutor(num_threads()) as threads:
+        for found in in_order_ahead(threads, asker.question, taken, at_most=CHUNKS_AHEAD * queue.chunk_size):
+            if isinstance(found, Answer):
+                writing.add(found)
+            else:
+                yield found
+
+
+def _taken(rows: Dataset, queue: WorkQueue, writing: _Writing) -> Iterator[Mapping[str, Any]]:
+    stored = undecoded(rows)
+    while positions := queue.take():
+        writing.show(queue.num_left)
+        for position in positions:
+            yield stored[position]
+
+
+def answer_of(reply: Reply, asker: Asker, engine: Engine) -> Answer:
+    """A reply as it is kept."""
+    question = reply.question
+    space_wh, origin = asker.box_space(question)
+    samples = tuple(_sample(completion, space_wh, origin, question.given, engine) for completion in reply.completions)
+    return Answer(
+        question.image_id,
+        space_wh,
+        samples,
+        origin,
+        question.image_wh,
+        reply.num_prompt_tokens,
+        None if reply.error is None else f"image {question.image_id}: {reply.error}",
+    )
+
+
+def _sample(
+    completion: Completion, space_wh: SpaceWH, origin: tuple[float, float], given: SceneGraph | None, engine: Engine
+) -> Sample:
+    try:
+        parsed = parse_answer(completion.text, space_wh, origin, given)
+    except ParseError:
+        found = None
+    else:
+        found = graph_probabilities(completion, parsed, engine.tokenizer)
+    return Sample(
+        completion.text,
+        completion.finish_reason,
+        completion.num_tokens,
+        answer_logprob(completion),
+        None if found is None else found.objects,
+        None if found is None else found.triplets,
+    )

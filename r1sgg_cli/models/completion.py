@@ -15,3 +15,8 @@ class Completion:
     """`length`: it was cut off."""
     num_tokens: int
     """Without its end token."""
+    token_ids: tuple[int, ...] = ()
+    """Of the text, without its end token."""
+    token_logprobs: tuple[float, ...] | None = None
+    """Natural logarithms of the model's own probabilities of the tokens, before temperature and constraints, the end
+    token's last where it was written; None where the engine gives none."""

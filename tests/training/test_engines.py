@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from r1sgg_cli.config.schema import GRPORun
 from r1sgg_cli.data.prompts import build_messages
-from r1sgg_cli.inference.engine import TransformersEngine
+from r1sgg_cli.inference.engine import Question
+from r1sgg_cli.inference.transformers_engine import TransformersEngine
+from r1sgg_cli.models.sampling import Sampling
 from tests.training import vllm_worker
 from tests.training.test_grpo import save_shy
 from tests.training.test_rollouts import COLOCATED, DIFFERENCE
@@ -90,7 +93,9 @@ def test_what_is_left_answers_the_same_in_every_engine(trained: Trained) -> None
         prompt = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         answer = by_transformers(folder, processor, prompt, image)
         assert by_vllm(folder, prompt, image) == answer
-        inferred = TransformersEngine(str(folder), NUM_TOKENS).complete([messages], [image])[0].text
+        engine = TransformersEngine(str(folder), Sampling(NUM_TOKENS), batch_size=1, room=4096, console=Console())
+        (reply,) = engine.replies([Question("one", messages, image, image.size)])
+        inferred = reply.completions[0].text
         assert inferred == processor.tokenizer.decode(answer, skip_special_tokens=True)
 
 

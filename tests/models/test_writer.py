@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from r1sgg_cli.data.prompts import build_messages
 from r1sgg_cli.data.rows import load_rows
 from r1sgg_cli.models.checkpoint import end_token_ids, load_checkpoint
-from r1sgg_cli.models.greedy import GreedyWriter
+from r1sgg_cli.models.writer import Writer
 
 
 def with_adapters(model: Any) -> Any:
@@ -24,7 +24,7 @@ def test_a_models_own_settings_have_no_say_and_are_there_afterwards(
 ) -> None:
     """Adapters that are new change no answer."""
     processor, model = load_checkpoint(str(tiny_checkpoint("qwen2_vl")), torch.float32)
-    writer = GreedyWriter(processor, end_token_ids(processor, model), (), max_new_tokens=12)
+    writer = Writer(processor, end_token_ids(processor, model), (), max_new_tokens=12)
     image = load_rows(str(synthetic_dataset), "test")[0]["image"]
     prompts = writer.prompts([build_messages("Describe.", "Write.")], [image])
     plain = writer.generate(model.eval(), prompts)

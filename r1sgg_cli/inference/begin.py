@@ -1,0 +1,154 @@
+"""A folder of answers begun, or taken up again: what ran stands in it, and other settings are refused."""
+
+import importlib.metadata
+import json
+import math
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from rich.console import Console
+from rich.progress import Progress
+
+from r1sgg_cli import __version__
+from r1sgg_cli.config.record import differences
+from r1sgg_cli.data.pictures import pictures_fingerprint
+from r1sgg_cli.data.prompts import system_prompt
+from r1sgg_cli.data.rows import dataset_fingerprint, parse_ground_truth, rows_with_sizes
+from r1sgg_cli.errors import AnswersError, ConfigError, DataError
+from r1sgg_cli.inference.answers import (
+    ImageTruth,
+    RunRecord,
+    load_answers,
+    load_ground_truth,
+    load_run,
+    save_ground_truth,
+    save_run,
+)
+from r1sgg_cli.inference.asker import Asker
+from r1sgg_cli.inference.request import EngineName, InferRequest
+from r1sgg_cli.models.adapters import asked_fingerprint
+from r1sgg_cli.models.checkpoint import revision
+
+_DISTRIBUTIONS: dict[EngineName, tuple[str, ...]] = {
+    "transformers": ("torch", "transformers"),
+    "vllm": ("torch", "transformers", "vllm"),
+}
+_BEFORE: dict[str, Any] = {
+    "engine": "transformers",
+    "temperature": 0.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "num_answers": 1,
+    "seed": 0,
+    "structured": False,
+}
+"""What records from before these settings leave unsaid."""
+
+
+def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_size: int) -> RunRecord:
+    """What `run.json` is to say."""
+    asking, vocabulary = asker.asking, asker.vocabulary
+    return {
+        "model": request.model,
+        "model_fingerprint": asked_fingerprint(request.model),
+        "family": asker.family.name,
+        "revision": revision(request.model),
+        "dataset": str(request.images or request.dataset),
+        "dataset_fingerprint": pictures_fingerprint(request.images)
+        if request.images
+        else dataset_fingerprint(request.dataset),
+        "annotated": request.images is None,
+        "split": request.split,
+        "split_size": split_size,
+        "limit": request.limit,
+        "task": asker.task,
+        "prompts": {
+            **{key: value for key, value in asdict(asking).items() if key != "tasks"},  # how it was trained, not asked
+            "system": system_prompt(asker.prompting, asker.task),
+            "vocabulary_named": asking.predefined_categories and asker.vocabulary_named,
+        },
+        "generation": {**asdict(request.sampling), "engine": engine, "structured": request.structured},
+        "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)}
+        if vocabulary
+        else None,
+        "versions": {"r1sgg": __version__, **_versions(engine)},
+        "command": shlex.join(["r1sgg", *sys.argv[1:]]),
+    }
+
+
+def _versions(engine: EngineName) -> dict[str, str]:
+    found = {}
+    for name in _DISTRIBUTIONS[engine]:
+        candidates = (name, f"{name}-cpu") if name == "vllm" else (name,)
+        for candidate in candidates:
+            try:
+                found[candidate] = importlib.metadata.version(candidate)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+    return found
+
+
+def begin(record: RunRecord, rows: Dataset, out: Path, console: Console, *, has_workers: bool = False) -> None:
+    """Start a folder of answers, or make sure that the one that stands is of the same run.
+
+    A folder without an answer is started anew, unless it `has_workers` that are about to write some. Ground truth that
+    is broken, missing or of another `--limit` is written again, so that a trial run on a few images can be extended.
+    Raises `R1SGGError`.
+    """
+    if has_workers or load_answers(out).answers:
+        changed = changes(load_run(out), record)
+        if changed:
+            raise ConfigError(f"`{out}` holds answers of another run ({'; '.join(changed)}); give another folder")
+        if _has_ground_truth(rows, out):
+            return
+    with Progress(console=console) as progress:
+        sized = progress.track(rows_with_sizes(rows), total=len(rows), description="annotations")
+        truths = [_truth(row, image_wh) for row, image_wh in sized]
+    save_run(record, out)  # first: it is what makes the folder ours
+    save_ground_truth(truths, out)
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What of a new record is another run's than that of the old one, each in words."""
+    said = {
+        "vocabulary": "another vocabulary",
+        "model_fingerprint": "the model's weights changed",
+        "dataset_fingerprint": "the data set changed",
+    }
+    old = {"annotated": True, "revision": None, "task": "sgg", **old}
+    old = {**old, "prompts": {"think_prompt": "system", **old.get("prompts", {})}}
+    old["generation"] = _BEFORE | {key: value for key, value in old.get("generation", {}).items() if key != "decoding"}
+    # Versions may move under a long run; the command may be typed in another way; a trial may be extended.
+    may_differ = ("versions", "command", "split_size", "limit")
+    return [
+        change
+        for key in new
+        if key not in may_differ and old.get(key) != new[key]
+        for change in ([said[key]] if key in said else differences({key: old.get(key)}, {key: new[key]}))
+    ]
+
+
+def _has_ground_truth(rows: Dataset, out: Path) -> bool:
+    try:
+        return [truth.image_id for truth in load_ground_truth(out)] == list(rows["image_id"])
+    except AnswersError:
+        return False
+
+
+def _truth(row: Mapping[str, Any], image_wh: tuple[int, int] | DataError) -> ImageTruth:
+    """What is annotated; of a picture that cannot be read, in an image that just holds the annotated boxes."""
+    if isinstance(image_wh, DataError):
+        image_wh = _extent_wh(row["objects"])
+    graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image_wh)
+    return ImageTruth(row["image_id"], image_wh, graph)
+
+
+def _extent_wh(objects: str) -> tuple[int, int]:
+    boxes = [row["bbox"] for row in json.loads(objects or "[]")]
+    right, bottom = (max([1, *(math.ceil(box[side]) for box in boxes)]) for side in (2, 3))
+    return right, bottom

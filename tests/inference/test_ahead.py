@@ -1,0 +1,45 @@
+"""Work done ahead: in order, and never far ahead."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from r1sgg_cli.inference.ahead import PER_THREAD, in_order_ahead, num_threads
+
+
+def test_results_come_in_order_whichever_is_done_first() -> None:
+    def work(number: int) -> int:
+        time.sleep(0.002 if number % 3 == 0 else 0)
+        return number
+
+    with ThreadPoolExecutor(num_threads()) as threads:
+        assert list(in_order_ahead(threads, work, range(50))) == list(range(50))
+
+
+def test_no_more_is_taken_than_the_threads_may_be_ahead() -> None:
+    taken = []
+
+    def given() -> Iterator[int]:
+        for number in range(10_000):
+            taken.append(number)
+            yield number
+
+    with ThreadPoolExecutor(num_threads()) as threads:
+        results = in_order_ahead(threads, int, given())
+        for _ in range(10):
+            next(results)
+        assert len(taken) <= 10 + num_threads() * PER_THREAD
+        results.close()
+
+
+def test_an_error_is_raised_where_its_result_would_come() -> None:
+    def work(number: int) -> float:
+        return 1 / number
+
+    with ThreadPoolExecutor(num_threads()) as threads:
+        results = in_order_ahead(threads, work, [1, 0])
+        assert next(results) == 1
+        with pytest.raises(ZeroDivisionError):
+            next(results)
