@@ -119,13 +119,10 @@ def infer(
     the tasks of an array. The same command on another machine that sees the folder joins them, and what one that dies
     leaves is answered by the others.
 
-    Examples:
+    With `--images photos/` the pictures of a folder are answered, and `r1sgg infer MODEL photo.jpg` shows the graph of
+    one, boxes and all.
 
-      r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
-
-      r1sgg infer runs/grpo answers/own --images photos/
-
-      r1sgg infer runs/grpo photo.jpg
+    Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
     """
     from r1sgg_cli.cli.launching import split_overrides
     from r1sgg_cli.cli.sharing import is_worker, launch_inference
