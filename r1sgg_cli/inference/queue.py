@@ -161,8 +161,7 @@ class WorkQueue:
         claimed = {chunk: self._claimed[chunk] for chunk in open_ones if chunk in self._claimed}
         yield from ((chunk, 1) for chunk in open_ones if chunk not in claimed)
         for chunk, generation in claimed.items():
-            name = _claim_name(chunk, generation)
-            if (self._folder / name).exists() and not is_locked(self._folder, name):
+            if not is_locked(self._folder, _claim_name(chunk, generation)):
                 yield chunk, generation + 1
 
     def _read_claims(self) -> None:
@@ -178,8 +177,9 @@ class WorkQueue:
 
     def _holders(self) -> set[str]:
         """Who has the chunks that are left."""
-        last = [(chunk, self._claimed[chunk]) for chunk in self._left if chunk in self._claimed]
-        return {(self._folder / _claim_name(*claim)).read_text(encoding="utf-8") for claim in last}
+        claimed = [(chunk, self._claimed[chunk]) for chunk in self._left if chunk in self._claimed]
+        claims = [self._folder / _claim_name(*claim) for claim in claimed]
+        return {claim.read_text(encoding="utf-8") for claim in claims if claim.exists()}
 
     def _claim(self, chunk: int, generation: int) -> bool:
         own, claim = self._folder / f"{self.worker}{_SUFFIX}", self._folder / _claim_name(chunk, generation)
