@@ -101,6 +101,7 @@ class WorkQueue:
             self._left.setdefault(position // chunk_size, set()).add(position)
         self._taken: set[int] = set()
         self._claimed: dict[int, int] = {}  # the last claim that was seen on each chunk
+        self._names: set[str] = set()  # of the files that it was read from
         self._read_answers()
 
     @property
@@ -166,11 +167,12 @@ class WorkQueue:
 
     def _read_claims(self) -> None:
         try:
-            names = os.listdir(self._folder)  # noqa: PTH208  # thousands of names, once for each chunk
+            names = set(os.listdir(self._folder))  # noqa: PTH208  # thousands of names, once for each chunk
         except OSError as error:
             raise _unwritable(self._folder, error) from error
-        for claim in filter(None, map(_CLAIM.fullmatch, names)):
+        for claim in filter(None, map(_CLAIM.fullmatch, names - self._names)):
             self._note_claim(int(claim[1]), int(claim[2]))
+        self._names = names
 
     def _note_claim(self, chunk: int, generation: int) -> None:
         self._claimed[chunk] = max(generation, self._claimed.get(chunk, 0))
