@@ -73,7 +73,7 @@ class Asker:
             truth = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image.size)
             given = self.family.encode(truth, fitted.size)
         messages = build_messages(system_prompt(self.prompting, self.task), self.prompt(row, given))
-        return Question(row["image_id"], messages, fitted, image.size)
+        return Question(row["image_id"], messages, fitted, image.size, given)
 
     def box_space(self, question: Question) -> tuple[SpaceWH, tuple[float, float]]:
         """Size of the whole image in the numbers of an answer's boxes, and its top left corner there."""
@@ -87,7 +87,8 @@ def make_asker(request: InferRequest, console: Console) -> Asker:
     family = family_of(base)
     asking = resolve_asking(request, console)
     limits = image_limits(family.fitting, load_processor(base), asking.max_pixels)
-    vocabulary = vocabulary_of(request.dataset, request.vocabulary)
+    own = "" if request.images else request.dataset
+    vocabulary = vocabulary_of(own, request.vocabulary)
     return Asker(family, asking, limits, vocabulary, request.vocabulary is not None, request.task)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub import snapshot_download
+from huggingface_hub import snapshot_download, try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
@@ -60,9 +60,10 @@ def load_checkpoint(model: str, dtype: torch.dtype | str, quantization: Any = No
     transformers.utils.logging.disable_progress_bar()
     check_weights(model)
     processor = load_processor(model)
+    chosen = {} if quantization is None else {"quantization_config": quantization}  # None would undo the checkpoint's
     try:
         loaded, report = AutoModelForImageTextToText.from_pretrained(
-            model, dtype=dtype, output_loading_info=True, quantization_config=quantization
+            model, dtype=dtype, output_loading_info=True, **chosen
         )
     except ImportError as error:  # of a quantised checkpoint
         raise ModelError(f"`{model}` cannot be loaded: {first_line(error).rstrip('.')}; install that") from error
@@ -152,6 +153,14 @@ def fingerprint(model: str) -> str | None:
         return folder_fingerprint(Path(model), _WEIGHTS)
     except OSError as error:
         raise _not_whole(model, error) from error
+
+
+def revision(model: str) -> str | None:
+    """The commit of a hub model's `config.json` in the hub's cache; None for a folder, and where it is not there."""
+    if Path(model).is_dir():
+        return None
+    cached = try_to_load_from_cache(model, "config.json")
+    return Path(cached).parent.name if isinstance(cached, str) else None
 
 
 def _not_whole(model: str, error: Exception) -> ModelError:
