@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from r1sgg_cli.inference.request import InferRequest
 
+Engine = Literal["vllm", "transformers"]
 _WHAT, _HOW = "What is asked", "How it is answered"
 _OF_MANY = (
     "dataset",
@@ -22,13 +23,12 @@ _OF_MANY = (
     "limit",
     "num_answers",
     "push_to_hub",
-    "part",
     "preset",
     "launcher",
     "dry_run",
 )
 """Options that say nothing about one picture."""
-_PLANNED = ("dataset", "split", "images", "limit", "max_new_tokens", "engine", "batch_size")
+_PLANNED = ("dataset", "split", "images", "limit", "max_new_tokens", "batch_size")
 """What a plan is made of, said or not."""
 
 
@@ -86,16 +86,17 @@ def infer(
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of sampling; each image has its own.", rich_help_panel=_HOW)] = 0,
     engine: Annotated[
-        Literal["vllm", "transformers"] | None,
+        Engine | None,
         typer.Option(
-            help="Who writes the answers; vLLM where it is installed for the GPU, if not given.", rich_help_panel=_HOW
+            help="Who writes the answers; vLLM where it is installed and there is a GPU, if not given.",
+            rich_help_panel=_HOW,
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Images that are answered at once; if not given, 8 by transformers and 128 by vLLM on a GPU.",
+            help="Images answered at once; if not given, 8 by transformers and 128 by vLLM on a GPU.",
             rich_help_panel=_HOW,
         ),
     ] = None,

@@ -169,7 +169,7 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     longest = asked["max_new_tokens"] + 2048  # a prompt with its image and the categories
     at_once = asked["batch_size"] or ANSWERED_AT_ONCE
     cache = width * shape.kv_elements_per_token * at_once * longest / GIB
-    may_be_vllm = preset.gpu and asked["engine"] != "transformers"
+    may_be_vllm = preset.gpu and asked.get("engine") != "transformers"
     has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""
     console.print(
         f"memory: {weights + cache:.1f}{has} GiB a worker: weights {weights:.1f}, keys and values of "

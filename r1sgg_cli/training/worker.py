@@ -39,6 +39,7 @@ from r1sgg_cli.training.finished import save_finished
 from r1sgg_cli.training.float8 import compute_in_float8
 from r1sgg_cli.training.frozen import run_frozen_vision_forward_alone
 from r1sgg_cli.training.lengths import rows_to_train_on
+from r1sgg_cli.training.owed import owes_evaluation
 from r1sgg_cli.training.processes import from_first, is_first, step_timeout
 from r1sgg_cli.training.quantized import four_bits, keep_trainable, train_adapters_in_float32
 from r1sgg_cli.training.run_data import RunData
@@ -223,11 +224,13 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, sight: Sight | 
         console.print(f"continuing from `{escape(str(checkpoint))}`")
     watchdog = Watchdog(step_timeout(run))
     with watchdog.watching():
-        if checkpoint and is_last_step(checkpoint):  # only the finished model is missing; the Trainer would add a step
+        if checkpoint and is_last_step(checkpoint) and not owes_evaluation(trainer.args, last_state(checkpoint)):
+            # Only the finished model is missing.
             best = from_first(best_checkpoint(run, last_state(checkpoint), console))
             save_finished(trainer, run, asking, best or checkpoint)
         else:
             stops = StopsWhenAsked(run.stop_file)
+            trainer.stops = stops
             callbacks = [TellEpoch(epoch), AskingBeside(asking), stops, watchdog]
             callbacks += [ShowsRun(trainer, run.out, sight, console)] if sight else []
             _take_steps(trainer, run, checkpoint, callbacks, console)

@@ -67,7 +67,7 @@ def test_texts_that_cannot_be_read_are_counted_and_vote_for_nothing() -> None:
     reading, _ = pick("majority", sample("man", "dog"), sample(text="oh"), sample("man"))
     assert reading.graph is not None
     assert reading.graph.names == ("man",)
-    assert reading.object_scores == (pytest.approx(2 / 3),)
+    assert reading.object_scores == pytest.approx((2 / 3,))
     assert reading.defects == {"unreadable_text": 1}
 
 
