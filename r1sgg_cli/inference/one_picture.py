@@ -44,6 +44,8 @@ def see_picture(request: InferRequest, picture: Path) -> SeenPicture:
     question = asker.question(row)
     if isinstance(question, Answer):
         raise DataError(str(question.error))
+    if request.engine is None and not request.structured:  # it starts in a fraction of the time that vLLM takes
+        request = replace(request, engine="transformers")
     engine = load_engine(request, choose_engine(request, console), asker, console)
     (reply,) = engine.replies([question])
     answer = answer_of(reply, asker, engine)

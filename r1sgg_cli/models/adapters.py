@@ -4,6 +4,7 @@ A run with adapters leaves such folders: `adapter`, and each checkpoint on the w
 checkpoints alone.
 """
 
+import warnings
 from typing import Any
 
 import torch
@@ -58,7 +59,9 @@ def load_to_ask(model: str, device: str) -> tuple[Any, Any]:
     folder = adapter_of(model)
     if folder is not None:
         try:
-            loaded = PeftModel.from_pretrained(loaded, str(folder))
-        except (OSError, ValueError, RuntimeError) as error:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", message="Found missing adapter keys")  # peft goes on without
+                loaded = PeftModel.from_pretrained(loaded, str(folder))
+        except (OSError, ValueError, RuntimeError, UserWarning) as error:
             raise ModelError(f"the adapters in `{folder}` do not fit `{base}`: {first_line(error)}") from error
     return processor, loaded.eval()

@@ -60,9 +60,10 @@ def load_checkpoint(model: str, dtype: torch.dtype | str, quantization: Any = No
     transformers.utils.logging.disable_progress_bar()
     check_weights(model)
     processor = load_processor(model)
+    chosen = {} if quantization is None else {"quantization_config": quantization}  # None would undo the checkpoint's
     try:
         loaded, report = AutoModelForImageTextToText.from_pretrained(
-            model, dtype=dtype, output_loading_info=True, quantization_config=quantization
+            model, dtype=dtype, output_loading_info=True, **chosen
         )
     except ImportError as error:  # of a quantised checkpoint
         raise ModelError(f"`{model}` cannot be loaded: {first_line(error).rstrip('.')}; install that") from error
