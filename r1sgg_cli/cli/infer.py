@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from r1sgg_cli.inference.request import InferRequest
 
 Engine = Literal["vllm", "transformers"]
-_WHAT, _HOW = "What is asked", "How it is answered"
+_HOW = "How it is answered"
 _OF_MANY = (
     "dataset",
     "split",
@@ -45,32 +45,14 @@ def infer(
     task: Annotated[
         Literal["sgg", "det", "cls"],
         typer.Option(
-            help="Whole graphs; objects only; or relationships between the annotated objects.", rich_help_panel=_WHAT
+            help="Whole graphs; objects only; or relationships between the annotated objects.",
+            rich_help_panel=options.WHAT_IS_ASKED,
         ),
     ] = "sgg",
-    predefined: Annotated[
-        bool | None,
-        typer.Option(
-            "--predefined-cats/--open-cats",
-            help="Whether the prompt lists the categories; as in training when not given.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    think: Annotated[
-        bool | None,
-        typer.Option(
-            "--grpo/--no-grpo",
-            help="Ask for <think> and <answer>, as GRPO models are; as in training when not given.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
+    predefined: options.PredefinedOption = None,
+    think: options.ThinkOption = None,
     vocabulary: options.VocabularyOption = None,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Resize images to at most this; as in training when not given.", rich_help_panel=_WHAT
-        ),
-    ] = None,
+    max_pixels: options.MaxPixelsOption = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.", rich_help_panel=_HOW)] = 2048,
     temperature: Annotated[
         float, typer.Option(min=0, help="0: greedy, the likeliest token each time.", rich_help_panel=_HOW)
@@ -127,13 +109,10 @@ def infer(
     the tasks of an array. The same command on another machine that sees the folder joins them, and what one that dies
     leaves is answered by the others.
 
-    Examples:
+    With `--images photos/` the pictures of a folder are answered, and `r1sgg infer MODEL photo.jpg` shows the graph of
+    one, boxes and all.
 
-      r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
-
-      r1sgg infer runs/grpo answers/own --images photos/
-
-      r1sgg infer runs/grpo photo.jpg
+    Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
     """
     from r1sgg_cli.cli.launching import split_overrides
     from r1sgg_cli.cli.sharing import is_worker, launch_inference

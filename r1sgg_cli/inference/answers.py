@@ -12,6 +12,8 @@ An appended batch is on the disk, every line of it, or not there at all. A line 
 dropped by the next writer and passed over by readers.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import os
@@ -19,14 +21,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NotRequired, Self, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, get_args
 
-from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.predictions import checked_graph
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.files import save_text
 from r1sgg_cli.models.completion import FinishReason
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
+
+if TYPE_CHECKING:  # it imports pydantic, and `gather` should start fast
+    from r1sgg_cli.config.schema import Task
 
 RUN_FILE, GROUND_TRUTH_FILE, ANSWERS_FILE = "run.json", "ground_truth.jsonl", "answers.jsonl"
 COMPLETE_FILE = "complete.json"

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 from rich.console import Console
 
-from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.differences import differences
 from r1sgg_cli.config.schema import SFTRecipe, Task
 from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
 from r1sgg_cli.data.rows import decoded, parse_ground_truth

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from r1sgg_cli import __version__
-from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.differences import differences
 from r1sgg_cli.data.pictures import pictures_fingerprint
 from r1sgg_cli.data.prompts import system_prompt
 from r1sgg_cli.data.rows import dataset_fingerprint, parse_ground_truth, rows_with_sizes

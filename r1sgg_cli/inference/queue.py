@@ -101,6 +101,7 @@ class WorkQueue:
             self._left.setdefault(position // chunk_size, set()).add(position)
         self._taken: set[int] = set()
         self._claimed: dict[int, int] = {}  # the last claim that was seen on each chunk
+        self._names: set[str] = set()  # of the files that it was read from
         self._read_answers()
 
     @property
@@ -161,25 +162,26 @@ class WorkQueue:
         claimed = {chunk: self._claimed[chunk] for chunk in open_ones if chunk in self._claimed}
         yield from ((chunk, 1) for chunk in open_ones if chunk not in claimed)
         for chunk, generation in claimed.items():
-            name = _claim_name(chunk, generation)
-            if (self._folder / name).exists() and not is_locked(self._folder, name):
+            if not is_locked(self._folder, _claim_name(chunk, generation)):
                 yield chunk, generation + 1
 
     def _read_claims(self) -> None:
         try:
-            names = os.listdir(self._folder)  # noqa: PTH208  # thousands of names, once for each chunk
+            names = set(os.listdir(self._folder))  # noqa: PTH208  # thousands of names, once for each chunk
         except OSError as error:
             raise _unwritable(self._folder, error) from error
-        for claim in filter(None, map(_CLAIM.fullmatch, names)):
+        for claim in filter(None, map(_CLAIM.fullmatch, names - self._names)):
             self._note_claim(int(claim[1]), int(claim[2]))
+        self._names = names
 
     def _note_claim(self, chunk: int, generation: int) -> None:
         self._claimed[chunk] = max(generation, self._claimed.get(chunk, 0))
 
     def _holders(self) -> set[str]:
         """Who has the chunks that are left."""
-        last = [(chunk, self._claimed[chunk]) for chunk in self._left if chunk in self._claimed]
-        return {(self._folder / _claim_name(*claim)).read_text(encoding="utf-8") for claim in last}
+        claimed = [(chunk, self._claimed[chunk]) for chunk in self._left if chunk in self._claimed]
+        claims = [self._folder / _claim_name(*claim) for claim in claimed]
+        return {claim.read_text(encoding="utf-8") for claim in claims if claim.exists()}
 
     def _claim(self, chunk: int, generation: int) -> bool:
         own, claim = self._folder / f"{self.worker}{_SUFFIX}", self._folder / _claim_name(chunk, generation)

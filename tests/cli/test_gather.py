@@ -217,7 +217,7 @@ def test_gathering_loads_no_torch(folder: Path, tmp_path: Path) -> None:
         "import sys, typer\nfrom r1sgg_cli.cli.gather import gather\n"
         "app = typer.Typer()\napp.command()(gather)\n"
         "app(sys.argv[1:], standalone_mode=False)\n"
-        "heavy = {'torch', 'transformers', 'datasets', 'pandas', 'nltk', 'scipy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'pandas', 'nltk', 'scipy', 'pydantic'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     argv = [sys.executable, "-c", script, str(folder), str(tmp_path / "preds.json"), "--allow-missing"]

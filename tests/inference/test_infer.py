@@ -1,12 +1,7 @@
 """`infer`: every image of the split answered once, through kills and repeats."""
 
 import json
-import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,7 +24,6 @@ from r1sgg_cli.inference.answers import (
     load_answers,
     load_ground_truth,
     load_run,
-    worker_file,
 )
 from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.gather import gather_answers
@@ -41,6 +35,8 @@ from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.models.images import PixelLimits
 from r1sgg_cli.models.sampling import Sampling
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+
+from .workers import SECONDS, kill, log_of, resume, stopped_workers
 
 
 @pytest.fixture
@@ -497,49 +493,6 @@ def forty(
     return request
 
 
-SECONDS = 300  # on a machine that does much else
-
-
-@pytest.fixture
-def processes() -> Iterator["list[subprocess.Popen[bytes]]"]:
-    """What a test starts; what it leaves behind is killed."""
-    started: list[subprocess.Popen[bytes]] = []
-    yield started
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def start_stopped(
-    processes: "list[subprocess.Popen[bytes]]", request: InferRequest, num_workers: int, num_answers: int
-) -> None:
-    """Start processes with the same request, each stopped once it has written so many answers."""
-    command = [sys.executable, "-m", "r1sgg_cli", "infer", request.model, str(request.out)]
-    command += ["--dataset", request.dataset, "--split", str(request.split), "--limit", str(request.limit)]
-    command += ["--batch-size", "1", "--max-new-tokens", str(request.sampling.max_new_tokens)]
-    request.out.parent.mkdir(exist_ok=True)
-    for number in range(num_workers):
-        with (request.out.parent / f"{number}.log").open("wb") as log:
-            processes.append(subprocess.Popen(command, stderr=log))
-    running = {process.pid: process for process in processes}
-    deadline = time.monotonic() + SECONDS
-    while running:
-        assert time.monotonic() < deadline
-        for lock in request.out.glob(f"{QUEUE}/*.lock"):
-            pid = int("0" + re.sub(r".* ", "", lock.read_text(encoding="utf-8")).strip(")"))
-            answers = request.out / worker_file(lock.stem)
-            if pid in running and answers.exists() and answers.read_bytes().count(b"\n") >= num_answers:
-                os.kill(pid, signal.SIGSTOP)
-                del running[pid]
-        assert all(process.poll() is None for process in running.values()), "ended before it could be stopped"
-        time.sleep(0.005)
-
-
-def kill(process: "subprocess.Popen[bytes]") -> None:
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 def assert_same_answers(request: InferRequest, undisturbed: InferRequest) -> None:
     """The same lines, each once, and the same predictions to the byte."""
     lines, expected = (
@@ -559,32 +512,31 @@ def assert_same_answers(request: InferRequest, undisturbed: InferRequest) -> Non
 
 @pytest.mark.slow
 def test_of_three_workers_one_is_killed_and_one_hangs_and_the_third_answers_the_rest(
-    forty: InferRequest, tmp_path: Path, processes: "list[subprocess.Popen[bytes]]"
+    forty: InferRequest, tmp_path: Path
 ) -> None:
     request = replace(forty, out=tmp_path / "out")
-    start_stopped(processes, request, 3, 1)
-    killed, hanging, third = processes
-    kill(killed)
-    os.kill(third.pid, signal.SIGCONT)
-    log, deadline = tmp_path / "2.log", time.monotonic() + SECONDS
-    while b"waiting for" not in log.read_bytes():
-        assert (third.poll(), time.monotonic() < deadline) == (None, True)
-        time.sleep(0.05)
-    assert f"(process {hanging.pid}) answer\n" in log.read_text(encoding="utf-8")
-    assert not (request.out / COMPLETE_FILE).exists()
-    kill(hanging)
-    assert third.wait(SECONDS) == 0
+    with stopped_workers(request, 3, 1) as (killed, hanging, third):
+        kill(killed)
+        resume(third)
+        said = f"(process {hanging.pid}) answer\n"
+        deadline = time.monotonic() + SECONDS
+        while said not in log_of(request, 2).read_text(encoding="utf-8"):
+            assert (third.is_alive(), time.monotonic() < deadline) == (True, True)
+            time.sleep(0.05)
+        assert not (request.out / COMPLETE_FILE).exists()
+        kill(hanging)
+        third.join(SECONDS)
+        assert third.exitcode == 0
     assert_same_answers(request, forty)
 
 
 @pytest.mark.slow
 def test_all_workers_killed_and_another_number_of_them_go_on_as_if_nothing_had_happened(
-    forty: InferRequest, tmp_path: Path, processes: "list[subprocess.Popen[bytes]]"
+    forty: InferRequest, tmp_path: Path
 ) -> None:
     request = replace(forty, out=tmp_path / "out")
-    start_stopped(processes, request, 2, 3)
-    for process in processes:
-        kill(process)
+    with stopped_workers(request, 2, 3):
+        pass
     finished = load_answers(request.out).answers
     assert 6 <= len(finished) < 40
     infer(request)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from r1sgg_cli.errors import AnswersError, ConfigError, OutputError
-from r1sgg_cli.files import locked
+from r1sgg_cli.files import is_locked, locked
 from r1sgg_cli.inference import queue as queue_module
 from r1sgg_cli.inference.answers import AnswersFile, load_answers, worker_file
 from r1sgg_cli.inference.queue import (
@@ -179,6 +179,32 @@ def test_of_a_dead_workers_chunk_only_what_it_left_is_answered(tmp_path: Path) -
         assert second.queue.take() == [2, 3]
 
 
+def test_what_a_worker_answers_between_a_look_and_its_death_is_not_answered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_plan(tmp_path, 2, 2)
+    first = Worker(tmp_path, ids(2))
+    first.work()
+
+    def answer_and_die(folder: Path, name: str) -> bool:
+        first.work()
+        first.end()
+        return is_locked(folder, name)
+
+    with workers_of(tmp_path, 2, 1) as (second,):
+        monkeypatch.setattr(queue_module, "is_locked", answer_and_die)
+        assert second.queue.take() == [1]
+
+
+def test_a_claim_that_a_listing_does_not_show_yet_is_run_into_and_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with workers_of(tmp_path, 3, 2) as (first, second):
+        assert first.queue.take() == [0]
+        monkeypatch.setattr(os, "listdir", lambda folder: [])
+        assert [second.queue.take(), second.queue.take(), second.queue.take()] == [[1], [2], []]
+
+
 def test_who_has_nothing_to_do_says_for_whom_it_waits_and_takes_what_the_other_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -242,9 +268,8 @@ def test_without_hard_links_or_foreign_locks_every_image_is_answered_if_some_twi
     monkeypatch.setattr(os, "link", no_link)
     with workers_of(tmp_path, 3, 2) as (first, second):
         assert [first.queue.take(), second.queue.take(), first.queue.take()] == [[0], [1], [2]]
-        first.taken = [0, 2]
-        assert second.queue.take() == [0], "it looks dead"
-        second.taken = [1, 0]
+        assert [first.queue.take(), first.queue.take()] == [[1], []], "others look dead, and what is one's own is not"
+        first.taken, second.taken = [0, 2, 1], [1]
         for worker in (first, second):
             while worker.work():
                 pass
