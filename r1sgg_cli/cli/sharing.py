@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 ANSWERED_AT_ONCE = 8
 """Images that transformers answers together if no other number is given."""
-_SWITCHES = {"predefined_categories": ("--predefined-cats", "--open-cats"), "think": ("--grpo", "--no-grpo")}
+_SWITCHES = {
+    "predefined_categories": ("--predefined-cats", "--open-cats"),
+    "think": ("--grpo", "--no-grpo"),
+    "structured": ("--structured", "--free"),
+}
 
 
 def is_worker(preset_name: str | None, for_preset: Sequence[str], launcher: Launcher | None) -> bool:

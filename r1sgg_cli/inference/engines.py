@@ -62,9 +62,10 @@ def load_engine(request: InferRequest, name: EngineName, asker: Asker, console: 
     room = room_for(*asked)
     if name == "transformers":
         return TransformersEngine(model, sampling, request.batch_size or TRANSFORMERS_BATCH, room, console)
+    grammar = asker.grammar(sampling.max_new_tokens) if request.structured else None
     engine = vllm_start.vllm_engine_class()
     return vllm_start.start(
-        lambda room, num_at_once: engine(model, sampling, asker.limits, room, num_at_once),
+        lambda room, num_at_once: engine(model, sampling, asker.limits, room, num_at_once, grammar),
         room,
         room_for(*asked, SHORT_TEXT_TOKENS),
         None if request.batch_size is None else request.batch_size * sampling.num_answers,

@@ -22,10 +22,11 @@ from vllm.config.lora import LoRAConfig, MaxLoRARanks
 from vllm.lora.peft_helper import PEFTHelper
 from vllm.lora.request import LoRARequest
 from vllm.renderers import TokenizeParams
-from vllm.sampling_params import RequestOutputKind
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
 from r1sgg_cli.inference.ahead import in_order_ahead
 from r1sgg_cli.inference.engine import Question, Reply
+from r1sgg_cli.inference.form import ENGINE_OPTIONS
 from r1sgg_cli.inference.room import too_long
 from r1sgg_cli.models.adapter_folder import adapter_of, base_of
 from r1sgg_cli.models.checkpoint import load_processor, stored_end_token_ids
@@ -57,8 +58,12 @@ class VllmEngine:
 
     name = "vllm"
 
-    def __init__(self, model: str, sampling: Sampling, limits: ImageLimits, room: int, num_at_once: int) -> None:
+    def __init__(
+        self, model: str, sampling: Sampling, limits: ImageLimits, room: int, num_at_once: int, grammar: str | None
+    ) -> None:
         """Load a checkpoint to write `num_at_once` texts at once, each with its prompt in `room` tokens.
+
+        Texts are of the `grammar`, such as `answer_grammar` gives; None leaves them free.
 
         Raises `ModelError`, and what vLLM raises where it refuses its settings or memory does not suffice.
         """
@@ -70,6 +75,7 @@ class VllmEngine:
         self.sampling = sampling
         self.room = room
         self.num_at_once = num_at_once
+        self.grammar = grammar
         adapter = adapter_of(model)
         options = _options(limits, quantized=quantization_of(base) is not None) | _adapter_options(adapter)
         self.engine = LLM(base, max_model_len=room, max_num_seqs=num_at_once, **options).llm_engine
@@ -143,6 +149,7 @@ class VllmEngine:
             logprobs=0,  # those of the tokens that are chosen, and of no other
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=None if self.grammar is None else StructuredOutputsParams(grammar=self.grammar),
         )
 
 
@@ -155,6 +162,7 @@ def _options(limits: ImageLimits, quantized: bool) -> dict[str, Any]:
         "limit_mm_per_prompt": {"image": 1, "video": 0},
         "mm_processor_kwargs": pixel_options(limits),
         "mm_processor_cache_gb": 0,
+        "structured_outputs_config": ENGINE_OPTIONS,
         "use_tqdm_on_load": False,
     }
 

@@ -1,6 +1,7 @@
 """vLLM as the engine: the answers that transformers gives, taken as they are finished."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,18 +20,21 @@ from r1sgg_cli.config.schema import Lora
 from r1sgg_cli.data.prompts import build_messages
 from r1sgg_cli.data.rows import load_rows
 from r1sgg_cli.inference.engine import Question, Reply
+from r1sgg_cli.inference.form import answer_grammar
 from r1sgg_cli.inference.transformers_engine import TransformersEngine
 from r1sgg_cli.inference.vllm_start import vllm_engine_class
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.families import FAMILIES, family_of
 from r1sgg_cli.models.images import fit_image, image_limits
 from r1sgg_cli.models.sampling import Sampling
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from r1sgg_cli.training.lora import lora_config, save_merged
 
 pytestmark = pytest.mark.slow
 
 GREEDY = Sampling(24)
 ROOM = 200
+VOCABULARY = Vocabulary(("red circle", "blue square"), ("above", "below"))
 AT_ONCE = 3
 
 
@@ -45,7 +49,7 @@ def vllm_engine(model: Path, limits_of: Path, sampling: Sampling = GREEDY) -> It
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         try:
-            yield vllm_engine_class()(str(model), sampling, limits, ROOM, AT_ONCE)
+            yield vllm_engine_class()(str(model), sampling, limits, ROOM, AT_ONCE, None)
         finally:
             forget_engine()
 
@@ -86,7 +90,7 @@ def assert_same(replies: dict[str, Reply], others: dict[str, Reply]) -> None:
 def end_some_answers(checkpoint: Path, questions: list[Question]) -> None:
     """Give a checkpoint one more end token: one that it writes in the middle of some answers."""
     written = [reply.completions[0].token_ids for reply in transformers_engine(checkpoint).replies(questions[:6])]
-    counts = {token: sum(token in ids[3:] for ids in written) for ids in written for token in ids}
+    counts = {token: sum(token in ids for ids in written) for ids in written for token in ids}
     token = max((token for token in counts if counts[token] < len(written)), key=lambda token: counts[token])
     path = checkpoint / "generation_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
@@ -101,8 +105,8 @@ def save_adapter(checkpoint: Path, folder: Path) -> Path:
     adapted = get_peft_model(model, config)
     random = torch.Generator().manual_seed(0)
     for name, weight in adapted.named_parameters():
-        if "lora_B" in name:  # without it, adapters change nothing
-            weight.data = 0.05 * torch.randn(weight.shape, generator=random)
+        if "lora_" in name:  # peft's own B is zero, and changes nothing
+            weight.data = 0.2 * torch.randn(weight.shape, generator=random)
     adapted.save_pretrained(folder)
     return folder
 
@@ -179,6 +183,18 @@ def test_questions_are_taken_as_there_is_room_and_given_up_with_the_replies(
     replies.close()
     assert engine.engine.get_num_unfinished_requests() == 0
     assert len(by_image(engine.replies(questions))) == len(questions)
+
+
+def test_what_has_to_be_in_form_is_in_form(engine: Any, questions: list[Question], folders: dict[str, Path]) -> None:
+    limits = image_limits("smart_resize", load_processor(str(folders["base"])))
+    engine.sampling = Sampling(120, temperature=1.0)
+    engine.grammar = answer_grammar(FAMILIES["qwen2_vl"], limits, 120, think=False, vocabulary=VOCABULARY)
+    texts = [reply.completions[0].text for reply in engine.replies(questions[:3])]
+    engine.grammar = None
+    for text in texts:
+        assert text.startswith('{"objects":[{"id":"')
+        ids = re.findall(r'"id":"([^"]+)"', text)
+        assert {name.split(".")[0] for name in ids} <= set(VOCABULARY.objects)
 
 
 def as_published(model: Path, folder: Path) -> Path:
