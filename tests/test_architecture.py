@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "data": DOMAIN,
     "launch": DOMAIN,
     "training": DOMAIN | {"metrics", "rewards", "models", "data", "launch"},
-    "inference": DOMAIN | {"metrics", "rewards", "models", "data"},
+    "inference": DOMAIN | {"metrics", "rewards", "models", "data", "launch"},
     "report": DOMAIN | {"metrics", "rewards", "models", "data"},
 }
 HEAVY = (

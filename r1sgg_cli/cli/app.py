@@ -15,6 +15,7 @@ from r1sgg_cli.cli import (
     init,
     prepare,
     presets,
+    serve,
     sft,
     status,
     submit,
@@ -67,6 +68,7 @@ app.command("view")(view.view)
 app.command("sft")(sft.sft)
 app.command("grpo")(grpo.grpo)
 app.command("infer")(infer.infer)
+app.command("serve", context_settings=serve.CONTEXT)(serve.serve)
 app.command("gather")(gather.gather)
 app.command("eval")(evaluate.evaluate)
 app.command("submit", context_settings={"allow_interspersed_args": False})(submit.submit)

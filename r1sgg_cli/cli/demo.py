@@ -176,10 +176,9 @@ def _write_page(
 
 
 def _print_result(stages: list[Stage], gain: Gain, seconds: float) -> None:
-    from r1sgg_cli.metrics.evaluation import PROTOCOL
     from r1sgg_cli.report.headline import headline_rows, verdict
 
-    table = Table(title=f"held-out images: {stages[0].evaluation.num_images}", caption=PROTOCOL)
+    table = Table(title=f"held-out images: {stages[0].evaluation.num_images}", caption=stages[0].evaluation.protocol)
     for title in ("", *(stage.name for stage in stages)):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
     console = Console()

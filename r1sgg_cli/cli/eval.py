@@ -35,18 +35,25 @@ def evaluate(
     import json
 
     from r1sgg_cli.data.predictions import load_predictions
+    from r1sgg_cli.errors import AnswersError
     from r1sgg_cli.files import insist_on_own, save_text
     from r1sgg_cli.report.stages import evaluate_predictions
 
     target = out or predictions.with_suffix(".metrics.json")
     insist_on_own(target, FORMAT)
     loaded = load_predictions(predictions)
+    if loaded.provenance.get("annotated") is False:
+        raise AnswersError(
+            f"`{predictions}` is of pictures without annotations: nothing to score; ask about a data set"
+        )
     evaluation = evaluate_predictions(loaded)
     image_ids = [image.image_id for image in loaded.images]
     content = {"format": FORMAT, "provenance": dict(loaded.provenance), **evaluation.to_dict(), "image_ids": image_ids}
     save_text(json.dumps(content, indent=1) + "\n", target)
     console = Console()
     console.print(escape(_origin(loaded.provenance)), style="bold", soft_wrap=True)
+    if mapped := _mapped(loaded.provenance):
+        console.print(escape(mapped), soft_wrap=True)
     console.print(_table(evaluation))
     console.print(f"[bold]{escape(str(target))}[/]: the same as JSON", soft_wrap=True)
 
@@ -60,10 +67,16 @@ def _origin(provenance: Mapping[str, Any]) -> str:
     return f"{model} on {dataset}{split}{limit}"
 
 
-def _table(evaluation: Evaluation) -> Table:
-    from r1sgg_cli.metrics.evaluation import PROTOCOL
+def _mapped(provenance: Mapping[str, Any]) -> str | None:
+    """How many labels were mapped into the vocabulary, and by what; None where none were."""
+    mapping = provenance.get("gather", {}).get("label_mapping", {})
+    total = sum(count for counts in mapping.get("mapped", {}).values() for count in counts.values())
+    by = ", ".join(f"{kind}: {mapping[kind]}" for kind in ("aliases", "wordnet") if mapping.get(kind))
+    return f"{total} labels were mapped into the vocabulary ({by}), which raises the numbers" if total else None
 
-    table = Table("metric", title=f"{evaluation.num_images} images", caption=PROTOCOL)
+
+def _table(evaluation: Evaluation) -> Table:
+    table = Table("metric", title=f"{evaluation.num_images} images", caption=evaluation.protocol)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("how it is counted")
     for metric in evaluation.metrics:

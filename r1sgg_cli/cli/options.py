@@ -8,6 +8,9 @@ import typer
 MODEL_HELP = "A checkpoint's folder, or its name on the Hugging Face hub."
 DATASET_HELP = "A folder written by `r1sgg prepare`, or a data set's name on the hub."
 
+WHAT_IS_ASKED = "What is asked"
+"""The panel of what decides a prompt."""
+
 Precision = Literal["bf16", "float32"]
 Launcher = Literal["here", "torchrun", "allocation", "slurm"]
 
@@ -59,6 +62,31 @@ PrecisionOption = Annotated[
 VocabularyOption = Annotated[
     str | None,
     typer.Option("--vocabulary", help="`vg150`, `psg` or a JSON file; the data set's own when not given."),
+]
+PredefinedOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--predefined-cats/--open-cats",
+        help="Whether the prompt lists the categories; as in training when not given.",
+        rich_help_panel=WHAT_IS_ASKED,
+    ),
+]
+ThinkOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--grpo/--no-grpo",
+        help="Ask for <think> and <answer>, as GRPO models are; as in training when not given.",
+        rich_help_panel=WHAT_IS_ASKED,
+    ),
+]
+MaxPixelsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels",
+        min=1,
+        help="Resize images to at most this; as in training when not given.",
+        rich_help_panel=WHAT_IS_ASKED,
+    ),
 ]
 ReportOption = Annotated[
     list[str] | None,

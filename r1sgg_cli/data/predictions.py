@@ -1,12 +1,13 @@
 """`preds.json`: the predicted scene graphs of a split beside their ground truth, so that evaluation needs nothing else.
 
 One image per line, so that the file can be read by eye and searched with grep. Boxes are in pixels of the original
-image.
+image. A predicted object has its `name` beside its id where a label was mapped, and predicted objects and relationships
+have a `score` where the model gave probabilities; files without either read the same.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ import numpy as np
 from r1sgg_cli.errors import AnswersError
 from r1sgg_cli.files import save_text
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
+from r1sgg_cli.scene_graph.labels import normalise_label, object_name
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 FORMAT = "r1sgg-predictions"
 VERSION = 1
+SCORE_DIGITS = 6
+"""Significant ones: the probability of a triplet may be tiny."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,10 @@ class ImagePrediction:
     """`ParseError.kind` of the answer, or `"missing"` where there is no answer."""
     defects: Mapping[str, int]
     answer: str
+    object_scores: tuple[float, ...] | None = None
+    """Of each predicted object, from 0 to 1, by which they rank; None where there are none."""
+    triplet_scores: tuple[float, ...] | None = None
+    """Of each predicted triplet, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,8 @@ def save_predictions(predictions: Predictions, path: Path) -> None:
         "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)},
     }
     lines = [f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
-    images = ",\n".join(json.dumps(_image_to_row(image), allow_nan=False) for image in predictions.images)
+    encode = json.JSONEncoder(allow_nan=False).encode
+    images = ",\n".join(encode(_image_to_row(image)) for image in predictions.images)
     save_text("{\n" + "".join(lines) + '"images": [\n' + images + "\n]\n}\n", path)
 
 
@@ -126,12 +135,30 @@ def _graph_to_row(graph: SceneGraph) -> dict[str, Any]:
     return {"objects": objects, "relationships": relationships}
 
 
+def _prediction_to_row(graph: SceneGraph, image: ImagePrediction) -> dict[str, Any]:
+    objects, relationships = graph.to_rows()
+    named = [
+        row if name == object_name(row["id"]) else {**row, "name": name}
+        for row, name in zip(objects, graph.names, strict=True)
+    ]
+    return {
+        "objects": _scored(named, image.object_scores),
+        "relationships": _scored(relationships, image.triplet_scores),
+    }
+
+
+def _scored(rows: Sequence[Mapping[str, Any]], scores: Sequence[float] | None) -> list[Mapping[str, Any]]:
+    if scores is None:
+        return list(rows)
+    return [{**row, "score": float(f"{score:.{SCORE_DIGITS}g}")} for row, score in zip(rows, scores, strict=True)]
+
+
 def _image_to_row(image: ImagePrediction) -> dict[str, Any]:
     return {
         "image_id": image.image_id,
         "image_wh": list(image.image_wh),
         "ground_truth": _graph_to_row(image.ground_truth),
-        "prediction": None if image.prediction is None else _graph_to_row(image.prediction),
+        "prediction": None if image.prediction is None else _prediction_to_row(image.prediction, image),
         "failure": image.failure,
         "defects": dict(image.defects),
         "answer": image.answer,
@@ -150,6 +177,24 @@ def checked_graph(objects: Sequence[Any], relationships: Sequence[Any], space_wh
     return graph
 
 
+def _predicted_graph(row: Mapping[str, Any], image_wh: SpaceWH) -> SceneGraph:
+    graph = checked_graph(row["objects"], row["relationships"], image_wh)
+    if not any("name" in each for each in row["objects"]):
+        return graph
+    names = (each.get("name", name) for each, name in zip(row["objects"], graph.names, strict=True))
+    return replace(graph, names=tuple(normalise_label(name) for name in names))
+
+
+def _scores(rows: Sequence[Mapping[str, Any]]) -> tuple[float, ...] | None:
+    """One per row, or None where no row has one. Raises `ValueError`."""
+    scores = [float(row["score"]) for row in rows if "score" in row]
+    if not scores:
+        return None
+    if len(scores) != len(rows) or not all(0 <= score <= 1 for score in scores):
+        raise ValueError("scores must be numbers from 0 to 1, for all of the rows or for none")
+    return tuple(scores)
+
+
 def _image_from_row(row: Any, number: int, path: Path) -> ImagePrediction:
     try:
         width, height = (int(side) for side in row["image_wh"])
@@ -158,12 +203,12 @@ def _image_from_row(row: Any, number: int, path: Path) -> ImagePrediction:
             image_id=str(row["image_id"]),
             image_wh=(width, height),
             ground_truth=checked_graph(truth["objects"], truth["relationships"], (width, height)),
-            prediction=None
-            if predicted is None
-            else checked_graph(predicted["objects"], predicted["relationships"], (width, height)),
+            prediction=None if predicted is None else _predicted_graph(predicted, (width, height)),
             failure=row["failure"],
             defects=dict(row["defects"]),
             answer=row["answer"],
+            object_scores=None if predicted is None else _scores(predicted["objects"]),
+            triplet_scores=None if predicted is None else _scores(predicted["relationships"]),
         )
         if (image.prediction is None) != (image.failure is not None):
             raise ValueError("`prediction` must be null exactly where `failure` names a reason")

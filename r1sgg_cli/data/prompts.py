@@ -25,11 +25,12 @@ _WRITTEN: dict[Task, str] = {
     "cls": "the relationships between the objects of an image",
 }
 _ITS_OWN: dict[Task, str] = {"sgg": "its scene graph", "det": "its objects", "cls": "the relationships"}
-_LISTS: dict[Task, tuple[str, ...]] = {
+LISTS: dict[Task, tuple[str, ...]] = {
     "sgg": ("objects", "relationships"),
     "det": ("objects",),
     "cls": ("relationships",),
 }
+"""The lists of each task's answer, in the order in which they are written."""
 
 _OBJECTS_FORM = '"objects": [{"id": "name.N", "bbox": [x1, y1, x2, y2]}]'
 _RELATIONSHIPS_FORM = '"relationships": [{"subject": "id", "predicate": "words", "object": "id"}]'
@@ -118,7 +119,7 @@ def _category_lines(vocabulary: Vocabulary | None, task: Task) -> list[str]:
         "objects": f"Use only these object names: {', '.join(vocabulary.written_objects)}.",
         "relationships": f"Use only these predicates: {', '.join(vocabulary.written_predicates)}.",
     }
-    return [lines[name] for name in _LISTS[task]]
+    return [lines[name] for name in LISTS[task]]
 
 
 def build_messages(system: str, user: str, image: Image.Image | None = None) -> list[dict[str, Any]]:
@@ -140,7 +141,7 @@ def format_answer(graph: SceneGraph, think: bool = False, decimals: int = 0, tas
     ones would be learned.
     """
     lists = {"objects": _written_objects(graph, decimals), "relationships": graph.to_rows()[1]}
-    text = _compact({name: lists[name] for name in _LISTS[task]})
+    text = _compact({name: lists[name] for name in LISTS[task]})
     return f"<think></think><answer>{text}</answer>" if think else text
 
 

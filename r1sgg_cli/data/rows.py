@@ -150,9 +150,21 @@ def sized_rows(rows: Dataset) -> Iterator[tuple[dict[str, Any], tuple[int, int]]
 
     Raises `DataError` that names an image that cannot be read.
     """
+    for row, image_wh in rows_with_sizes(rows):
+        if isinstance(image_wh, DataError):
+            raise image_wh
+        yield row, image_wh
+
+
+def rows_with_sizes(rows: Dataset) -> Iterator[tuple[dict[str, Any], tuple[int, int] | DataError]]:
+    """The same, with what is wrong in place of the size of an image that cannot be read."""
     for batch in rows.with_format("arrow").iter(batch_size=_BATCH):
         for row, image in zip(batch.drop_columns(["image"]).to_pylist(), batch["image"], strict=True):
-            yield row, stored_image_wh(row["image_id"], image)
+            try:
+                image_wh: tuple[int, int] | DataError = stored_image_wh(row["image_id"], image)
+            except DataError as error:
+                image_wh = error
+            yield row, image_wh
 
 
 def ground_truth_graph(row: Mapping[str, Any]) -> SceneGraph:

@@ -17,9 +17,10 @@ _VOCABULARY_OF = {dataset: name for name, parts in PUBLISHED.items() for dataset
 def vocabulary_of(dataset: str, named: str | None = None, *, training: bool = False) -> Vocabulary | None:
     """The vocabulary that is `named`, else the data set's own, else None. Raises `ConfigError` for a bad one.
 
-    `training`: of a set that was prepared for an open-vocabulary setting, the base names alone.
+    `dataset` is empty where there is none. `training`: of a set that was prepared for an open-vocabulary setting, the
+    base names alone.
     """
     base, own = (Path(dataset) / name for name in (BASE_VOCABULARY_FILE, VOCABULARY_FILE))
     file = base if training and base.is_file() else own
-    name = named or _VOCABULARY_OF.get(dataset) or (str(file) if file.is_file() else None)
+    name = named or _VOCABULARY_OF.get(dataset) or (str(file) if dataset and file.is_file() else None)
     return load_vocabulary(name) if name else None

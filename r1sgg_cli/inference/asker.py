@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 from rich.console import Console
 
-from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.differences import differences
 from r1sgg_cli.config.schema import SFTRecipe, Task
 from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
 from r1sgg_cli.data.rows import decoded, parse_ground_truth
@@ -16,6 +16,7 @@ from r1sgg_cli.errors import DataError
 from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.engine import Question
 from r1sgg_cli.inference.request import InferRequest
+from r1sgg_cli.models.adapter_folder import base_of
 from r1sgg_cli.models.asking import Asking, load_asking
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.families import ModelFamily, family_of
@@ -72,7 +73,7 @@ class Asker:
             truth = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image.size)
             given = self.family.encode(truth, fitted.size)
         messages = build_messages(system_prompt(self.prompting, self.task), self.prompt(row, given))
-        return Question(row["image_id"], messages, fitted, image.size)
+        return Question(row["image_id"], messages, fitted, image.size, given)
 
     def box_space(self, question: Question) -> tuple[SpaceWH, tuple[float, float]]:
         """Size of the whole image in the numbers of an answer's boxes, and its top left corner there."""
@@ -82,10 +83,12 @@ class Asker:
 
 def make_asker(request: InferRequest, console: Console) -> Asker:
     """How a request's model is asked; says so. Raises `R1SGGError`."""
-    family = family_of(request.model)
+    base = base_of(request.model)
+    family = family_of(base)
     asking = resolve_asking(request, console)
-    limits = image_limits(family.fitting, load_processor(request.model), asking.max_pixels)
-    vocabulary = vocabulary_of(request.dataset, request.vocabulary)
+    limits = image_limits(family.fitting, load_processor(base), asking.max_pixels)
+    own = "" if request.images else request.dataset
+    vocabulary = vocabulary_of(own, request.vocabulary)
     return Asker(family, asking, limits, vocabulary, request.vocabulary is not None, request.task)
 
 

@@ -1,6 +1,8 @@
 """A folder of answers begun, or taken up again: what ran stands in it, and other settings are refused."""
 
 import importlib.metadata
+import json
+import math
 import shlex
 import sys
 from collections.abc import Mapping
@@ -13,10 +15,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from r1sgg_cli import __version__
-from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.differences import differences
+from r1sgg_cli.data.pictures import pictures_fingerprint
 from r1sgg_cli.data.prompts import system_prompt
-from r1sgg_cli.data.rows import dataset_fingerprint, parse_ground_truth, sized_rows
-from r1sgg_cli.errors import AnswersError, ConfigError
+from r1sgg_cli.data.rows import dataset_fingerprint, parse_ground_truth, rows_with_sizes
+from r1sgg_cli.errors import AnswersError, ConfigError, DataError
 from r1sgg_cli.inference.answers import (
     ImageTruth,
     RunRecord,
@@ -28,7 +31,8 @@ from r1sgg_cli.inference.answers import (
 )
 from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.request import EngineName, InferRequest
-from r1sgg_cli.models.checkpoint import fingerprint
+from r1sgg_cli.models.adapters import asked_fingerprint
+from r1sgg_cli.models.checkpoint import revision
 
 _DISTRIBUTIONS: dict[EngineName, tuple[str, ...]] = {
     "transformers": ("torch", "transformers"),
@@ -51,18 +55,22 @@ def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_siz
     asking, vocabulary = asker.asking, asker.vocabulary
     return {
         "model": request.model,
-        "model_fingerprint": fingerprint(request.model),
+        "model_fingerprint": asked_fingerprint(request.model),
         "family": asker.family.name,
-        "dataset": request.dataset,
-        "dataset_fingerprint": dataset_fingerprint(request.dataset),
+        "revision": revision(request.model),
+        "dataset": str(request.images or request.dataset),
+        "dataset_fingerprint": pictures_fingerprint(request.images)
+        if request.images
+        else dataset_fingerprint(request.dataset),
+        "annotated": request.images is None,
         "split": request.split,
         "split_size": split_size,
         "limit": request.limit,
+        "task": asker.task,
         "prompts": {
             **{key: value for key, value in asdict(asking).items() if key != "tasks"},  # how it was trained, not asked
             "system": system_prompt(asker.prompting, asker.task),
             "vocabulary_named": asking.predefined_categories and asker.vocabulary_named,
-            "task": asker.task,
         },
         "generation": {**asdict(request.sampling), "engine": engine, "structured": request.structured},
         "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)}
@@ -85,21 +93,21 @@ def _versions(engine: EngineName) -> dict[str, str]:
     return found
 
 
-def begin(record: RunRecord, rows: Dataset, out: Path, console: Console) -> None:
+def begin(record: RunRecord, rows: Dataset, out: Path, console: Console, *, has_workers: bool = False) -> None:
     """Start a folder of answers, or make sure that the one that stands is of the same run.
 
-    A folder without an answer is started anew; ground truth that is broken, missing or of another `--limit` is written
-    again, so that a trial run on a few images can be extended. Raises `R1SGGError`.
+    A folder without an answer is started anew, unless it `has_workers` that are about to write some. Ground truth that
+    is broken, missing or of another `--limit` is written again, so that a trial run on a few images can be extended.
+    Raises `R1SGGError`.
     """
-    answered = bool(load_answers(out).answers)
-    if answered:
+    if has_workers or load_answers(out).answers:
         changed = changes(load_run(out), record)
         if changed:
             raise ConfigError(f"`{out}` holds answers of another run ({'; '.join(changed)}); give another folder")
         if _has_ground_truth(rows, out):
             return
     with Progress(console=console) as progress:
-        sized = progress.track(sized_rows(rows), total=len(rows), description="annotations")
+        sized = progress.track(rows_with_sizes(rows), total=len(rows), description="annotations")
         truths = [_truth(row, image_wh) for row, image_wh in sized]
     save_run(record, out)  # first: it is what makes the folder ours
     save_ground_truth(truths, out)
@@ -112,7 +120,8 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         "model_fingerprint": "the model's weights changed",
         "dataset_fingerprint": "the data set changed",
     }
-    old = {**old, "prompts": {"think_prompt": "system", "task": "sgg", **old.get("prompts", {})}}
+    old = {"annotated": True, "revision": None, "task": "sgg", **old}
+    old = {**old, "prompts": {"think_prompt": "system", **old.get("prompts", {})}}
     old["generation"] = _BEFORE | {key: value for key, value in old.get("generation", {}).items() if key != "decoding"}
     # Versions may move under a long run; the command may be typed in another way; a trial may be extended.
     may_differ = ("versions", "command", "split_size", "limit")
@@ -131,6 +140,15 @@ def _has_ground_truth(rows: Dataset, out: Path) -> bool:
         return False
 
 
-def _truth(row: Mapping[str, Any], image_wh: tuple[int, int]) -> ImageTruth:
+def _truth(row: Mapping[str, Any], image_wh: tuple[int, int] | DataError) -> ImageTruth:
+    """What is annotated; of a picture that cannot be read, in an image that just holds the annotated boxes."""
+    if isinstance(image_wh, DataError):
+        image_wh = _extent_wh(row["objects"])
     graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image_wh)
     return ImageTruth(row["image_id"], image_wh, graph)
+
+
+def _extent_wh(objects: str) -> tuple[int, int]:
+    boxes = [row["bbox"] for row in json.loads(objects or "[]")]
+    right, bottom = (max([1, *(math.ceil(box[side]) for box in boxes)]) for side in (2, 3))
+    return right, bottom

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from r1sgg_cli.models.completion import Completion
+from r1sgg_cli.scene_graph.graph import SceneGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Question:
     """In the size that the model sees."""
     image_wh: tuple[int, int]
     """Size of the original in pixels."""
+    given: SceneGraph | None = None
+    """Of task `cls`: the graph whose objects the prompt lists, in the numbers of the model's boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Engine(Protocol):
     def replies(self, questions: Iterable[Question]) -> Iterator[Reply]:
         """A reply for each question, in any order, as they are finished.
 
-        Questions are taken as there is room for them, so that their number does not matter to memory.
+        Questions are taken as there is room for them, so that their number does not matter to memory. They end when
+        none is left for now: all replies are then given, and it may be asked again.
         """
         ...

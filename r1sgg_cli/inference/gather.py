@@ -1,57 +1,59 @@
 """Answers → predictions: every answer parsed, its boxes brought to pixels of the original image, beside the truth.
 
-Names outside the run's vocabulary stay as the model wrote them: they are wrong when scored, and counted here.
+Names outside the run's vocabulary are mapped where a table is given (`label_mapping`). Those that nothing maps stay as
+the model wrote them: they are wrong when scored, and counted here.
 """
 
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.differences import differences
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_provenance
 from r1sgg_cli.errors import AnswersError, OutputError
-from r1sgg_cli.inference.answers import (
-    RUN_FILE,
-    Answer,
-    ImageTruth,
-    LoadedAnswers,
-    RunRecord,
-    load_answers,
-    load_ground_truth,
-    load_run,
-)
-from r1sgg_cli.scene_graph.graph import SceneGraph
-from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
+from r1sgg_cli.inference.answered_split import NUM_NAMED, AnsweredSplit, load_answered_split, named_images
+from r1sgg_cli.inference.answers import Answer, ImageTruth
+from r1sgg_cli.inference.label_mapping import LabelMapping
+from r1sgg_cli.inference.picking import Pick, picked_reading
+from r1sgg_cli.inference.reading import Reader, Reading
 
 MISSING = "missing"
-SAME_RUN = ("model", "model_fingerprint", "dataset", "dataset_fingerprint", "split", "prompts", "generation")
+NOT_ASKED = "not_asked"
+"""The image could not be asked about, such as a picture that cannot be decoded; `Answer.error` says why."""
+SAME_RUN = (
+    *("model", "model_fingerprint", "revision", "dataset", "dataset_fingerprint", "split"),
+    *("task", "prompts", "generation"),
+)
 """What two runs have in common whose answers may be told apart by nothing."""
-NUM_NAMED = 5
-"""How many of the images without an answer are named."""
 
 
 def gather_answers(out_dir: Path, *, allow_missing: bool = False) -> Predictions:
-    """One prediction per image of the split, from the folder that `infer` filled.
+    """The predictions of a folder that `infer` filled, as `gather_split` has them by itself. Raises `AnswersError`."""
+    return gather_split(load_answered_split(out_dir), allow_missing=allow_missing)
 
-    `provenance["gather"]` says what was passed over. Raises `AnswersError`, also for images without an answer unless
-    `allow_missing` counts them as failures.
+
+def gather_split(
+    split: AnsweredSplit, *, allow_missing: bool = False, pick: Pick = "first", mapping: LabelMapping | None = None
+) -> Predictions:
+    """One prediction per image of the split.
+
+    `provenance["gather"]` says what was passed over and what was mapped. Raises `AnswersError`, also for images without
+    an answer unless `allow_missing` counts them as failures.
     """
-    run, truths, loaded = load_run(out_dir), load_ground_truth(out_dir), load_answers(out_dir)
-    missing = [truth.image_id for truth in truths if truth.image_id not in loaded.answers]
+    answers = split.loaded.answers
+    missing = [truth.image_id for truth in split.truths if truth.image_id not in answers]
     if missing and not allow_missing:
-        named = ", ".join(f"`{image_id}`" for image_id in missing[:NUM_NAMED])
-        more = ", …" if len(missing) > NUM_NAMED else ""
-        broken = ", ".join(f"line {line.line_number} of `{line.file}`" for line in loaded.broken)
+        broken = ", ".join(f"line {line.line_number} of `{line.file}`" for line in split.loaded.broken[:NUM_NAMED])
         unread = f" ({broken} cannot be read)" if broken else ""
         raise AnswersError(
-            f"{len(missing)} of {len(truths)} images have no answer: {named}{more}{unread};"
-            " run the same `r1sgg infer` again to go on, or add `--allow-missing` to count them as failures"
+            f"{len(missing)} of {len(split.truths)} images have no answer: {named_images(missing)}{unread};"
+            f" {split.how_to_go_on}, or add `--allow-missing` to count them as failures"
         )
-    vocabulary = _vocabulary(run, out_dir)
-    images = (_predict(truth, loaded.answers.get(truth.image_id), vocabulary) for truth in truths)
+    mapping = mapping or LabelMapping(split.vocabulary)
+    reader = Reader(split.vocabulary, mapping, split.run.get("task", "sgg"))
+    images = [_predict(truth, answers.get(truth.image_id), reader, pick) for truth in split.truths]
     return Predictions(
-        provenance=_provenance(run, truths, loaded),
-        vocabulary=vocabulary,
+        provenance=_provenance(split, pick, mapping),
+        vocabulary=split.vocabulary,
         images=tuple(sorted(images, key=lambda image: image.image_id)),
     )
 
@@ -76,49 +78,40 @@ def insist_on_same_run(path: Path, predictions: Predictions) -> None:
         raise OutputError(f"`{path}` holds the predictions of another run ({'; '.join(changed)}); name another file")
 
 
-def _vocabulary(run: RunRecord, out_dir: Path) -> Vocabulary:
-    names = run["vocabulary"]
-    if names is None:
-        return Vocabulary((), ())
-    return vocabulary_from_names(names["objects"], names["predicates"], f"`{out_dir / RUN_FILE}`")
-
-
-def _provenance(run: RunRecord, truths: tuple[ImageTruth, ...], loaded: LoadedAnswers) -> dict[str, Any]:
-    known = {truth.image_id for truth in truths}
-    passed_over = {
+def _provenance(split: AnsweredSplit, pick: Pick, mapping: LabelMapping) -> dict[str, Any]:
+    known = {truth.image_id for truth in split.truths}
+    loaded = split.loaded
+    gathered = {
         "broken_lines": [[line.line_number, line.reason, line.file] for line in loaded.broken],
-        "repeated_answers": loaded.num_duplicates,
+        "repeated_answers": len(loaded.repeated),
+        "repeated_images": list(dict.fromkeys(loaded.repeated)),
         "answers_of_other_images": sum(image_id not in known for image_id in loaded.answers),
+        "not_asked": {
+            i: loaded.answers[i].error for i in sorted(known & loaded.answers.keys()) if loaded.answers[i].error
+        },
+        "pick": pick,
+        "most_texts_per_image": max((len(answer.samples) for answer in loaded.answers.values()), default=0),
+        "label_mapping": mapping.record(),
     }
-    return {key: value for key, value in run.items() if key != "vocabulary"} | {"gather": passed_over}
+    return {key: value for key, value in split.run.items() if key != "vocabulary"} | {"gather": gathered}
 
 
-def _predict(truth: ImageTruth, answer: Answer | None, vocabulary: Vocabulary) -> ImagePrediction:
-    graph: SceneGraph | None = None
-    failure: str | None = None
-    defects: dict[str, int] = {}
+def _predict(truth: ImageTruth, answer: Answer | None, reader: Reader, pick: Pick) -> ImagePrediction:
+    text = ""
     if answer is None:
-        failure = MISSING
+        reading = Reading(None, MISSING)
     elif answer.error is not None:
-        failure = "not_asked"
+        reading = Reading(None, NOT_ASKED)
     else:
-        try:
-            parsed = parse_answer(answer.samples[0].text, answer.box_space_wh, answer.box_origin)
-        except ParseError as error:
-            failure = error.kind
-        else:
-            graph = parsed.graph.rescaled(truth.image_wh)
-            defects = {str(kind): count for kind, count in parsed.defects.items()} | _strangers(graph, vocabulary)
-    text = answer.samples[0].text if answer is not None and answer.samples else ""
-    return ImagePrediction(truth.image_id, truth.image_wh, truth.graph, graph, failure, defects, text)
-
-
-def _strangers(graph: SceneGraph, vocabulary: Vocabulary) -> dict[str, int]:
-    counts = {}
-    if vocabulary.objects:
-        known = set(vocabulary.objects)
-        counts["out_of_vocabulary_object"] = sum(name not in known for name in graph.names)
-    if vocabulary.predicates:
-        known = set(vocabulary.predicates)
-        counts["out_of_vocabulary_predicate"] = sum(triplet.predicate not in known for triplet in graph.triplets)
-    return {kind: count for kind, count in counts.items() if count}
+        reading, text = picked_reading(answer, truth, reader, pick)
+    return ImagePrediction(
+        truth.image_id,
+        truth.image_wh,
+        truth.graph,
+        reading.graph,
+        reading.failure,
+        reading.defects or {},
+        text,
+        reading.object_scores,
+        reading.triplet_scores,
+    )

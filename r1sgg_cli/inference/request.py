@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from r1sgg_cli.config.schema import Task
-from r1sgg_cli.inference.answers import Part
+from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.models.sampling import Sampling
 
 EngineName = Literal["vllm", "transformers"]
@@ -19,6 +19,8 @@ class InferRequest:
     out: Path
     dataset: str
     split: str | None = None
+    images: Path | None = None
+    """A folder of pictures to be answered in place of a data set."""
     vocabulary: str | None = None
     predefined_categories: bool | None = None
     think: bool | None = None
@@ -33,5 +35,14 @@ class InferRequest:
     """Decoding is constrained to scene graphs."""
     limit: int | None = None
     """Only so many first images."""
-    part: Part | None = None
-    """The share of the images that this process answers, where others answer the rest."""
+
+    def __post_init__(self) -> None:
+        """Raises `ConfigError` for what would be without effect or has no answer."""
+        sampling = self.sampling
+        if sampling.temperature == 0 and (sampling.num_answers > 1 or sampling.top_p < 1 or sampling.top_k):
+            raise ConfigError(
+                "greedy answers of an image are all the same; give `--temperature`, as in `--temperature 0.7`, "
+                "or leave out `--num-answers`, `--top-p` and `--top-k`"
+            )
+        if self.images is not None and self.task == "cls":
+            raise ConfigError("`--task cls` asks about annotated objects, which pictures of a folder do not have")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from r1sgg_cli.config.differences import differences
 from r1sgg_cli.config.experiment import STAGES, Experiment, StageName
-from r1sgg_cli.config.record import differences
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.files import insist_on_own_folder, save_text

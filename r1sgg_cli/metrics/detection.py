@@ -1,7 +1,7 @@
 """Box AP as COCO defines it, through faster-coco-eval.
 
-Every box scores 1.0, for a model that writes text has no scores, so the order of the images decides ties: it is the
-order given. Annotation ids start at 1, because COCO's evaluator takes an annotation with id 0 for unmatched.
+A box without a score scores 1.0; where boxes score the same, the order of the images decides: it is the order given.
+Annotation ids start at 1, because COCO's evaluator takes an annotation with id 0 for unmatched.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers
 
 MAX_DETECTIONS = 100
-"""Boxes of one class in one image that count, the first ones, as in COCO."""
+"""Boxes of one class in one image that count, those that score highest, as in COCO."""
 
 
 class BoxAP(NamedTuple):
@@ -59,7 +59,9 @@ def _image_slots(annotated: FlatGraphs, predicted: FlatGraphs) -> tuple[Integers
 def _coco(graphs: FlatGraphs, slots: Integers, classes: list[int]) -> COCO:
     corners = graphs.boxes_xyxy
     boxes_xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-    columns = zip(slots.tolist(), graphs.object_label.tolist(), boxes_xywh.tolist(), strict=True)
+    columns = zip(
+        slots.tolist(), graphs.object_label.tolist(), boxes_xywh.tolist(), graphs.object_score.tolist(), strict=True
+    )
     annotations: list[dict[str, Any]] = [
         {
             "id": number,
@@ -68,9 +70,9 @@ def _coco(graphs: FlatGraphs, slots: Integers, classes: list[int]) -> COCO:
             "bbox": box,
             "area": box[2] * box[3],
             "iscrowd": 0,
-            "score": 1.0,
+            "score": score,
         }
-        for number, (slot, label, box) in enumerate(columns, start=1)
+        for number, (slot, label, box, score) in enumerate(columns, start=1)
     ]
     images = [{"id": slot} for slot in sorted(set(slots.tolist()))]
     return COCO({"images": images, "categories": [{"id": label} for label in classes], "annotations": annotations})

@@ -1,8 +1,8 @@
 """All numbers of one model on one split, each with how it is counted.
 
 Decisions. Every image of the split counts, and one without a readable graph predicts nothing. Predicted relationships
-rank in the order of the answer, for a model that writes text has no scores. There is no graph constraint: a pair of
-objects may carry several predicates. "Mean recall" exists twice because the field does both: over the predicates that
+rank by their scores, and without scores in the order of the answer. There is no graph constraint: a pair of objects may
+carry several predicates. "Mean recall" exists twice because the field does both: over the predicates that
 are annotated in this split, and over the whole vocabulary with absent ones as 0.
 """
 
@@ -18,6 +18,7 @@ from r1sgg_cli.metrics.detection import box_ap
 from r1sgg_cli.metrics.flat import FlatGraphs, LabelTable, flatten
 from r1sgg_cli.metrics.objects import object_hits
 from r1sgg_cli.metrics.one_to_one import Pairs
+from r1sgg_cli.metrics.ranking import UNSCORED, GraphScores, Ranking, ranking_of
 from r1sgg_cli.metrics.recall import recall_per_image, recall_per_predicate
 from r1sgg_cli.metrics.significance import bootstrap_mean
 from r1sgg_cli.metrics.triplets import triplet_candidates
@@ -26,9 +27,9 @@ from r1sgg_cli.scene_graph.graph import SceneGraph
 CUTS: tuple[int | None, ...] = (None, 20, 50, 100)
 """The K of R@K; None keeps every predicted relationship."""
 
-PROTOCOL = (
+_PROTOCOL = (
     "A hit: equal names and predicate, IoU ≥ 0.5 on both boxes (x2 − x1, no extra pixel), one-to-one. "
-    "@ K: the first K relationships of an answer, in its order; without K, all of them. No graph constraint. "
+    "@ K: the first K relationships of an answer, {ranking}; without K, all of them. No graph constraint. "
     "Exact repeats are left out on both sides."
 )
 
@@ -57,6 +58,12 @@ class Evaluation:
     """All predicted relationships, in the order of the images; NaN for an image without annotated ones."""
     recall_per_predicate: Mapping[str, float]
     """All predicted relationships; NaN for a predicate that is not annotated here."""
+    ranking: Ranking
+
+    @property
+    def protocol(self) -> str:
+        """What counts as a hit, and which relationships are the first K."""
+        return _PROTOCOL.format(ranking=self.ranking.of_triplets)
 
     def value(self, name: str, k: int | None = None) -> float:
         """The value of a metric; NaN where there was nothing to average. Raises `KeyError`."""
@@ -66,7 +73,8 @@ class Evaluation:
         """JSON-ready; what is NaN here is null there."""
         return {
             "num_images": self.num_images,
-            "protocol": PROTOCOL,
+            "protocol": self.protocol,
+            "ranking": self.ranking._asdict(),
             "metrics": [
                 {
                     "name": metric.name,
@@ -83,17 +91,23 @@ class Evaluation:
 
 
 def evaluate(
-    ground_truths: Sequence[SceneGraph], predictions: Sequence[SceneGraph | None], predicates: Sequence[str]
+    ground_truths: Sequence[SceneGraph],
+    predictions: Sequence[SceneGraph | None],
+    predicates: Sequence[str],
+    scores: Sequence[GraphScores] | None = None,
 ) -> Evaluation:
     """Score the images of a split; graph i of both is the same image, None where no graph could be read.
 
-    `predicates` are those of the vocabulary, empty for an open one. AP depends on the order of the images.
+    `predicates` are those of the vocabulary, empty for an open one; `scores` are those of the predictions. AP depends
+    on the order of the images where boxes score the same.
     """
     if len(ground_truths) != len(predictions):
         raise ValueError(f"{len(ground_truths)} ground truths, but {len(predictions)} predictions")
     names, table = LabelTable(), LabelTable((name, number) for number, name in enumerate(dict.fromkeys(predicates)))
     num_vocabulary = len(table)
-    annotated, predicted = flatten(ground_truths, names, table), flatten(predictions, names, table)
+    scores = [UNSCORED] * len(predictions) if scores is None else scores
+    ranking = ranking_of(predictions, scores)
+    annotated, predicted = flatten(ground_truths, names, table), flatten(predictions, names, table, scores)
     candidates = triplet_candidates(annotated, predicted)
     hits = {cut: candidates.hits(cut) for cut in CUTS}
     per_image = recall_per_image(annotated, hits[None][0])
@@ -101,7 +115,7 @@ def evaluate(
     num_failures = sum(graph is None for graph in predictions)
     metrics = (
         Metric("failure_rate", _ratio(num_failures, len(predictions)), "images without a readable graph / all images"),
-        *_box_metrics(annotated, predicted),
+        *_box_metrics(annotated, predicted, ranking),
         *_recall_metrics(annotated, hits, len(table), num_vocabulary),
         *_precision_metrics(annotated, predicted, hits[None]),
         *_count_metrics(annotated, predicted),
@@ -111,13 +125,13 @@ def evaluate(
         for name, number in table.items()
         if number < num_vocabulary or not np.isnan(per_predicate[number])
     }
-    return Evaluation(len(predictions), metrics, per_image, shown)
+    return Evaluation(len(predictions), metrics, per_image, shown, ranking)
 
 
-def _box_metrics(annotated: FlatGraphs, predicted: FlatGraphs) -> list[Metric]:
+def _box_metrics(annotated: FlatGraphs, predicted: FlatGraphs, ranking: Ranking) -> list[Metric]:
     ap, ap50 = box_ap(annotated, predicted)
     num_hits = len(object_hits(annotated, predicted)[0])
-    coco = "mean over annotated classes; all scores 1, ties by image order, 100 boxes per class and image"
+    coco = f"mean over annotated classes; {ranking.of_boxes}, 100 boxes per class and image"
     return [
         Metric("box_ap", ap, f"COCO, IoU 0.50:0.95; {coco}"),
         Metric("box_ap50", ap50, f"COCO, IoU 0.50; {coco}"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from r1sgg_cli.metrics.ranking import UNSCORED, GraphScores
 from r1sgg_cli.scene_graph.boxes import Boxes
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
 
@@ -27,9 +28,11 @@ class FlatGraphs:
     object: Integers
     """Row of the object in the object arrays."""
     rank: Integers
-    """Place of the triplet in its graph, from 0, repeated triplets left out."""
+    """Place of the triplet in its graph, from 0, by score and then by order, repeated triplets left out."""
     source: Integers
     """Index of the triplet in its graph's `triplets`."""
+    object_score: NDArray[np.float64]
+    """1 where an object has none."""
 
 
 def flatten_pair(
@@ -49,24 +52,29 @@ class LabelTable(dict[str, int]):
         return self[label]
 
 
-def flatten(graphs: Sequence[SceneGraph | None], names: LabelTable, predicates: LabelTable) -> FlatGraphs:
+def flatten(
+    graphs: Sequence[SceneGraph | None],
+    names: LabelTable,
+    predicates: LabelTable,
+    scores: Sequence[GraphScores] | None = None,
+) -> FlatGraphs:
     """Flat arrays of `graphs`; a missing graph is an image without objects.
 
     A triplet that repeats an earlier one of its graph exactly (same two objects, same predicate) is left out.
     """
+    scores = [UNSCORED] * len(graphs) if scores is None else scores
     object_rows: list[tuple[int, int]] = []
     triplet_rows: list[tuple[int, int, int, int, int, int]] = []
+    object_scores: list[float] = []
     boxes = [np.empty((0, 4))]
-    for image, graph in enumerate(graphs):
+    for image, (graph, of_graph) in enumerate(zip(graphs, scores, strict=True)):
         if graph is None:
             continue
         offset = len(object_rows)
         object_rows.extend((image, names[name]) for name in graph.names)
+        object_scores.extend([1.0] * len(graph.names) if of_graph.objects is None else of_graph.objects)
         boxes.append(graph.boxes_xyxy)
-        first_places: dict[Triplet, int] = {}
-        for place, triplet in enumerate(graph.triplets):
-            first_places.setdefault(triplet, place)
-        for rank, (triplet, source) in enumerate(first_places.items()):
+        for rank, (triplet, source) in enumerate(_ranked(graph.triplets, of_graph.triplets)):
             ends = offset + triplet.subject, predicates[triplet.predicate], offset + triplet.object
             triplet_rows.append((image, *ends, rank, source))
     object_image, object_label = np.array(object_rows, dtype=np.int64).reshape(-1, 2).T
@@ -84,4 +92,14 @@ def flatten(graphs: Sequence[SceneGraph | None], names: LabelTable, predicates: 
         object=end,
         rank=rank_column,
         source=source_column,
+        object_score=np.array(object_scores, dtype=np.float64),
     )
+
+
+def _ranked(triplets: Sequence[Triplet], scores: Sequence[float] | None) -> list[tuple[Triplet, int]]:
+    """Different triplets with their first places, the highest score first, else in order."""
+    first_places: dict[Triplet, int] = {}
+    for place, triplet in enumerate(triplets):
+        first_places.setdefault(triplet, place)
+    items = list(first_places.items())
+    return items if scores is None else sorted(items, key=lambda item: -scores[item[1]])

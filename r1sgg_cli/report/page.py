@@ -8,7 +8,6 @@ from typing import Any
 from PIL import Image
 
 from r1sgg_cli.files import save_text
-from r1sgg_cli.metrics.evaluation import PROTOCOL
 from r1sgg_cli.report.curves import Curve, lay_out
 from r1sgg_cli.report.gallery import build_gallery
 from r1sgg_cli.report.headline import compared_stages, headline_rows, verdict
@@ -37,7 +36,7 @@ def write_run_page(
         title=title,
         stages=stages,
         gain=gain,
-        protocol=PROTOCOL,
+        protocol=" ".join(dict.fromkeys(stage.evaluation.protocol for stage in stages)),
         rows=headline_rows(stages, gain),
         verdict=verdict(stages, gain),
         charts=[(curve, lay_out(curve)) for curve in curves],

@@ -1,4 +1,4 @@
-"""A kept rollout as one picture, for trackers that show images: its best answer over the photo, the truth beside it."""
+"""Graphs as pictures: boxes over the photo, of one answer or of a kept rollout's best beside the truth."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,27 +38,34 @@ def draw_rollout(rollout: Rollout, image: Image.Image) -> Image.Image:
     return both
 
 
-def _panel(image: Image.Image, graph: SceneGraph | None, marks: Sequence[BoxMark], caption: str) -> Image.Image:
+def draw_graph(image: Image.Image, graph: SceneGraph, caption: str) -> Image.Image:
+    """The graph's boxes and names over the photo, at about 1,000 pixels along its longer side."""
+    return _panel(image, graph, ["matched"] * len(graph.ids), caption, 2 * SCALE)
+
+
+def _panel(
+    image: Image.Image, graph: SceneGraph | None, marks: Sequence[BoxMark], caption: str, scale: int = SCALE
+) -> Image.Image:
     factor = min(PANEL_WH[0] / image.width, PANEL_WH[1] / image.height)
     view_wh = image.width * factor, image.height * factor
-    width, height = (round(side * SCALE) for side in view_wh)
-    panel = Image.new("RGB", (width, height + CAPTION_HEIGHT * SCALE), "white")
-    font = ImageFont.load_default(FONT_SIZE * SCALE)
-    ImageDraw.Draw(panel).text((2 * SCALE, 2 * SCALE), caption, fill="black", font=font)
+    width, height = (round(side * scale) for side in view_wh)
+    panel = Image.new("RGB", (width, height + CAPTION_HEIGHT * scale), "white")
+    font = ImageFont.load_default(FONT_SIZE * scale)
+    ImageDraw.Draw(panel).text((2 * scale, 2 * scale), caption, fill="black", font=font)
     photo = image.convert("RGB").resize((width, height))
     if graph is not None:
-        _draw_boxes(ImageDraw.Draw(photo), lay_out_boxes(graph, marks, view_wh), font)
-    panel.paste(photo, (0, CAPTION_HEIGHT * SCALE))
+        _draw_boxes(ImageDraw.Draw(photo), lay_out_boxes(graph, marks, view_wh), font, scale)
+    panel.paste(photo, (0, CAPTION_HEIGHT * scale))
     return panel
 
 
-def _draw_boxes(pen: ImageDraw.ImageDraw, boxes: Sequence[BoxView], font: Any) -> None:
+def _draw_boxes(pen: ImageDraw.ImageDraw, boxes: Sequence[BoxView], font: Any, scale: int) -> None:
     """All boxes first, then all labels, so that none is crossed out."""
     for box in boxes:
         corners = (box.x, box.y, box.x + box.width, box.y + box.height)
-        pen.rectangle([SCALE * corner for corner in corners], outline=COLOURS[box.mark], width=2 * SCALE)
+        pen.rectangle([scale * corner for corner in corners], outline=COLOURS[box.mark], width=2 * scale)
     for box in boxes:
         label = box.label
         corners = (label.x, label.y, label.x + label.width, label.y + LABEL_HEIGHT)
-        pen.rectangle([SCALE * corner for corner in corners], fill=COLOURS[box.mark])
-        pen.text((SCALE * (label.x + 3), SCALE * label.y), label.text, fill="white", font=font)
+        pen.rectangle([scale * corner for corner in corners], fill=COLOURS[box.mark])
+        pen.text((scale * (label.x + 3), scale * label.y), label.text, fill="white", font=font)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from r1sgg_cli.data.predictions import Predictions
 from r1sgg_cli.metrics.evaluation import Evaluation, evaluate
+from r1sgg_cli.metrics.ranking import GraphScores
 from r1sgg_cli.metrics.significance import CONFIDENCE, paired_bootstrap
 
 
@@ -22,7 +23,8 @@ class Stage:
 def evaluate_predictions(predictions: Predictions) -> Evaluation:
     """The numbers of a predictions file."""
     graphs = [image.ground_truth for image in predictions.images], [image.prediction for image in predictions.images]
-    return evaluate(*graphs, predictions.vocabulary.predicates)
+    scores = [GraphScores(image.object_scores, image.triplet_scores) for image in predictions.images]
+    return evaluate(*graphs, predictions.vocabulary.predicates, scores)
 
 
 def evaluated_stage(name: str, predictions: Predictions) -> Stage:

@@ -21,9 +21,9 @@ from trl.trainer.utils import split_pixel_values_by_grid, unsplit_pixel_values_b
 from r1sgg_cli.config.schema import GRPORun
 from r1sgg_cli.errors import ModelError
 from r1sgg_cli.models.checkpoint import load_processor
+from r1sgg_cli.models.engine_options import pixel_options
 from r1sgg_cli.models.images import ImageLimits
 from r1sgg_cli.training.engine_start import OTHER_WAY
-from r1sgg_cli.training.rollouts import pixel_options
 from r1sgg_cli.training.standing_in import not_training
 
 MAX_DISAGREEMENT = 0.1

@@ -40,15 +40,14 @@ from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM, load_shape
 from r1sgg_cli.launch.packages import check_vllm, installed_versions, load_supported
 from r1sgg_cli.launch.sequences import engine_tokens
+from r1sgg_cli.models.engine_options import logit_bias, pixel_options
 from r1sgg_cli.models.families import FAMILIES, family_of
-from r1sgg_cli.models.images import ImageLimits, PixelLimits
+from r1sgg_cli.models.images import ImageLimits
 from r1sgg_cli.training.engine_start import OTHER_WAY, start_engine
 from r1sgg_cli.training.standing_in import standing_in
 
 SERVER_TIMEOUT_S = 1800
 """A server may start together with the trainer, and then loads a model of many gigabytes first."""
-NEVER = -100
-"""The logit bias of a token that is never sampled: the least that a server's protocol takes."""
 
 _ENGINE_NAMES = {"colocated": "a vLLM engine in each training process", "server": "a vLLM server"}
 _VLLM_MODES: dict[str, Literal["colocate", "server"]] = {"colocated": "colocate", "server": "server"}
@@ -79,7 +78,7 @@ def stated_options(rollouts: Rollouts, unsampled: Sequence[int]) -> dict[str, An
     mode = _VLLM_MODES.get(rollouts.engine)
     suppressed: dict[str, Any] = {"suppress_tokens": list(unsampled)}  # TRL suppresses the image token alone
     if mode is not None:
-        suppressed = {"logit_bias": dict.fromkeys(unsampled, NEVER)}
+        suppressed = {"logit_bias": logit_bias(unsampled)}
     return {
         "use_vllm": mode is not None,
         "vllm_mode": mode or "colocate",
@@ -111,12 +110,6 @@ def max_model_length(run: GRPORun) -> int | None:
     if run.rollouts.engine == "transformers":
         return None
     return engine_tokens(run, load_shape(run.model))
-
-
-def pixel_options(limits: ImageLimits) -> dict[str, Any]:
-    """What the processor of a family that vLLM samples for is called with, so that it has these limits."""
-    assert isinstance(limits, PixelLimits)
-    return {"size": {"shortest_edge": limits.min_pixels, "longest_edge": limits.max_pixels}}
 
 
 def say_rollouts(config: GRPOConfig, rollouts: Rollouts, console: Console) -> None:

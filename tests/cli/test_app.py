@@ -20,6 +20,7 @@ COMMANDS = (
     "sft",
     "grpo",
     "infer",
+    "serve",
     "gather",
     "eval",
     "tiny",

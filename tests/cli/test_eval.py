@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from r1sgg_cli.cli.eval import evaluate
-from r1sgg_cli.data.predictions import ImagePrediction, Predictions, save_predictions
+from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_predictions, save_predictions
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.scene_graph.graph import graph_from_rows
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
@@ -72,6 +73,30 @@ def test_numbers_of_a_trial_say_so(predictions: Path) -> None:
     assert "runs/[b]sft on data/shapes (test), first 4 of 9 images (`--limit`)\n" in _eval(predictions).stdout
     provenance = json.loads(predictions.with_name("preds.metrics.json").read_text())["provenance"]
     assert (provenance["limit"], provenance["split_size"]) == (4, 9)
+
+
+def test_pictures_without_annotations_are_not_scored(predictions: Path) -> None:
+    predictions.write_text(predictions.read_text().replace('"split": "test"', '"split": "test", "annotated": false'))
+    refused = _eval(predictions).exception
+    assert isinstance(refused, AnswersError)
+    assert "is of pictures without annotations: nothing to score" in str(refused)
+
+
+def test_labels_that_were_mapped_are_said_beside_the_numbers(predictions: Path) -> None:
+    assert "into the vocabulary" not in _eval(predictions).stdout
+    mapping = '"label_mapping": {"aliases": "vg150", "wordnet": null, "mapped": {"objects": {"guy → man": 3}}}'
+    gathered = predictions.read_text().replace('"split": "test"', f'"split": "test", "gather": {{{mapping}}}')
+    predictions.write_text(gathered)
+    assert "3 labels were mapped into the vocabulary (aliases: vg150), which raises the" in _eval(predictions).stdout
+
+
+def test_what_ranks_is_said_under_the_table(predictions: Path) -> None:
+    said = "the first K relationships of an answer, {};"
+    assert said.format("in its order") in " ".join(_eval(predictions).stdout.split())
+    loaded = load_predictions(predictions)
+    first = replace(loaded.images[0], object_scores=(0.9, 0.8), triplet_scores=(0.5,))
+    save_predictions(replace(loaded, images=(first, *loaded.images[1:])), predictions)
+    assert said.format("by their scores") in " ".join(_eval(predictions).stdout.split())
 
 
 def test_the_numbers_go_where_the_user_says(predictions: Path, tmp_path: Path) -> None:

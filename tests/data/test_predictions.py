@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,25 @@ def test_predictions_come_back_as_they_were(predictions: Predictions, tmp_path: 
     assert (first.ids, first.names, first.triplets) == (saved_graph.ids, saved_graph.names, saved_graph.triplets)
     assert first.space_wh == (200, 100)
     assert loaded.images[1].prediction is None
+
+
+def test_scores_and_mapped_names_come_back(predictions: Predictions, tmp_path: Path) -> None:
+    graph = replace(_graph(3), names=("person", "traffic light"))
+    scored = replace(predictions.images[0], prediction=graph, object_scores=(0.25, 1.0), triplet_scores=(1.2345678e-9,))
+    save_predictions(replace(predictions, images=(scored,)), tmp_path / "preds.json")
+    image = load_predictions(tmp_path / "preds.json").images[0]
+    assert image.prediction is not None
+    assert image.prediction.ids == ("man.1", "traffic-light.2")
+    assert image.prediction.names == ("person", "traffic light")
+    assert (image.object_scores, image.triplet_scores) == ((0.25, 1.0), (1.23457e-9,))
+
+
+def test_what_has_neither_is_written_as_before(predictions: Predictions, tmp_path: Path) -> None:
+    save_predictions(predictions, tmp_path / "preds.json")
+    image = json.loads((tmp_path / "preds.json").read_text())["images"][0]
+    assert set(image["prediction"]["objects"][0]) == {"id", "bbox"}
+    assert set(image["prediction"]["relationships"][0]) == {"subject", "predicate", "object"}
+    assert load_predictions(tmp_path / "preds.json").images[0].object_scores is None
 
 
 def test_each_image_is_one_line_of_json(predictions: Predictions, tmp_path: Path) -> None:
@@ -107,6 +127,9 @@ def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         pytest.param(_set("prediction", "objects", 0, "bbox", 2, value=float("nan")), id="a box with NaN"),
         pytest.param(_set("prediction", "objects", 1, "id", value="man.1"), id="an id twice"),
         pytest.param(_set("prediction", "objects", 0, "id", value=7), id="an id that is a number"),
+        pytest.param(_set("prediction", "objects", 0, "score", value=0.5), id="a score for one object alone"),
+        pytest.param(_set("prediction", "relationships", 0, "score", value=1.5), id="a score above 1"),
+        pytest.param(_set("prediction", "objects", 0, "name", value=7), id="a name that is a number"),
         pytest.param(_set("prediction", "relationships", 0, "subject", value="ghost.9"), id="an end without object"),
         pytest.param(_set("prediction", "relationships", value=[3]), id="a relationship that is none"),
         pytest.param(_set("defects", value=None), id="no defects"),

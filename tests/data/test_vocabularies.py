@@ -30,3 +30,11 @@ def test_a_prepared_set_brings_its_own_and_a_named_one_wins(tmp_path: Path) -> N
 
 def test_a_set_without_one_has_none() -> None:
     assert vocabulary_of("somebody/own_set") is None
+
+
+def test_pictures_without_a_data_set_have_no_vocabulary_whatever_lies_in_the_folder_they_are_asked_from(
+    synthetic_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(synthetic_dataset)
+    assert vocabulary_of("") is None
+    assert vocabulary_of("", "psg") is not None

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from r1sgg_cli.metrics.evaluation import CUTS, Evaluation, evaluate
+from r1sgg_cli.metrics.ranking import GraphScores
 from r1sgg_cli.scene_graph.boxes import box_iou
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet, graph_from_rows
 
@@ -112,6 +113,39 @@ def test_nothing_annotated_and_nothing_predicted_is_nan_and_no_crash(make_graph:
     assert math.isnan(evaluation.value("triplet_recall"))
     assert math.isnan(evaluation.value("box_ap50"))
     assert math.isnan(evaluation.value("triplet_precision"))
+
+
+def test_the_first_relationships_are_those_that_score_highest(make_graph: GraphMaker) -> None:
+    truth = make_graph(OBJECTS, [(0, "on", 1)])
+    wrong = [(0, f"wrong {i}", 1) for i in range(20)]
+    answer = make_graph(OBJECTS, [*wrong, (0, "on", 1)])
+    scores = [GraphScores(triplets=[0.1] * 20 + [0.2])]
+    assert evaluate([truth], [answer], []).value("triplet_recall", 20) == 0
+    evaluation = evaluate([truth], [answer], [], scores)
+    assert evaluation.value("triplet_recall", 20) == 1
+    assert "the first K relationships of an answer, by their scores;" in evaluation.to_dict()["protocol"]
+
+
+def test_equal_scores_leave_the_order_of_the_answer(make_graph: GraphMaker) -> None:
+    answer = make_graph(OBJECTS, [(0, "on", 1), *[(0, f"wrong {i}", 1) for i in range(20)]])
+    scores = [GraphScores(triplets=[0.5] * 21)]
+    assert evaluate([make_graph(OBJECTS, [(0, "on", 1)])], [answer], [], scores).value("triplet_recall", 20) == 1
+
+
+def test_a_repeated_relationship_ranks_by_its_first_score(make_graph: GraphMaker) -> None:
+    """A model writes again what it has just written with ever more confidence."""
+    wrong = [(0, f"wrong {i}", 1) for i in range(20)]
+    answer = make_graph(OBJECTS, [(0, "on", 1), *wrong, (0, "on", 1)])
+    scores = [GraphScores(triplets=[0.1, *[0.5] * 20, 0.9])]
+    assert evaluate([make_graph(OBJECTS, [(0, "on", 1)])], [answer], [], scores).value("triplet_recall", 20) == 0
+
+
+def test_box_ap_ranks_by_scores(make_graph: GraphMaker) -> None:
+    truth, answer = make_graph([("man", 0)]), make_graph([("man", 500), ("man", 0)])
+    assert evaluate([truth], [answer], []).value("box_ap50") == pytest.approx(0.5)
+    scored = evaluate([truth], [answer], [], [GraphScores([0.2, 0.9])])
+    assert scored.value("box_ap50") == pytest.approx(1)
+    assert "ranked by their scores" in next(m.counted for m in scored.metrics if m.name == "box_ap")
 
 
 def test_graphs_of_other_images_are_refused(make_graph: GraphMaker) -> None:

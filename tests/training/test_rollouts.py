@@ -26,6 +26,7 @@ from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM
 from r1sgg_cli.models.checkpoint import load_processor
+from r1sgg_cli.models.engine_options import pixel_options
 from r1sgg_cli.models.families import unsampled_token_ids
 from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.rewards import REWARDS
@@ -37,7 +38,6 @@ from r1sgg_cli.training.rollouts import (
     check_same_prompt,
     collapsed,
     max_model_length,
-    pixel_options,
     reset_encoder_cache,
     say_rollouts,
     without_images,

@@ -1,0 +1,70 @@
+"""What `r1sgg infer MODEL PICTURE` shows."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from r1sgg_cli.inference.one_picture import SeenPicture
+    from r1sgg_cli.inference.request import InferRequest
+
+MARK = "r1sgg infer"
+"""Stands in the pictures that are written, by which they are known as our own."""
+
+
+def show_picture(request: InferRequest, picture: Path) -> None:
+    """Print the graph that the model sees, and write the picture with its boxes beside. Raises `R1SGGError`."""
+    from PIL.PngImagePlugin import PngInfo
+
+    from r1sgg_cli.data.pictures import is_picture
+    from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.files import insist_on_own
+    from r1sgg_cli.inference.one_picture import see_picture
+    from r1sgg_cli.report.picture import draw_graph
+
+    if not is_picture(picture):
+        raise ConfigError(f"`{picture}` is a file, but no picture; name a folder for the answers, or a .jpg or .png")
+    target = Path(f"{picture.stem}.graph.png")
+    insist_on_own(target, MARK)
+    seen = see_picture(request, picture)
+    if seen.parsed is None:
+        typer.echo(seen.answer.samples[0].text)
+        typer.echo(f"no graph can be read from this answer: {seen.failure}", err=True)
+        raise typer.Exit(1)
+    graph = seen.parsed.graph
+    console = Console(soft_wrap=True, highlight=False)
+    _print_graph(seen, console)
+    info = PngInfo()
+    info.add_text("Software", MARK)
+    caption = f"{len(graph.ids)} objects, {len(graph.triplets)} relationships"
+    draw_graph(seen.image, graph, caption).save(target, pnginfo=info)
+    console.print(f"[bold]{escape(str(target))}[/]: the picture with its boxes")
+
+
+def _print_graph(seen: SeenPicture, console: Console) -> None:
+    assert seen.parsed is not None
+    graph, sample = seen.parsed.graph, seen.answer.samples[0]
+    objects = Table("object", "box in pixels: left, top, right, bottom", "probability", box=None, padding=(0, 2))
+    for object_id, box, logprob in zip(
+        graph.ids, graph.boxes_xyxy.tolist(), sample.object_logprobs or [None] * len(graph.ids), strict=True
+    ):
+        objects.add_row(escape(object_id), ", ".join(f"{side:.0f}" for side in box), _probability(logprob))
+    console.print(objects)
+    relationships = Table("subject", "predicate", "object", "probability", box=None, padding=(0, 2))
+    for triplet, logprob in zip(graph.triplets, sample.triplet_logprobs or [None] * len(graph.triplets), strict=True):
+        ends = graph.ids[triplet.subject], triplet.predicate, graph.ids[triplet.object]
+        relationships.add_row(*map(escape, ends), _probability(logprob))
+    console.print(relationships)
+    for kind, count in seen.parsed.defects.items():
+        console.print(f"[yellow]repaired or odd:[/] {kind}, {count} times")
+
+
+def _probability(logprob: float | None) -> str:
+    return "" if logprob is None else f"{math.exp(logprob):.2f}"

@@ -1,0 +1,51 @@
+"""A split with its answers, whichever layout they were written in: what `gather` works on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from r1sgg_cli.inference.answers import (
+    RUN_FILE,
+    ImageTruth,
+    LoadedAnswers,
+    RunRecord,
+    load_answers,
+    load_ground_truth,
+    load_run,
+)
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
+
+OPEN_VOCABULARY = Vocabulary((), ())
+NUM_NAMED = 5
+"""How many images are named of those without an answer, or with several."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnsweredSplit:
+    """The images of a split, what a model answered about them, and what is known of how it was asked."""
+
+    run: RunRecord
+    vocabulary: Vocabulary
+    """Empty for an open one."""
+    truths: tuple[ImageTruth, ...]
+    loaded: LoadedAnswers
+    how_to_go_on: str
+    """What answers the images that are missing: the end of the sentence that names them."""
+
+
+def load_answered_split(out_dir: Path) -> AnsweredSplit:
+    """The folder that `infer` filled. Raises `AnswersError`."""
+    run, truths, loaded = load_run(out_dir), load_ground_truth(out_dir), load_answers(out_dir)
+    names = run["vocabulary"]
+    vocabulary = (
+        vocabulary_from_names(names["objects"], names["predicates"], f"`{out_dir / RUN_FILE}`")
+        if names
+        else OPEN_VOCABULARY
+    )
+    return AnsweredSplit(run, vocabulary, truths, loaded, "run the same `r1sgg infer` again to go on")
+
+
+def named_images(image_ids: Sequence[str]) -> str:
+    """The first few by name: "`a`, `b`, …"."""
+    named = ", ".join(f"`{image_id}`" for image_id in image_ids[:NUM_NAMED])
+    return f"{named}, …" if len(image_ids) > NUM_NAMED else named

@@ -1,0 +1,45 @@
+"""Answers on the Hugging Face hub, as a data set of their own."""
+
+from pathlib import Path
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
+
+from r1sgg_cli.errors import ConfigError, first_line
+from r1sgg_cli.inference.answers import COMPLETE_FILE, GROUND_TRUTH_FILE, RUN_FILE
+
+_FILES = [RUN_FILE, GROUND_TRUTH_FILE, COMPLETE_FILE, "answers*.jsonl"]
+_REFUSED = (HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled, ConnectionError, ValueError)
+
+
+def claim_repository(repo_id: str) -> None:
+    """Make sure, before a long run, that its answers can be pushed: the repository is made, private, or is there.
+
+    Raises `ConfigError`.
+    """
+    try:
+        HfApi().create_repo(repo_id, repo_type="dataset", private=True, exist_ok=True)
+    except _REFUSED as error:
+        raise _refused(repo_id, error) from error
+
+
+def push_answers(out: Path, repo_id: str) -> str:
+    """Upload a folder of answers, and no other file in it; the address of the commit. Raises `ConfigError`."""
+    try:
+        commit = HfApi().upload_folder(
+            repo_id=repo_id,
+            folder_path=out,
+            repo_type="dataset",
+            allow_patterns=_FILES,
+            commit_message="Answers by r1sgg infer",
+        )
+    except _REFUSED as error:
+        raise _refused(repo_id, error) from error
+    return str(commit.commit_url)
+
+
+def _refused(repo_id: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"the hub does not take answers as `{repo_id}`: {first_line(error)}; log in with `hf auth login`, name a "
+        "repository of your own (`OWNER/NAME`), or leave out `--push-to-hub`"
+    )

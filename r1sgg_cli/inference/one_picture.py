@@ -1,0 +1,60 @@
+"""One picture and the graph that a model sees in it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from rich.console import Console
+
+from r1sgg_cli.data.images import decode_image
+from r1sgg_cli.errors import DataError
+from r1sgg_cli.inference.answers import Answer
+from r1sgg_cli.inference.asker import make_asker
+from r1sgg_cli.inference.engines import choose_engine, load_engine
+from r1sgg_cli.inference.infer import answer_of
+from r1sgg_cli.inference.request import InferRequest
+from r1sgg_cli.models.adapters import check_to_ask
+from r1sgg_cli.scene_graph.parse import ParsedAnswer, ParseError, parse_answer
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPicture:
+    """A picture, the model's answer, and the graph in it with boxes in pixels of the picture."""
+
+    image: Image.Image
+    answer: Answer
+    parsed: ParsedAnswer | None
+    failure: str | None
+    """Why no graph can be read."""
+
+
+def see_picture(request: InferRequest, picture: Path) -> SeenPicture:
+    """Ask the request's model about one picture. Raises `R1SGGError`, also where the picture cannot be decoded."""
+    console = Console(stderr=True, soft_wrap=True, emoji=False)
+    check_to_ask(request.model)
+    asker = make_asker(replace(request, images=picture.parent), console)
+    row: dict[str, Any] = {
+        "image_id": picture.name,
+        "image": {"bytes": None, "path": str(picture)},
+        "prompt_open": "",
+        "prompt_close": "",
+    }
+    asker.prompt(row)  # what cannot be asked is said before the model is loaded
+    question = asker.question(row)
+    if isinstance(question, Answer):
+        raise DataError(str(question.error))
+    if request.engine is None and not request.structured:  # it starts in a fraction of the time that vLLM takes
+        request = replace(request, engine="transformers")
+    engine = load_engine(request, choose_engine(request, console), asker, console)
+    (reply,) = engine.replies([question])
+    answer = answer_of(reply, asker, engine)
+    if answer.error is not None:
+        raise DataError(answer.error)
+    image = decode_image(picture.name, row["image"])
+    try:
+        parsed = parse_answer(answer.samples[0].text, answer.box_space_wh, answer.box_origin)
+    except ParseError as error:
+        return SeenPicture(image, answer, None, str(error))
+    graph = parsed.graph.rescaled(question.image_wh)
+    return SeenPicture(image, answer, ParsedAnswer(graph, parsed.defects, parsed.tagged), None)
