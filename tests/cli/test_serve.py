@@ -59,7 +59,7 @@ def test_what_stands_after_two_dashes_is_given_to_vllm_last(tiny_checkpoint: Mod
 
 def test_the_server_is_given_the_limits_of_images_and_room_for_prompt_and_answer(tiny_checkpoint: Model) -> None:
     model = tiny_checkpoint("qwen2_5_vl")
-    said = printed(model, "--dry-run", "--max-pixels", MAX_PIXELS)
+    said = printed(model, "--dry-run", "--max-pixels", str(MAX_PIXELS))
     argv = shlex.split(said.splitlines()[-1].removeprefix("# The server: "))
     given = dict(zip(argv[3::2], argv[4::2], strict=False))
     limits = image_limits("smart_resize", load_processor(str(model)), MAX_PIXELS)
