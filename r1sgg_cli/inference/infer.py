@@ -220,7 +220,12 @@ def _sample(
         completion.text,
         completion.finish_reason,
         completion.num_tokens,
-        answer_logprob(completion),
-        None if found is None else found.objects,
-        None if found is None else found.triplets,
+        _rounded(answer_logprob(completion)),
+        None if found is None else tuple(map(_rounded, found.objects)),
+        None if found is None else tuple(map(_rounded, found.triplets)),
     )
+
+
+def _rounded(logprob: float | None) -> float | None:
+    """What stands beside an image moves the digits after these."""
+    return None if logprob is None else round(logprob, 4)
