@@ -90,8 +90,10 @@ def work_beside(out: Path, keeps: Callable[[Path], int] = lambda folder: 0) -> I
 
 def is_locked(folder: Path, name: str = LOCK_FILE) -> bool:
     """Whether a process holds `folder` at this moment, alone or with others."""
+    path = folder / name
     try:
-        descriptor = os.open(folder / name, os.O_RDONLY)
+        # NFS gives a lock for oneself alone only to who may write.
+        descriptor = os.open(path, os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY)
     except OSError:
         return False
     try:

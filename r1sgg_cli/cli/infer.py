@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from r1sgg_cli.inference.request import InferRequest
 
+Engine = Literal["vllm", "transformers"]
 _HOW = "How it is answered"
 _OF_MANY = (
     "dataset",
@@ -22,7 +23,6 @@ _OF_MANY = (
     "limit",
     "num_answers",
     "push_to_hub",
-    "part",
     "preset",
     "launcher",
     "dry_run",
@@ -67,19 +67,32 @@ def infer(
         int, typer.Option(min=1, help="Answers per image; `gather` chooses or votes.", rich_help_panel=_HOW)
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of sampling; each image has its own.", rich_help_panel=_HOW)] = 0,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            help="Who writes the answers; vLLM where it is installed and there is a GPU, if not given.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Images that are answered at once; the engine's own if not given.", rich_help_panel=_HOW
+            min=1,
+            help="Images answered at once; if not given, 8 by transformers and 128 by vLLM on a GPU.",
+            rich_help_panel=_HOW,
         ),
     ] = None,
+    structured: Annotated[
+        bool,
+        typer.Option(
+            "--structured/--free",
+            help="Let the model write nothing but scene graphs in form; needs vLLM.",
+            rich_help_panel=_HOW,
+        ),
+    ] = False,
     push_to_hub: Annotated[
         str | None,
         typer.Option(metavar="OWNER/NAME", help="Upload the finished answers as a private data set of the hub."),
-    ] = None,
-    part: Annotated[
-        str | None,
-        typer.Option(metavar="I/N", help="Only the I-th of N equal shares, from 0; others answer the rest beside it."),
     ] = None,
     preset: options.PresetOption = None,
     overrides: Annotated[
@@ -92,18 +105,17 @@ def infer(
     """Write the model's answer for every image of a split, of a folder of pictures, or of one picture.
 
     Answers are greedy unless a temperature is given, and kept as they come; the same command continues with the images
-    that have none yet. On several GPUs (`--preset`) each answers its share; in Slurm they are the tasks of an array.
+    that have none yet. On several GPUs (`--preset`) each takes the next few images as it has room; in Slurm they are
+    the tasks of an array. The same command on another machine that sees the folder joins them, and what one that dies
+    leaves is answered by the others.
 
-    Examples:
+    With `--images photos/` the pictures of a folder are answered, and `r1sgg infer MODEL photo.jpg` shows the graph of
+    one, boxes and all.
 
-      r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
-
-      r1sgg infer runs/grpo answers/own --images photos/
-
-      r1sgg infer runs/grpo photo.jpg
+    Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
     """
     from r1sgg_cli.cli.launching import split_overrides
-    from r1sgg_cli.cli.sharing import chosen_part, launch_inference
+    from r1sgg_cli.cli.sharing import is_worker, launch_inference
     from r1sgg_cli.errors import ConfigError
 
     others, for_preset = split_overrides(overrides or ())
@@ -118,6 +130,8 @@ def infer(
         "vocabulary": vocabulary,
         "max_pixels": max_pixels,
         "task": task,
+        "engine": engine,
+        "structured": structured,
         "batch_size": batch_size,
         "limit": limit,
     }
@@ -137,15 +151,15 @@ def infer(
         return
     if images is not None:
         _insist_without(ctx, images, ("dataset", "split"))
-    share = chosen_part(part, launcher)
     said = {name: value for name, value in (asked | sampling).items() if name in _PLANNED or _is_given(ctx, name)}
     launched = {**said, "predefined_categories": predefined, "push_to_hub": push_to_hub}
-    if launch_inference(model, out, launched, preset, for_preset, launcher, share=share, dry_run=dry_run):
+    if is_worker(preset, for_preset, launcher):
+        if dry_run:
+            typer.echo("it would answer in this process")
+            return
+    elif launch_inference(model, out, launched, preset, for_preset, launcher, dry_run=dry_run):
         return
-    from r1sgg_cli.inference.answers import Part
-
-    request = _request(model, out, {**asked, "part": Part(*share) if share else None}, sampling)
-    _answer(request, push_to_hub)
+    _answer(_request(model, out, asked, sampling), push_to_hub)
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:
@@ -175,7 +189,6 @@ def _answer(request: InferRequest, push_to_hub: str | None) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from r1sgg_cli.inference.answers import COMPLETE_FILE
     from r1sgg_cli.inference.infer import infer as answer_all
 
     if push_to_hub is None:
@@ -184,6 +197,5 @@ def _answer(request: InferRequest, push_to_hub: str | None) -> None:
     from r1sgg_cli.inference.hub import claim_repository, push_answers
 
     claim_repository(push_to_hub)
-    answer_all(request)
-    if (request.out / COMPLETE_FILE).exists():
+    if answer_all(request):
         Console(stderr=True, soft_wrap=True).print(f"pushed: {escape(push_answers(request.out, push_to_hub))}")

@@ -1,9 +1,8 @@
-"""How `infer` is shared out: by parts of the split, one process and GPU each."""
+"""How `infer` is started: as workers that share the images of a split, one process and GPU each."""
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +12,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from r1sgg_cli.errors import ConfigError
-
 if TYPE_CHECKING:
     from r1sgg_cli.config.hardware import Preset
     from r1sgg_cli.launch.job import Job
@@ -22,30 +19,27 @@ if TYPE_CHECKING:
 
 ANSWERED_AT_ONCE = 8
 """Images that transformers answers together if no other number is given."""
-_SWITCHES = {"predefined_categories": ("--predefined-cats", "--open-cats"), "think": ("--grpo", "--no-grpo")}
+_SWITCHES = {
+    "predefined_categories": ("--predefined-cats", "--open-cats"),
+    "think": ("--grpo", "--no-grpo"),
+    "structured": ("--structured", "--free"),
+}
 
 
-def chosen_part(part: str | None, launcher: Launcher | None) -> tuple[int, int] | None:
-    """Index and number of parts: as named, or as torchrun numbers its processes. Raises `ConfigError`."""
-    if part is None:
-        ranks = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
-        if launcher != "here" or None in ranks:
-            return None
-        part = "/".join(str(rank) for rank in ranks)
-        _take_own_card()
-    elif launcher not in (None, "here"):
-        raise ConfigError(
-            f"`--part {part}` is answered here; leave it out and `--launcher {launcher}` starts all parts"
-        )
-    found = re.fullmatch(r"(\d+)/(\d+)", part)
-    if found is None or int(found[1]) >= int(found[2]):
-        raise ConfigError(f"`--part {part}` is not I/N with I from 0 to N - 1, as in `--part 0/4`")
-    return int(found[1]), int(found[2])
+def is_worker(preset_name: str | None, for_preset: Sequence[str], launcher: Launcher | None) -> bool:
+    """Whether this process is one of those that a launcher starts; under torchrun it takes its own card.
+
+    Each is told `--launcher here` and no preset: it answers on one card, however many its machine has.
+    """
+    if launcher != "here" or preset_name is not None or for_preset:
+        return False
+    if "LOCAL_RANK" in os.environ:
+        _take_own_card(int(os.environ["LOCAL_RANK"]))
+    return True
 
 
-def _take_own_card() -> None:
+def _take_own_card(local_rank: int) -> None:
     """Of the cards that torchrun shows all its processes, leave this one its own; torch is not imported yet."""
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     cards = visible.split(",") if visible else []
     os.environ["CUDA_VISIBLE_DEVICES"] = cards[local_rank] if local_rank < len(cards) else str(local_rank)
@@ -59,22 +53,18 @@ def launch_inference(
     for_preset: Sequence[str],
     launcher: Launcher | None,
     *,
-    share: tuple[int, int] | None,
     dry_run: bool,
 ) -> bool:
-    """Start the parts elsewhere or show what would be; False where this process is to answer by itself."""
+    """Start the workers elsewhere or show what would be; False where this process is to answer by itself."""
     from r1sgg_cli.cli.launching import fetch_offline, launcher_to_show, resolve_preset
     from r1sgg_cli.launch.launcher import choose_launcher
     from r1sgg_cli.launch.machine import look_at_machine
     from r1sgg_cli.launch.pipeline import ANSWERED
     from r1sgg_cli.launch.plan import without_rollouts
     from r1sgg_cli.launch.steps import insist_on_split
+    from r1sgg_cli.models.adapter_folder import base_of
 
     console = Console(stderr=not dry_run, soft_wrap=True, highlight=False)
-    if share is not None:
-        if dry_run:
-            console.print(f"it would answer part {share[0]}/{share[1]} in this process")
-        return dry_run
     machine = look_at_machine(os.environ)
     preset = without_rollouts(resolve_preset(preset_name, for_preset, machine))
     chosen: Launcher
@@ -93,7 +83,7 @@ def launch_inference(
     datasets = [] if asked["images"] else [(asked["dataset"], asked["split"])]
     for dataset in datasets:
         insist_on_split(*dataset)
-    fetch_offline(preset, [model], datasets, console)
+    fetch_offline(preset, [base_of(model)], datasets, console)
     code = _start(command, out, preset, chosen, console)
     if code:
         raise typer.Exit(1)
@@ -101,7 +91,7 @@ def launch_inference(
 
 
 def infer_command(model: str, out: Path, asked: Mapping[str, Any]) -> tuple[str, ...]:
-    """The command of one part, without its number."""
+    """The command of one worker."""
     argv = ["infer", model, str(out)]
     for key, value in asked.items():
         if value is None or (key == "dataset" and asked["images"]):
@@ -113,23 +103,23 @@ def infer_command(model: str, out: Path, asked: Mapping[str, Any]) -> tuple[str,
     return (*argv, "--launcher", "here")
 
 
-def num_parts(preset: Preset) -> int:
+def num_workers(preset: Preset) -> int:
     """One for each GPU, or each process of a CPU."""
     return preset.num_gpus or preset.processes_per_node
 
 
-def inference_job(command: tuple[str, ...], out: Path, preset: Preset, parts: int) -> Job:
+def inference_job(command: tuple[str, ...], out: Path, preset: Preset) -> Job:
     """The array of jobs, in the folder of the answers."""
     from r1sgg_cli.cli.launching import command_job
 
-    return command_job("infer", "array", command, out, preset, num_tasks=parts)
+    return command_job("infer", "array", command, out, preset, num_tasks=num_workers(preset))
 
 
 def _torchrun(command: tuple[str, ...], preset: Preset) -> list[str]:
     from r1sgg_cli.launch.dispatch import bin_dir
     from r1sgg_cli.launch.torchrun import torchrun_argv
 
-    return torchrun_argv(command, num_parts(preset), torchrun=str(bin_dir() / "torchrun"))
+    return torchrun_argv(command, num_workers(preset), torchrun=str(bin_dir() / "torchrun"))
 
 
 def _show(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launcher, console: Console) -> None:
@@ -140,7 +130,7 @@ def _show(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launche
     elif launcher == "torchrun":
         console.print(f"it would run: {escape(shlex.join(_torchrun(command, preset)))}")
     else:
-        typer.echo(render_sbatch(inference_job(command, out, preset, num_parts(preset))))
+        typer.echo(render_sbatch(inference_job(command, out, preset)))
 
 
 def _start(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launcher, console: Console) -> int:
@@ -152,7 +142,7 @@ def _start(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launch
     insist_on_own_folder(out, ANSWERS_RECORD, LAUNCHER_FILES)
     if launcher == "torchrun":
         return dispatch.run_torchrun(_torchrun(command, preset), os.environ)
-    job = inference_job(command, out, preset, num_parts(preset))
+    job = inference_job(command, out, preset)
     if launcher == "allocation":
         return dispatch.run_in_allocation(job)
     submitted = dispatch.submit_job(job)
@@ -165,14 +155,15 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     from r1sgg_cli.launch.config_json import load_config
     from r1sgg_cli.launch.memory import GIB
     from r1sgg_cli.launch.steps import num_rows
+    from r1sgg_cli.models.adapter_folder import base_of
 
-    loaded = load_config(model, fetch=False)
-    parts = num_parts(preset)
+    loaded = load_config(base_of(model), fetch=False)
+    workers = num_workers(preset)
     known = (asked["limit"], None if asked["images"] else num_rows(asked["dataset"], asked["split"]))
     rows = min((number for number in known if number is not None), default=None)
-    each = f", about {-(-rows // parts):,} images each" if rows else ""
+    each = f", about {-(-rows // workers):,} images each" if rows else ""
     console.print(
-        f"plan: {parts} part{'s' * (parts > 1)}{each}, on {escape(preset.name)} ({escape(preset.description)})"
+        f"plan: {workers} worker{'s' * (workers > 1)}{each}, on {escape(preset.name)} ({escape(preset.description)})"
     )
     if loaded is None:
         return
@@ -182,8 +173,9 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     longest = asked["max_new_tokens"] + 2048  # a prompt with its image and the categories
     at_once = asked["batch_size"] or ANSWERED_AT_ONCE
     cache = width * shape.kv_elements_per_token * at_once * longest / GIB
+    may_be_vllm = preset.gpu and asked.get("engine") != "transformers"
     has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""
     console.print(
-        f"memory: {weights + cache:.1f}{has} GiB a part: weights {weights:.1f}, keys and values of "
-        f"{at_once} answers {cache:.1f}"
+        f"memory: {weights + cache:.1f}{has} GiB a worker: weights {weights:.1f}, keys and values of "
+        f"{at_once} answers {cache:.1f}{'; vLLM fills the card with more of them' if may_be_vllm else ''}"
     )

@@ -75,7 +75,7 @@ def _is_there(out: Path, made_from: Mapping[str, Any]) -> bool:
     """Whether `out` holds this very checkpoint; False where there is nothing yet. Raises `OutputError` on all else."""
     import json
 
-    from r1sgg_cli.config.record import differences
+    from r1sgg_cli.config.differences import differences
     from r1sgg_cli.errors import OutputError
 
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):

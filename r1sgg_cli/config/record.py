@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from r1sgg_cli.config.differences import differences
 from r1sgg_cli.config.layers import validated
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml
@@ -84,27 +85,6 @@ def _with_former(record: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[s
     record = {"sharding": "ddp", **record}
     former = {key: value for key, value in FORMERLY.items() if key in recipe}
     return {**record, "recipe": {**former, **record.get("recipe", {})}}
-
-
-def differences(
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    places: tuple[str, str] = ("there", "here"),
-    *,
-    ignored: frozenset[str] = frozenset(),
-    prefix: str = "",
-) -> list[str]:
-    """What differs between two nested mappings, one phrase per key, less the keys that are `ignored` at any depth."""
-    found: list[str] = []
-    for key in dict.fromkeys((*old, *new)):
-        if key in ignored:
-            continue
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found += differences(a, b, places, ignored=ignored, prefix=f"{prefix}{key}.")
-        elif a != b:
-            found.append(f"{prefix}{key}: {a} {places[0]}, {b} {places[1]}")
-    return found
 
 
 def save_launch(run: SFTRun | GRPORun, folder: Path, preset: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.differences import differences
 from r1sgg_cli.data.annotations import AnnotationSource
 from r1sgg_cli.data.chunks import strict_error
 from r1sgg_cli.data.cleaning import CleaningRules

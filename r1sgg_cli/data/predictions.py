@@ -65,7 +65,8 @@ def save_predictions(predictions: Predictions, path: Path) -> None:
         "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)},
     }
     lines = [f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
-    images = ",\n".join(json.dumps(_image_to_row(image), allow_nan=False) for image in predictions.images)
+    encode = json.JSONEncoder(allow_nan=False).encode
+    images = ",\n".join(encode(_image_to_row(image)) for image in predictions.images)
     save_text("{\n" + "".join(lines) + '"images": [\n' + images + "\n]\n}\n", path)
 
 
@@ -135,17 +136,20 @@ def _graph_to_row(graph: SceneGraph) -> dict[str, Any]:
 
 
 def _prediction_to_row(graph: SceneGraph, image: ImagePrediction) -> dict[str, Any]:
-    objects: list[dict[str, Any]] = []
-    rows, relationships = graph.to_rows()
-    for row, name in zip(rows, graph.names, strict=True):
-        objects.append({**row} if name == object_name(row["id"]) else {**row, "name": name})
-    scored = _scored(objects, image.object_scores), _scored([{**row} for row in relationships], image.triplet_scores)
-    return dict(zip(("objects", "relationships"), scored, strict=True))
+    objects, relationships = graph.to_rows()
+    named = [
+        row if name == object_name(row["id"]) else {**row, "name": name}
+        for row, name in zip(objects, graph.names, strict=True)
+    ]
+    return {
+        "objects": _scored(named, image.object_scores),
+        "relationships": _scored(relationships, image.triplet_scores),
+    }
 
 
-def _scored(rows: list[dict[str, Any]], scores: Sequence[float] | None) -> list[dict[str, Any]]:
+def _scored(rows: Sequence[Mapping[str, Any]], scores: Sequence[float] | None) -> list[Mapping[str, Any]]:
     if scores is None:
-        return rows
+        return list(rows)
     return [{**row, "score": float(f"{score:.{SCORE_DIGITS}g}")} for row, score in zip(rows, scores, strict=True)]
 
 

@@ -90,6 +90,9 @@ def parse_rollout(line: str, folder: Path) -> Rollout:
         if not re.fullmatch(rf"{IMAGES_FOLDER}/[0-9a-f]+\.jpg", row["image"]):  # no other file is ever opened
             raise ValueError(f"`{row['image']}` is no kept image")
         image_wh = int(row["image_wh"][0]), int(row["image_wh"][1])
+        answers = tuple(_answer_from_row(answer, image_wh) for answer in row["answers"])
+        if len({frozenset(answer.rewards) for answer in answers}) != 1:
+            raise ValueError("`answers` must be one or more, with the same rewards")
         return Rollout(
             int(row["step"]),
             str(row["image_id"]),
@@ -97,7 +100,7 @@ def parse_rollout(line: str, folder: Path) -> Rollout:
             image_wh,
             row["task"],
             _graph_from_row(row["ground_truth"], image_wh),
-            tuple(_answer_from_row(answer, image_wh) for answer in row["answers"]),
+            answers,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         path = folder / ROLLOUTS_FILE

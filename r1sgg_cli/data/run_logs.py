@@ -1,9 +1,12 @@
 """The logs of a run's folder: JSON lines that carry their step, appended while it trains and read by its page."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from r1sgg_cli.errors import AnswersError
 
 METRICS_FILE = "metrics.jsonl"
 """One line per logged step or evaluation."""
@@ -12,23 +15,54 @@ WARNINGS_FILE = "warnings.jsonl"
 
 
 def load_metric_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a log; a last line that a killed run left half-written is left out."""
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]  # what follows the last newline is half a line or nothing
+    """The rows of a log; a last line that a killed run left half-written is left out.
+
+    Raises `AnswersError` for another line that is no row.
+    """
+    rows = []
+    for number, line in _numbered_lines(path):
+        row = _parsed(line)
+        if row is None:
+            raise AnswersError(f"line {number} of `{path}` is no row of a log ({line:.40}); delete that line")
+        rows.append(row)
+    return rows
+
+
+def _numbered_lines(path: Path) -> list[tuple[int, str]]:
+    """Lines that are not empty, from 1; what follows the last newline is half a line or nothing."""
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    return [(number, line) for number, line in enumerate(lines, start=1) if line]
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
 
 
 def append_row(row: Mapping[str, Any], path: Path) -> None:
-    """Add a line to a log."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
+    """Add a line to a log. Raises `OSError` on a full disk, and then leaves the log as it was."""
+    rest = memoryview((json.dumps(row) + "\n").encode())
+    with path.open("ab", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError:
+            file.truncate(size)  # half a line would spoil the next one as well
+            raise
 
 
-def drop_rows_after(step: int, path: Path) -> None:
-    """Take out of a log what a run that goes on from `step` is about to repeat; half a line as well."""
+def drop_rows_after(step: int, path: Path, is_repeated: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
+    """Take out of a log what a run that goes on from `step` is about to repeat: later rows, and of the earlier ones
+    those that `is_repeated` names. Lines that are no rows go as well, or a log would keep the run from going on."""
     if not path.exists():
         return
-    rows = load_metric_rows(path) if step else []  # what precedes the first step is repeated, too
-    kept = [row for row in rows if row["step"] <= step]
+    lines = _numbered_lines(path) if step else []  # what precedes the first step is repeated, too
+    rows = [row for _, line in lines if (row := _parsed(line)) is not None]
+    kept = [row for row in rows if row["step"] <= step and not (is_repeated and is_repeated(row))]
     partial = path.with_suffix(".jsonl.partial")
     partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
     partial.replace(path)

@@ -20,13 +20,12 @@ def num_threads() -> int:
 
 
 def in_order_ahead(
-    threads: ThreadPoolExecutor, work: Callable[[Given], Found], given: Iterable[Given]
+    threads: ThreadPoolExecutor, work: Callable[[Given], Found], given: Iterable[Given], at_most: int | None = None
 ) -> Generator[Found, None, None]:
-    """`work` of each of `given`, in order; as many are under way as the pool's threads may be ahead."""
+    """`work` of each of `given`, in order; as many are under way as the pool's threads may be ahead, or `at_most`."""
+    num_ahead = num_threads() * PER_THREAD if at_most is None else min(at_most, num_threads() * PER_THREAD)
     waiting = iter(given)
-    under_way: deque[Future[Found]] = deque(
-        threads.submit(work, one) for one in islice(waiting, num_threads() * PER_THREAD)
-    )
+    under_way: deque[Future[Found]] = deque(threads.submit(work, one) for one in islice(waiting, num_ahead))
     while under_way:
         found = under_way.popleft().result()
         for one in islice(waiting, 1):

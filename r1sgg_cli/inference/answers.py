@@ -2,13 +2,17 @@
 
     run.json             what ran: model, data, prompts, generation settings, vocabulary, versions, command
     ground_truth.jsonl   every image of the split, boxes in pixels of the original image
-    answers.jsonl        one line per answered image; only ever appended to, by one process
-    answers-I-of-N.jsonl the same of a part, where several processes share a split
+    answers-WORKER.jsonl one line per answered image; only ever appended to, by one worker
+    queue/               which worker has which images (`inference.queue`)
     complete.json        there once every image is answered
+
+Older versions wrote `answers.jsonl`, or `answers-I-of-N.jsonl` where several processes shared a split.
 
 An appended batch is on the disk, every line of it, or not there at all. A line that kill -9 cut short is
 dropped by the next writer and passed over by readers.
 """
+
+from __future__ import annotations
 
 import json
 import math
@@ -17,14 +21,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NotRequired, Self, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, get_args
 
-from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.predictions import checked_graph
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.files import save_text
 from r1sgg_cli.models.completion import FinishReason
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
+
+if TYPE_CHECKING:  # it imports pydantic, and `gather` should start fast
+    from r1sgg_cli.config.schema import Task
 
 RUN_FILE, GROUND_TRUTH_FILE, ANSWERS_FILE = "run.json", "ground_truth.jsonl", "answers.jsonl"
 COMPLETE_FILE = "complete.json"
@@ -180,34 +186,18 @@ def load_ground_truth(out_dir: Path) -> tuple[ImageTruth, ...]:
     return tuple(truths.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One of `num_parts` equal shares of a split; `index` starts at 0."""
-
-    index: int
-    num_parts: int
-
-    def __str__(self) -> str:
-        return f"{self.index}-of-{self.num_parts}"
-
-    @property
-    def answers_file(self) -> str:
-        """The file that this part alone appends to."""
-        return f"answers-{self}.jsonl"
-
-
 def load_answers(out_dir: Path) -> LoadedAnswers:
-    """Read `answers.jsonl` and those of parts; broken lines are listed and the rest kept. No file: no answers yet."""
+    """Read the answers of all workers; broken lines are listed and the rest kept. No file: no answers yet."""
     answers: dict[str, Answer] = {}
     broken: list[BrokenLine] = []
     repeated: list[str] = []
-    for path in _answers_files(out_dir):
+    for path in answers_files(out_dir):
         lines = _load_bytes(path).split(b"\n")
         for line_number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
-                answer = _parse_answer_line(line)
+                answer = parse_answer_line(line)
             except (KeyError, TypeError, ValueError) as error:
                 cut = line_number == len(lines)  # no newline after it
                 reason = "cut short, as by a killed run" if cut else f"no answer in it ({error})"
@@ -218,9 +208,15 @@ def load_answers(out_dir: Path) -> LoadedAnswers:
     return LoadedAnswers(answers, tuple(repeated), tuple(broken))
 
 
-def _answers_files(out_dir: Path) -> list[Path]:
+def worker_file(worker: str) -> str:
+    """Name of the file that this worker alone appends to."""
+    return f"answers-{worker}.jsonl"
+
+
+def answers_files(out_dir: Path) -> list[Path]:
+    """All files of answers in a folder, in the order in which the first answer of an image counts."""
     whole = out_dir / ANSWERS_FILE
-    return [*([whole] if whole.exists() else []), *sorted(out_dir.glob("answers-*-of-*.jsonl"))]
+    return [*([whole] if whole.exists() else []), *sorted(out_dir.glob(worker_file("*")))]
 
 
 def mark_complete(out_dir: Path, num_images: int) -> None:
@@ -272,7 +268,7 @@ class AnswersFile:
         if end == len(content):
             return
         try:
-            _parse_answer_line(content[end:])
+            parse_answer_line(content[end:])
         except (KeyError, TypeError, ValueError):
             os.ftruncate(self._descriptor, end)
         else:
@@ -310,7 +306,8 @@ def _answer_row(answer: Answer) -> dict[str, Any]:
     return row | (samples[0] if samples else {}) | ({"more": samples[1:]} if len(samples) > 1 else {})
 
 
-def _parse_answer_line(line: bytes) -> Answer:
+def parse_answer_line(line: bytes) -> Answer:
+    """A line of a file of answers. Raises `KeyError`, `TypeError` or `ValueError` where it holds no answer."""
     row = json.loads(line)
     width, height = (float(side) for side in row["box_space_wh"])
     if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 from rich.console import Console
 
-from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.differences import differences
 from r1sgg_cli.config.schema import SFTRecipe, Task
 from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
 from r1sgg_cli.data.rows import decoded, parse_ground_truth
@@ -15,7 +15,9 @@ from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.engine import Question
+from r1sgg_cli.inference.form import answer_grammar
 from r1sgg_cli.inference.request import InferRequest
+from r1sgg_cli.models.adapter_folder import base_of
 from r1sgg_cli.models.asking import Asking, load_asking
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.families import ModelFamily, family_of
@@ -60,6 +62,13 @@ class Asker:
             decimals=self.family.decimals,
         )
 
+    def grammar(self, max_new_tokens: int) -> str:
+        """The grammar of all answers, whose names are open where the prompt's categories are of no vocabulary."""
+        vocabulary = self.vocabulary if self.asking.predefined_categories else None
+        return answer_grammar(
+            self.family, self.limits, max_new_tokens, think=self.asking.think, vocabulary=vocabulary, task=self.task
+        )
+
     def question(self, row: Mapping[str, Any]) -> Question | Answer:
         """The question about a row of `data.rows.undecoded`; for a picture that cannot be asked about, its answer."""
         try:
@@ -82,9 +91,10 @@ class Asker:
 
 def make_asker(request: InferRequest, console: Console) -> Asker:
     """How a request's model is asked; says so. Raises `R1SGGError`."""
-    family = family_of(request.model)
+    base = base_of(request.model)
+    family = family_of(base)
     asking = resolve_asking(request, console)
-    limits = image_limits(family.fitting, load_processor(request.model), asking.max_pixels)
+    limits = image_limits(family.fitting, load_processor(base), asking.max_pixels)
     own = "" if request.images else request.dataset
     vocabulary = vocabulary_of(own, request.vocabulary)
     return Asker(family, asking, limits, vocabulary, request.vocabulary is not None, request.task)

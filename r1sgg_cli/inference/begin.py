@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from r1sgg_cli import __version__
-from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.differences import differences
 from r1sgg_cli.data.pictures import pictures_fingerprint
 from r1sgg_cli.data.prompts import system_prompt
 from r1sgg_cli.data.rows import dataset_fingerprint, parse_ground_truth, rows_with_sizes
@@ -31,7 +31,8 @@ from r1sgg_cli.inference.answers import (
 )
 from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.request import EngineName, InferRequest
-from r1sgg_cli.models.checkpoint import fingerprint, revision
+from r1sgg_cli.models.adapters import asked_fingerprint
+from r1sgg_cli.models.checkpoint import revision
 
 _DISTRIBUTIONS: dict[EngineName, tuple[str, ...]] = {
     "transformers": ("torch", "transformers"),
@@ -54,7 +55,7 @@ def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_siz
     asking, vocabulary = asker.asking, asker.vocabulary
     return {
         "model": request.model,
-        "model_fingerprint": fingerprint(request.model),
+        "model_fingerprint": asked_fingerprint(request.model),
         "family": asker.family.name,
         "revision": revision(request.model),
         "dataset": str(request.images or request.dataset),
@@ -92,14 +93,14 @@ def _versions(engine: EngineName) -> dict[str, str]:
     return found
 
 
-def begin(record: RunRecord, rows: Dataset, out: Path, console: Console) -> None:
+def begin(record: RunRecord, rows: Dataset, out: Path, console: Console, *, has_workers: bool = False) -> None:
     """Start a folder of answers, or make sure that the one that stands is of the same run.
 
-    A folder without an answer is started anew; ground truth that is broken, missing or of another `--limit` is written
-    again, so that a trial run on a few images can be extended. Raises `R1SGGError`.
+    A folder without an answer is started anew, unless it `has_workers` that are about to write some. Ground truth that
+    is broken, missing or of another `--limit` is written again, so that a trial run on a few images can be extended.
+    Raises `R1SGGError`.
     """
-    answered = bool(load_answers(out).answers)
-    if answered:
+    if has_workers or load_answers(out).answers:
         changed = changes(load_run(out), record)
         if changed:
             raise ConfigError(f"`{out}` holds answers of another run ({'; '.join(changed)}); give another folder")

@@ -47,6 +47,7 @@ class Engine(Protocol):
     def replies(self, questions: Iterable[Question]) -> Iterator[Reply]:
         """A reply for each question, in any order, as they are finished.
 
-        Questions are taken as there is room for them, so that their number does not matter to memory.
+        Questions are taken as there is room for them, so that their number does not matter to memory. They end when
+        none is left for now: all replies are then given, and it may be asked again.
         """
         ...

@@ -7,7 +7,7 @@ the model wrote them: they are wrong when scored, and counted here.
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.config.record import differences
+from r1sgg_cli.config.differences import differences
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_provenance
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.inference.answered_split import NUM_NAMED, AnsweredSplit, load_answered_split, named_images
@@ -19,7 +19,10 @@ from r1sgg_cli.inference.reading import Reader, Reading
 MISSING = "missing"
 NOT_ASKED = "not_asked"
 """The image could not be asked about, such as a picture that cannot be decoded; `Answer.error` says why."""
-SAME_RUN = ("model", "model_fingerprint", "dataset", "dataset_fingerprint", "split", "prompts", "generation")
+SAME_RUN = (
+    *("model", "model_fingerprint", "revision", "dataset", "dataset_fingerprint", "split"),
+    *("task", "prompts", "generation"),
+)
 """What two runs have in common whose answers may be told apart by nothing."""
 
 

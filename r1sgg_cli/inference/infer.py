@@ -1,8 +1,12 @@
-"""One answer for every image of a split, kept as it comes: a run that was stopped goes on with the images left."""
+"""One answer for every image of a split, kept as it comes: a run that was stopped goes on with the images left.
 
-from collections.abc import Iterator
+Each process that is asked for the same answers in the same folder is one more worker of `inference.queue`.
+"""
+
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from datasets import Dataset
 from rich.console import Console
@@ -21,81 +25,85 @@ from r1sgg_cli.config.record import LAUNCHER_FILES
 from r1sgg_cli.data.pictures import picture_rows
 from r1sgg_cli.data.rows import load_rows, undecoded
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.files import LOCK_FILE, insist_on_own_folder, locked
+from r1sgg_cli.files import insist_on_own_folder, locked
 from r1sgg_cli.inference.ahead import in_order_ahead, num_threads
 from r1sgg_cli.inference.answers import (
-    ANSWERS_FILE,
     COMPLETE_FILE,
     RUN_FILE,
     Answer,
     AnswersFile,
+    RunRecord,
     Sample,
     load_answers,
     mark_complete,
+    worker_file,
 )
 from r1sgg_cli.inference.asker import Asker, make_asker
 from r1sgg_cli.inference.begin import begin, record_of
 from r1sgg_cli.inference.engine import Engine, Question, Reply
 from r1sgg_cli.inference.engines import choose_engine, load_engine
 from r1sgg_cli.inference.probabilities import answer_logprob, graph_probabilities
-from r1sgg_cli.inference.request import InferRequest
-from r1sgg_cli.models.checkpoint import check_weights
+from r1sgg_cli.inference.queue import BEGIN_LOCK, WorkQueue, insist_on_same_images, joined
+from r1sgg_cli.inference.request import EngineName, InferRequest
+from r1sgg_cli.models.adapters import check_to_ask
 from r1sgg_cli.models.completion import Completion
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
 
-_BEGIN_LOCK = f"{LOCK_FILE}-begin"
-"""Held while a folder is started: several processes begin at the same time."""
+CHUNKS_AHEAD = 4
+"""Chunks at most of which pictures are prepared ahead: those are no other worker's any more."""
 
 
-def infer(request: InferRequest) -> None:
-    """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake."""
+def infer(request: InferRequest) -> bool:
+    """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake.
+
+    Of several workers that finish a folder together, True in one alone.
+    """
     console = Console(stderr=True, soft_wrap=True, emoji=False)
-    check_weights(request.model)
+    check_to_ask(request.model)
     asker = make_asker(request, console)
     rows, split_size = _load(request)
     for row in rows.remove_columns("image"):
         asker.prompt(row)  # what cannot be asked is said before anything is written
     engine_name = choose_engine(request, console)
     record = record_of(request, asker, engine_name, split_size)
-    with _alone(request):
-        with locked(request.out, _BEGIN_LOCK, wait=True):
-            begin(record, rows, request.out, console)
-        left = _left(rows, request, console)
-        if left:
-            (request.out / COMPLETE_FILE).unlink(missing_ok=True)
-            engine = load_engine(request, engine_name, asker)
-            _answer(rows.select(left), request, asker, engine, console)
-        if set(rows["image_id"]) <= load_answers(request.out).answers.keys():
+    with _at_work(request, record, rows, console) as queue:
+        was_complete = not queue.num_left
+        _answer(rows, request, asker, engine_name, queue, console)
+        with locked(request.out, BEGIN_LOCK, wait=True):  # who joins removes the file where images are left
+            is_first = was_complete or not (request.out / COMPLETE_FILE).exists()
             mark_complete(request.out, len(rows))
     console.print(f"answers: {escape(str(request.out))}")
+    return is_first
 
 
 @contextmanager
-def _alone(request: InferRequest) -> Iterator[None]:
-    """The folder for this process alone, or a part of it where several share a split. Raises `OutputError`."""
-    part = request.part
-    insist_on_own_folder(request.out, RUN_FILE, LAUNCHER_FILES)
-    with locked(request.out, shared=part is not None), ExitStack() as held:
-        if part:
-            held.enter_context(locked(request.out, f"{LOCK_FILE}-{part}"))
-        yield
+def _at_work(request: InferRequest, record: RunRecord, rows: Dataset, console: Console) -> Iterator[WorkQueue]:
+    """Join those who fill the folder, or begin it. Raises `R1SGGError` where it holds something else."""
+    out = request.out
+    insist_on_own_folder(out, RUN_FILE, LAUNCHER_FILES)
+    with ExitStack() as held:
+        held.enter_context(locked(out, shared=True))
+        with locked(out, BEGIN_LOCK, wait=True):
+            others = insist_on_same_images(out, len(rows))
+            begin(record, rows, out, console, has_workers=bool(others))
+            queue = held.enter_context(joined(out, rows["image_id"]))
+            if queue.num_left:
+                (out / COMPLETE_FILE).unlink(missing_ok=True)
+        _say_what_is_there(request, len(rows), queue, others, console)
+        yield queue
 
 
-def _left(rows: Dataset, request: InferRequest, console: Console) -> list[int]:
-    """Positions of the images that this process is to answer: its part, less those that have an answer."""
-    answered = load_answers(request.out)
-    for line in answered.broken:
+def _say_what_is_there(
+    request: InferRequest, num_images: int, queue: WorkQueue, others: list[str], console: Console
+) -> None:
+    for line in load_answers(request.out).broken:
         reason = escape(line.reason)
         console.print(f"[yellow]line {line.line_number} of {line.file} passed over[/]: {reason}")
-    part = request.part
-    mine = [i for i in range(len(rows)) if part is None or i % part.num_parts == part.index]
-    image_ids = rows["image_id"]
-    left = [i for i in mine if image_ids[i] not in answered.answers]
-    of_part = f" of part {part}" if part else ""
-    if len(left) < len(mine):
-        console.print(f"{len(mine) - len(left)} of {len(mine)} images{of_part} are answered already")
-    return left
+    if queue.num_left < num_images:
+        console.print(f"{num_images - queue.num_left} of {num_images} images are answered already")
+    if others:
+        console.print(f"{escape(queue.worker)} joins {escape(', '.join(others))}")
 
 
 def _load(request: InferRequest) -> tuple[Dataset, int]:
@@ -109,45 +117,78 @@ def _load(request: InferRequest) -> tuple[Dataset, int]:
     return rows, split_size
 
 
-def _answer(rows: Dataset, request: InferRequest, asker: Asker, engine: Engine, console: Console) -> None:
+def _answer(
+    rows: Dataset, request: InferRequest, asker: Asker, engine_name: EngineName, queue: WorkQueue, console: Console
+) -> None:
+    """Answer what the queue gives until every image has an answer, by whomever."""
+    if not queue.wait(console):
+        return
+    engine = load_engine(request, engine_name, asker, console)
     columns = (TextColumn("infer"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    name = request.part.answers_file if request.part else ANSWERS_FILE
+    name = worker_file(queue.worker)
     with AnswersFile(request.out, name) as file, Progress(*columns, console=console) as progress:
-        writing = _Writing(file, progress, progress.add_task("infer", total=len(rows)), console)
-        for reply in engine.replies(_questions(rows, asker, writing)):
-            writing.add(answer_of(reply, asker, engine))
+        writing = _Writing(file, progress, progress.add_task("infer", total=queue.num_left), console)
+        is_free = True
+        while is_free:
+            for reply in engine.replies(_questions(rows, asker, queue, writing)):
+                writing.add(answer_of(reply, asker, engine))
+            is_free = queue.wait(console)
+        writing.show(queue.num_left)
 
 
 class _Writing:
-    """Answers on their way to the disk, and how far they are."""
+    """Answers on their way to the disk, and how far they are: those of all workers."""
 
     def __init__(self, file: AnswersFile, progress: Progress, task: TaskID, console: Console) -> None:
         self._file = file
         self._progress = progress
         self._task = task
         self._console = console
+        self._num_shown = 0
 
     def add(self, answer: Answer) -> None:
         """Keep an answer, and say it where an image could not be asked about."""
         self._file.append([answer])
-        self._progress.advance(self._task)
         if answer.error is not None:
             self._console.print(f"[yellow]not asked:[/] {escape(answer.error)}")
+        self._progress.advance(self._task)
+        self._log()
+
+    def show(self, num_left: int) -> None:
+        """So many images have no answer by any worker."""
+        total = self._progress.tasks[self._task].total or 0
+        self._progress.update(self._task, completed=total - num_left)
+        self._log()
+
+    def _log(self) -> None:
+        """A line for each twentieth, where the console is a log file and shows no bar."""
         bar = self._progress.tasks[self._task]
-        every = max(1, (bar.total or 0) // 20)
-        if not self._console.is_terminal and (bar.completed % every == 0 or bar.completed == bar.total):
-            self._console.print(f"infer {bar.completed:g} of {bar.total:g}")  # a log file shows no bar
+        total = int(bar.total or 0)
+        num_done = int(bar.completed)
+        every = max(1, total // 20)
+        has_more = num_done // every > self._num_shown // every or (num_done == total > self._num_shown)
+        if has_more and not self._console.is_terminal:
+            self._num_shown = num_done
+            self._console.print(f"infer {num_done} of {total}")
 
 
-def _questions(rows: Dataset, asker: Asker, writing: _Writing) -> Iterator[Question]:
-    """The questions of all rows, prepared ahead by threads; a picture that cannot be asked about is answered here."""
-    stored = undecoded(rows)
+def _questions(rows: Dataset, asker: Asker, queue: WorkQueue, writing: _Writing) -> Iterator[Question]:
+    """Questions about chunk after chunk, prepared ahead by threads; what cannot be asked about is answered here."""
+    taken = _taken(rows, queue, writing)
     with ThreadPoolExecutor(num_threads()) as threads:
-        for found in in_order_ahead(threads, asker.question, (stored[i] for i in range(len(stored)))):
+        for found in in_order_ahead(threads, asker.question, taken, at_most=CHUNKS_AHEAD * queue.chunk_size):
             if isinstance(found, Answer):
                 writing.add(found)
             else:
                 yield found
+
+
+def _taken(rows: Dataset, queue: WorkQueue, writing: _Writing) -> Iterator[Mapping[str, Any]]:
+    stored = undecoded(rows)
+    while positions := queue.take():
+        writing.show(queue.num_left)
+        for position in positions:
+            yield stored[position]
 
 
 def answer_of(reply: Reply, asker: Asker, engine: Engine) -> Answer:

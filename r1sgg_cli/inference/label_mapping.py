@@ -115,15 +115,18 @@ class LabelMapping:
 
 
 def label_mapping(
-    vocabulary: Vocabulary, *, aliases: bool | None, alias_file: Path | None, dictionary: Dictionary | None
+    vocabulary: Vocabulary,
+    *,
+    aliases: bool | None = None,
+    alias_file: Path | None = None,
+    load_dictionary: Callable[[Vocabulary], Dictionary] | None = None,
 ) -> LabelMapping:
     """The mapping that is asked for; `aliases` None: by the shipped table where the vocabulary has one.
 
     Raises `ConfigError` where what is asked for cannot be done.
     """
-    asked = [
-        name for name, on in (("--aliases", aliases), ("--alias-file", alias_file), ("--wordnet", dictionary)) if on
-    ]
+    switches = {"--aliases": aliases, "--alias-file": alias_file, "--wordnet": load_dictionary}
+    asked = [name for name, value in switches.items() if value]
     if asked and not (vocabulary.objects or vocabulary.predicates):
         raise ConfigError(
             f"`{asked[0]}`: the answers have no vocabulary to map labels into; name one when they are asked for"
@@ -139,5 +142,6 @@ def label_mapping(
     if alias_file is not None:
         own = load_aliases(alias_file, vocabulary)
         name, table = (f"{name}, {alias_file}", table.merged(own)) if table else (str(alias_file), own)
+    dictionary = load_dictionary(vocabulary) if load_dictionary else None
     sources = {"aliases": name, "wordnet": dictionary.source if dictionary else None}
     return LabelMapping(vocabulary, table, dictionary, sources)

@@ -14,7 +14,7 @@ from r1sgg_cli.inference.asker import make_asker
 from r1sgg_cli.inference.engines import choose_engine, load_engine
 from r1sgg_cli.inference.infer import answer_of
 from r1sgg_cli.inference.request import InferRequest
-from r1sgg_cli.models.checkpoint import check_weights
+from r1sgg_cli.models.adapters import check_to_ask
 from r1sgg_cli.scene_graph.parse import ParsedAnswer, ParseError, parse_answer
 
 
@@ -32,7 +32,7 @@ class SeenPicture:
 def see_picture(request: InferRequest, picture: Path) -> SeenPicture:
     """Ask the request's model about one picture. Raises `R1SGGError`, also where the picture cannot be decoded."""
     console = Console(stderr=True, soft_wrap=True, emoji=False)
-    check_weights(request.model)
+    check_to_ask(request.model)
     asker = make_asker(replace(request, images=picture.parent), console)
     row: dict[str, Any] = {
         "image_id": picture.name,
@@ -44,7 +44,9 @@ def see_picture(request: InferRequest, picture: Path) -> SeenPicture:
     question = asker.question(row)
     if isinstance(question, Answer):
         raise DataError(str(question.error))
-    engine = load_engine(request, choose_engine(request, console), asker)
+    if request.engine is None and not request.structured:  # it starts in a fraction of the time that vLLM takes
+        request = replace(request, engine="transformers")
+    engine = load_engine(request, choose_engine(request, console), asker, console)
     (reply,) = engine.replies([question])
     answer = answer_of(reply, asker, engine)
     if answer.error is not None:

@@ -1,16 +1,21 @@
 """One text of a model → its graph: parsed, in pixels of the original image, its labels mapped, with scores."""
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from r1sgg_cli.config.schema import Task
 from r1sgg_cli.inference.answers import Answer, ImageTruth, Sample
 from r1sgg_cli.inference.label_mapping import LabelMapping
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # it imports pydantic, which takes longer than anything else here
+    from r1sgg_cli.config.schema import Task
 
 Scores = tuple[float, ...]
 

@@ -6,7 +6,6 @@ from typing import Literal
 
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.inference.answers import Part
 from r1sgg_cli.models.sampling import Sampling
 
 EngineName = Literal["vllm", "transformers"]
@@ -36,8 +35,6 @@ class InferRequest:
     """Decoding is constrained to scene graphs."""
     limit: int | None = None
     """Only so many first images."""
-    part: Part | None = None
-    """The share of the images that this process answers, where others answer the rest."""
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for what would be without effect or has no answer."""

@@ -8,7 +8,7 @@ from typing import Literal
 from r1sgg_cli.config.hardware import Preset
 
 JobKind = Literal["torchrun", "array", "single"]
-"""Training on every GPU of the preset; `num_tasks` equal parts with a GPU each; one task without a GPU."""
+"""Training on every GPU of the preset; `num_tasks` tasks that do the same with a GPU each; one task without a GPU."""
 
 LOGS = "logs"
 STOP_FILE = "stop"
@@ -21,7 +21,7 @@ class Job:
     name: str
     kind: JobKind
     command: tuple[str, ...]
-    """Arguments of `r1sgg`; a part of an array adds `--part I/N`, I from 0."""
+    """Arguments of `r1sgg`; every task of an array has the same."""
     folder: Path
     """The run's own; holds the job's script and its logs."""
     work_dir: Path

@@ -105,8 +105,7 @@ def _work(job: Job) -> list[str]:
         return _servers_and_trainers(job)
     if job.kind == "torchrun":
         return [_torchrun(job, node=0)]
-    part = ["--part", Expanded(f'"$1/{job.num_tasks}"')] if job.kind == "array" else []
-    return [command_line(["r1sgg", *job.command, *part])]
+    return [command_line(["r1sgg", *job.command])]
 
 
 def _torchrun(job: Job, node: int) -> str:

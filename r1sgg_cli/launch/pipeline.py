@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from r1sgg_cli.config.differences import differences
 from r1sgg_cli.config.experiment import STAGES, Experiment, StageName
-from r1sgg_cli.config.record import differences
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.files import insist_on_own_folder, save_text
@@ -168,6 +168,10 @@ def _infer(experiment: Experiment) -> Stage:
         "limit": infer.limit,
         "max-new-tokens": infer.max_new_tokens,
         "batch-size": infer.batch_size,
+        "engine": infer.engine,
+        "structured": infer.structured,
+        "temperature": infer.temperature or None,
+        "num-answers": infer.num_answers if infer.num_answers > 1 else None,
     }
     return Stage("infer", (*command, *_options(settings)), (answers / ANSWERED,), infer.num_tasks)
 
@@ -178,8 +182,12 @@ def tested_data(experiment: Experiment) -> str:
 
 
 def _gather(experiment: Experiment) -> Stage:
+    assert experiment.infer is not None
     predictions = experiment.out / "preds.json"
-    return Stage("gather", ("gather", str(experiment.out / "answers"), str(predictions)), (predictions,))
+    said = experiment.infer.gather
+    options = said | {f"no-{key}": True for key, value in said.items() if value is False}
+    command = ("gather", str(experiment.out / "answers"), str(predictions), *_options(options))
+    return Stage("gather", command, (predictions,))
 
 
 def _eval(experiment: Experiment) -> Stage:

@@ -131,13 +131,10 @@ def _step_lines(job: Job) -> list[str]:
         return [*lines, f"{_srun(job)} &", 'steps+=("$!")']
     return [
         *lines,
-        'if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then',
-        '  parts=("$SLURM_ARRAY_TASK_ID")',
-        "else # inside an allocation: all of them, as GPUs become free",
-        f"  mapfile -t parts < <(seq 0 {job.num_tasks - 1})",
-        "fi",
-        'for part in "${parts[@]}"; do',
-        f'  {_srun(job)} "$part" &',
+        f"tasks={job.num_tasks} # inside an allocation: all of them, as GPUs become free",
+        'if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then tasks=1; fi',
+        "for ((number = 0; number < tasks; number++)); do",
+        f"  {_srun(job)} &",
         '  steps+=("$!")',
         "done",
     ]

@@ -32,6 +32,8 @@ RECORDS = (RECORD, RUN_FILE, LAUNCH_FILE, ANSWERS_RECORD)
 WATCHED = ("reward", "loss")
 FAILED = frozenset({"FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"})
 """Slurm's words for a job that ended otherwise than it should."""
+QUEUE, WORKER_LOCKS = "queue", "*.lock"
+"""Where `infer` has a locked file for each of its workers."""
 RECENT = 20
 """Logged steps from which the time left is told."""
 
@@ -132,8 +134,7 @@ def _status(
     if is_finished:
         return StageStatus(name, folder, "finished", None, progress)
     state, note, log = _state(folder, written, submitted, states)
-    counted = _answered(written)
-    notes = [*([f"{counted[0]:,} of {counted[1]:,} images"] if counted else []), *([note] if note else [])]
+    notes = [told for told in (_answered(written), _workers(written), note) if told]
     return StageStatus(name, folder, state, submitted.job_id if submitted else None, progress, "; ".join(notes), log)
 
 
@@ -161,11 +162,19 @@ def _newest_log(folder: Path) -> Path:
     return logs[-1] if logs else folder / LOGS
 
 
-def _answered(answers: Path) -> tuple[int, int] | None:
+def _answered(answers: Path) -> str:
     truth = answers / "ground_truth.jsonl"
     if not truth.exists():
-        return None
-    return sum(_num_lines(path) for path in answers.glob("answers*.jsonl")), _num_lines(truth)
+        return ""
+    num_images = _num_lines(truth)
+    num_answers = sum(_num_lines(path) for path in answers.glob("answers*.jsonl"))
+    return f"{min(num_answers, num_images):,} of {num_images:,} images"
+
+
+def _workers(answers: Path) -> str:
+    """How many processes answer, as far as their locks are seen from this machine."""
+    num_workers = sum(is_locked(path.parent, path.name) for path in (answers / QUEUE).glob(WORKER_LOCKS))
+    return f"{num_workers} worker{'s' * (num_workers > 1)}" if num_workers else ""
 
 
 def _num_lines(path: Path) -> int:

@@ -7,7 +7,7 @@ from typing import get_args
 
 from r1sgg_cli.config.schema import ThinkPrompt
 from r1sgg_cli.errors import ModelError
-from r1sgg_cli.files import save_text
+from r1sgg_cli.files import adapters_alone, save_text
 
 ASKING_FILE = "r1sgg.json"
 
@@ -38,8 +38,14 @@ def save_asking(asking: Asking, folder: Path) -> None:
 
 
 def load_asking(model: str) -> Asking | None:
-    """What a checkpoint folder says; None where it says nothing, as with a base model or a hub name."""
-    path = Path(model) / ASKING_FILE
+    """What a checkpoint folder says; None where it says nothing, as with a base model or a hub name.
+
+    For the adapters of a finished run its folder, in which they lie, says it.
+    """
+    folder = Path(model)
+    path = folder / ASKING_FILE
+    if not path.is_file() and adapters_alone(folder):
+        path = folder.resolve().parent / ASKING_FILE
     if not path.is_file():
         return None
     try:

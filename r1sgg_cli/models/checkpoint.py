@@ -9,7 +9,7 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download, try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
 from r1sgg_cli.errors import ModelError, first_line
 from r1sgg_cli.files import folder_fingerprint
@@ -51,19 +51,22 @@ def load_processor(model: str) -> Any:
         raise _not_whole(model, error) from error
 
 
-def load_checkpoint(model: str, dtype: torch.dtype, quantization: Any = None) -> tuple[Any, Any]:
+def load_checkpoint(model: str, dtype: torch.dtype | str, quantization: Any = None) -> tuple[Any, Any]:
     """Processor and model, its weights in `dtype` on the CPU, of a checkpoint folder or hub model.
 
-    With transformers' `quantization` they are on the card of this process, where there is one. transformers' bars are
-    off from here on. Raises `ModelError`.
+    `auto` leaves them as they are stored. With transformers' `quantization`, or where the checkpoint is quantised, they
+    are on the card of this process, where there is one. transformers' bars are off from here on. Raises `ModelError`.
     """
     transformers.utils.logging.disable_progress_bar()
     check_weights(model)
     processor = load_processor(model)
+    chosen = {} if quantization is None else {"quantization_config": quantization}  # None would undo the checkpoint's
     try:
         loaded, report = AutoModelForImageTextToText.from_pretrained(
-            model, dtype=dtype, output_loading_info=True, quantization_config=quantization
+            model, dtype=dtype, output_loading_info=True, **chosen
         )
+    except ImportError as error:  # of a quantised checkpoint
+        raise ModelError(f"`{model}` cannot be loaded: {first_line(error).rstrip('.')}; install that") from error
     except _BROKEN as error:
         raise _not_whole(model, error) from error
     if report["missing_keys"]:  # transformers goes on with random weights in their place
@@ -121,7 +124,20 @@ def end_token_ids(processor: Any, model: Any) -> tuple[int, ...]:
 
     They differ for InternVL 2.5, whose tokenizer ends texts and whose generation config ends turns.
     """
-    configured = model.generation_config.eos_token_id
+    return _end_ids(processor, model.generation_config)
+
+
+def stored_end_token_ids(processor: Any, model: str) -> tuple[int, ...]:
+    """The same of a checkpoint that is not loaded here: transformers makes up what generation config it lacks."""
+    try:
+        stored = GenerationConfig.from_pretrained(model)
+    except OSError:
+        stored = GenerationConfig.from_model_config(AutoConfig.from_pretrained(model))
+    return _end_ids(processor, stored)
+
+
+def _end_ids(processor: Any, generation_config: Any) -> tuple[int, ...]:
+    configured = generation_config.eos_token_id
     ends = configured if isinstance(configured, list) else [configured]
     return tuple(sorted({token for token in (*ends, processor.tokenizer.eos_token_id) if token is not None}))
 

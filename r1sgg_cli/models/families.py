@@ -176,6 +176,12 @@ def trainable_family_of(model: str) -> ModelFamily:
     return family
 
 
+def quantization_of(model: str) -> str | None:
+    """The method by which a checkpoint's weights are quantised, such as `bitsandbytes`; None if they are not."""
+    stated = _load_config(model).get("quantization_config")
+    return str(stated.get("quant_method")) if isinstance(stated, dict) else None
+
+
 def unsampled_token_ids(model: str) -> tuple[int, ...]:
     """Ids of the image, video and vision tokens that an answer must never contain, as the checkpoint names them.
 

@@ -25,12 +25,14 @@ class Writer:
 
     def prompts(self, conversations: Sequence[list[dict[str, Any]]], images: Sequence[Image.Image]) -> Any:
         """The processor's batch, padded on the left; each conversation has one image placeholder."""
-        texts = [
-            self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            for messages in conversations
-        ]
+        texts = [self.prompt_text(messages) for messages in conversations]
         of_each = [[image] for image in images]
         return self.processor(text=texts, images=of_each, padding=True, padding_side="left", return_tensors="pt")
+
+    def prompt_text(self, messages: list[dict[str, Any]]) -> str:
+        """A conversation in the checkpoint's chat format, up to where the answer begins; its image one placeholder."""
+        text: str = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return text
 
     def generate(self, model: Any, prompts: Any, chooser: TokenChooser | None = None) -> list[list[int]]:
         """transformers' own generation: what follows each prompt, padding included; greedy without a `chooser`."""

@@ -65,8 +65,9 @@ def _status(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "no step is logged yet"
     last = rows[-1]
-    logged = datetime.fromtimestamp(last["time"], UTC)
-    return f"step {last['step']:,} of {last['max_steps']:,}, logged {logged:%Y-%m-%d %H:%M} UTC"
+    of_all = f" of {last['max_steps']:,}" if "max_steps" in last else ""
+    logged = f", logged {datetime.fromtimestamp(last['time'], UTC):%Y-%m-%d %H:%M} UTC" if "time" in last else ""
+    return f"step {last['step']:,}{of_all}{logged}"
 
 
 def _preset(folder: Path) -> list[tuple[str, str]]:

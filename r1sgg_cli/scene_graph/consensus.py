@@ -8,14 +8,14 @@ does not matter, but where boxes overlap equally well.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
 from r1sgg_cli.scene_graph.boxes import IOU_THRESHOLD, box_iou
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
-
-Member = tuple[int, int]
-"""Graph and object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +28,15 @@ class Consensus:
     triplet_scores: tuple[float, ...]
 
 
+class _Member(NamedTuple):
+    """An object of one of the graphs, by its position there."""
+
+    graph: int
+    position: int
+    name: str
+    box: list[float]
+
+
 def consensus(graphs: Sequence[SceneGraph | None]) -> Consensus | None:
     """What at least half of the graphs of one image agree on; None is a graph that shows nothing.
 
@@ -36,12 +45,14 @@ def consensus(graphs: Sequence[SceneGraph | None]) -> Consensus | None:
     readable = [graph for graph in graphs if graph is not None]
     if not readable:
         return None
-    groups = [group for group in _groups(graphs) if 2 * len(group) >= len(graphs)]
-    boxes = [_median_box(graphs, group) for group in groups]
-    names = [_name(graphs, group[0]) for group in groups]
-    listed = [sum(position for _, position in group) / len(group) for group in groups]
+    members = _members(graphs)
+    groups = [group for group in _groups(members) if 2 * len(group) >= len(graphs)]
+    boxes = [[median(column) for column in zip(*(member.box for member in group), strict=True)] for group in groups]
+    names = [group[0].name for group in groups]
+    listed = [sum(member.position for member in group) / len(group) for group in groups]
     order = sorted(range(len(groups)), key=lambda i: (-len(groups[i]), listed[i], names[i], boxes[i]))
-    places = _triplet_places(graphs, {member: rank for rank, i in enumerate(order) for member in groups[i]})
+    object_of = {(member.graph, member.position): rank for rank, i in enumerate(order) for member in groups[i]}
+    places = _triplet_places(graphs, object_of)
     kept = [triplet for triplet, listed in places.items() if 2 * len(listed) >= len(graphs)]
     triplets = sorted(kept, key=lambda t: (-len(places[t]), sum(places[t]) / len(places[t]), t))
     graph = SceneGraph(
@@ -58,23 +69,22 @@ def consensus(graphs: Sequence[SceneGraph | None]) -> Consensus | None:
     )
 
 
-def _groups(graphs: Sequence[SceneGraph | None]) -> list[list[Member]]:
-    """Objects that are one and the same, each group with its members of different graphs."""
-    by_name: dict[str, list[Member]] = {}
-    for number, graph in enumerate(graphs):
-        for position, name in enumerate(graph.names if graph else ()):
-            by_name.setdefault(name, []).append((number, position))
-    return [group for members in by_name.values() for group in _joined(graphs, members)]
+def _members(graphs: Sequence[SceneGraph | None]) -> list[_Member]:
+    return [
+        _Member(number, position, name, box)
+        for number, graph in enumerate(graphs)
+        if graph
+        for position, (name, box) in enumerate(zip(graph.names, graph.boxes_xyxy.tolist(), strict=True))
+    ]
 
 
-def _joined(graphs: Sequence[SceneGraph | None], members: list[Member]) -> list[list[Member]]:
-    """Members of one name in groups: best overlaps first, two join where all of both overlap and no graph is twice."""
-    boxes = [_box(graphs, member) for member in members]
-    iou = _overlaps(boxes)
+def _groups(members: list[_Member]) -> list[list[_Member]]:
+    """Objects that are one and the same: best overlaps first, two join where all overlap and no graph is twice."""
+    iou = _overlaps(members)
     groups = [[i] for i in range(len(members))]  # of each member; members of a group share the list
-    for i, j in _best_first(iou, boxes):
+    for i, j in _best_first(members, iou):
         a, b = groups[i], groups[j]
-        if a is b or {members[k][0] for k in a} & {members[k][0] for k in b}:
+        if a is b or {members[k].graph for k in a} & {members[k].graph for k in b}:
             continue
         if all(iou[k][m] >= IOU_THRESHOLD for k in a for m in b):
             a.extend(b)
@@ -83,23 +93,25 @@ def _joined(graphs: Sequence[SceneGraph | None], members: list[Member]) -> list[
     return [[members[k] for k in group] for group in {id(group): group for group in groups}.values()]
 
 
-def _overlaps(boxes: list[list[float]]) -> list[list[float]]:
+def _overlaps(members: list[_Member]) -> list[list[float]]:
     """IoU of every two boxes; a box without area overlaps with its equal."""
-    array = np.array(boxes)
-    overlaps: list[list[float]] = np.where(
-        (array[:, None] == array[None]).all(axis=2), 1.0, box_iou(array, array)
-    ).tolist()
+    boxes = np.array([member.box for member in members]).reshape(-1, 4)
+    equal = (boxes[:, None] == boxes[None]).all(axis=2)
+    overlaps: list[list[float]] = np.where(equal, 1.0, box_iou(boxes, boxes)).tolist()
     return overlaps
 
 
-def _best_first(iou: list[list[float]], boxes: list[list[float]]) -> list[tuple[int, int]]:
-    """Pairs that overlap enough, by overlap and, where that ties, by their boxes, so not by the order of the graphs."""
-    pairs = [(i, j) for i, row in enumerate(iou) for j in range(i + 1, len(row)) if row[j] >= IOU_THRESHOLD]
-    return sorted(pairs, key=lambda pair: (-iou[pair[0]][pair[1]], *sorted((boxes[pair[0]], boxes[pair[1]]))))
+def _best_first(members: list[_Member], iou: list[list[float]]) -> list[tuple[int, int]]:
+    """Pairs that may be one, by overlap and, where that ties, by their boxes, so not by the order of the graphs."""
+    of_name: dict[str, list[int]] = {}
+    for i, member in enumerate(members):
+        of_name.setdefault(member.name, []).append(i)
+    pairs = [(i, j) for same in of_name.values() for i, j in combinations(same, 2) if iou[i][j] >= IOU_THRESHOLD]
+    return sorted(pairs, key=lambda pair: (-iou[pair[0]][pair[1]], *sorted(members[i].box for i in pair)))
 
 
 def _triplet_places(
-    graphs: Sequence[SceneGraph | None], object_of: Mapping[Member, int]
+    graphs: Sequence[SceneGraph | None], object_of: Mapping[tuple[int, int], int]
 ) -> Mapping[Triplet, list[int]]:
     """Where each graph that says a triplet between kept objects lists it; what a graph says twice counts once."""
     places: dict[Triplet, list[int]] = {}
@@ -112,21 +124,3 @@ def _triplet_places(
         for triplet, position in said.items():
             places.setdefault(triplet, []).append(position)
     return places
-
-
-def _box(graphs: Sequence[SceneGraph | None], member: Member) -> list[float]:
-    graph = graphs[member[0]]
-    assert graph is not None
-    box: list[float] = graph.boxes_xyxy[member[1]].tolist()
-    return box
-
-
-def _name(graphs: Sequence[SceneGraph | None], member: Member) -> str:
-    graph = graphs[member[0]]
-    assert graph is not None
-    return graph.names[member[1]]
-
-
-def _median_box(graphs: Sequence[SceneGraph | None], group: list[Member]) -> list[float]:
-    median: list[float] = np.median([_box(graphs, member) for member in group], axis=0).tolist()
-    return median

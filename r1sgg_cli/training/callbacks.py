@@ -10,6 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from r1sgg_cli.data.run_logs import append_row, drop_rows_after
 from r1sgg_cli.models.asking import Asking, save_asking
+from r1sgg_cli.training.owed import EVALUATED, owes_evaluation
 
 
 class MetricsLog(TrainerCallback):
@@ -19,9 +20,14 @@ class MetricsLog(TrainerCallback):
         self.path = path
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Keep what was logged up to the checkpoint that training goes on from."""
+        """Keep what was logged up to the checkpoint that training goes on from, less what is evaluated again."""
         if state.is_world_process_zero:
-            drop_rows_after(state.global_step, self.path)
+            repeats = owes_evaluation(args, state)
+            drop_rows_after(
+                state.global_step,
+                self.path,
+                lambda row: repeats and EVALUATED in row and row["step"] == state.global_step,
+            )
 
     def on_log(
         self,

@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from pydantic import ValidationError
-
-from r1sgg_cli.errors import ConfigError, first_line
+from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.models.engine_options import REFUSALS, why_refused
 
 OTHER_WAY = "`--set preset.rollouts=transformers`"
 
@@ -18,14 +16,9 @@ def start_engine(make: Callable[..., Any], **options: Any) -> Any:
     """
     try:
         return make(**options)
-    except (ValueError, torch.OutOfMemoryError) as error:
+    except REFUSALS as error:
         raise ConfigError(
-            f"vLLM does not start: {_reason(error).rstrip('.')}; its share of a GPU is `--set "
+            f"vLLM does not start: {why_refused(error)}; its share of a GPU is `--set "
             f"preset.gpu_memory_utilization` (now {options['gpu_memory_utilization']:g}), the longest prompt and "
             f"answer `--set trainer.vllm_max_model_length` (now {options['max_model_len']}); or use {OTHER_WAY}"
         ) from error
-
-
-def _reason(error: ValueError | torch.OutOfMemoryError) -> str:
-    """The line that says it; pydantic's first line counts errors."""
-    return str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else first_line(error)

@@ -30,6 +30,8 @@ from r1sgg_cli.config.schema import GRPORecipe, SFTRecipe
 from r1sgg_cli.models.checkpoint import end_token_ids
 from r1sgg_cli.models.writer import Writer
 from r1sgg_cli.training.held_out import Answer, HeldOut, scores
+from r1sgg_cli.training.owed import SavesBeforeEvaluation, owes_evaluation
+from r1sgg_cli.training.standing_in import not_training
 
 SAMPLED_AT_ONCE = 64
 """Images that are handed to vLLM together by each process; it shares them out over its own batches."""
@@ -65,15 +67,13 @@ def share_of(num_images: int, rank: int, world_size: int) -> list[int]:
     return [(rank + i * world_size) % num_images for i in range(math.ceil(num_images / world_size))]
 
 
-class Evaluates:
+class Evaluates(SavesBeforeEvaluation):
     """Mixed into TRL's trainers, before them: `evaluate` scores the graphs that the model writes."""
 
     model: Any
     model_wrapped: Any
     args: Any
     accelerator: Accelerator
-    state: TrainerState
-    control: TrainerControl
     callback_handler: Any
     processing_class: Any
 
@@ -87,7 +87,7 @@ class Evaluates:
         """The numbers of the held-out images, logged; every process must call it. What is passed is not looked at."""
         assert self.held_out is not None
         began = time.monotonic()
-        with _generators_kept(), _not_training(self.model):
+        with _generators_kept(), not_training(self.model):
             answers = self._answers(self.held_out)
         found = {**scores(answers, self.held_out.predicates), "runtime": time.monotonic() - began}
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
@@ -113,6 +113,7 @@ class Evaluates:
         return list({answer.image_id: answer for answer in gather_object(found)}.values())
 
     def _answer(self, held_out: HeldOut, positions: list[int], writer: Writer, model: Any) -> list[Answer]:
+        self.check_stop()
         examples = [held_out.example(position) for position in positions]
         images = [example["image"] for example in examples]
         prompts = writer.prompts([example["prompt"] for example in examples], images)
@@ -165,16 +166,6 @@ def _written_by_vllm(trainer: Any, prompts: Any, images: Sequence[Any]) -> list[
 
 
 @contextmanager
-def _not_training(model: torch.nn.Module) -> Iterator[None]:
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
-
-
-@contextmanager
 def _generators_kept() -> Iterator[None]:
     """Random numbers go on afterwards as if none had been drawn."""
     own, numpy_state = random.getstate(), np.random.get_state()
@@ -188,14 +179,14 @@ def _generators_kept() -> Iterator[None]:
 
 
 class TellsEvaluation(TrainerCallback):
-    """One line for each evaluation; a run that continues is not evaluated again before its first step."""
+    """One line for each evaluation; a run that continues begins with one only if it owes that."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """What the checkpoint scores is on record."""
-        args.eval_on_start = args.eval_on_start and not state.global_step
+        """What a checkpoint scores is on record, unless the run was ended before."""
+        args.eval_on_start = args.eval_on_start and (not state.global_step or owes_evaluation(args, state))
 
     def on_evaluate(
         self,

@@ -62,7 +62,6 @@ class HeldOut:
     predicates: tuple[str, ...]
     """Those of the vocabulary, for the recall over all of it."""
     writing: Writing
-    name: str
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -123,7 +122,7 @@ def hold_out(run: SFTRun | GRPORun, rows: Dataset, family: ModelFamily, processo
     max_new_tokens = recipe.max_answer_tokens if isinstance(recipe, SFTRecipe) else recipe.max_new_tokens
     writing = Writing(unsampled_token_ids(run.model), max_new_tokens, recipe.evaluation.images_at_once)
     predicates = vocabulary.predicates if vocabulary else ()
-    held_out = HeldOut(rows, maker, predicates, writing, f"{len(rows)} images of {split}")
+    held_out = HeldOut(rows, maker, predicates, writing)
     held_out.example(0)  # what cannot be asked is said before the first step
     return held_out
 

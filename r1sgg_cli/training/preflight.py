@@ -6,9 +6,9 @@ into, and the log-probabilities of the sampled tokens. A step's own measurements
 importance ratio is not corrected, none is made.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -21,9 +21,10 @@ from trl.trainer.utils import split_pixel_values_by_grid, unsplit_pixel_values_b
 from r1sgg_cli.config.schema import GRPORun
 from r1sgg_cli.errors import ModelError
 from r1sgg_cli.models.checkpoint import load_processor
+from r1sgg_cli.models.engine_options import pixel_options
 from r1sgg_cli.models.images import ImageLimits
 from r1sgg_cli.training.engine_start import OTHER_WAY
-from r1sgg_cli.training.rollouts import pixel_options
+from r1sgg_cli.training.standing_in import not_training
 
 MAX_DISAGREEMENT = 0.1
 """Nats between the two engines' log-probabilities of an answer's token, on average, without sign.
@@ -43,8 +44,8 @@ class Preflight:
     limits: ImageLimits
     """The pixel limits that vLLM was given."""
     console: Console
-    problem: str | None = None
-    """What this process has found in its images, until all processes have said theirs."""
+    has_seen_images: bool = False
+    """Those of the first step, or before it of an evaluation."""
     is_over: bool = False
 
 
@@ -65,17 +66,30 @@ class EnginesCompared:
         answers = super()._generate_single_turn(  # type: ignore[misc]
             prompt_ids, images, multimodal_fields, num_generations, **others
         )
-        if self.use_vllm and not self.preflight.is_over:
+        if self.use_vllm and not self.preflight.has_seen_images:
+            self.preflight.has_seen_images = True
             shown = [image for (image,) in images[::num_generations]]
-            self.preflight.problem = image_problem(self, shown, multimodal_fields["image_grid_thw"][::num_generations])
+            insist_on_equal_images(self, shown, multimodal_fields["image_grid_thw"][::num_generations])
         return answers
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
+        if not self.use_vllm or self.preflight.is_over:
+            return super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+        self.preflight.has_seen_images = False  # an evaluation's are not a step's
         batch = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
-        if self.use_vllm and not self.preflight.is_over:
-            self.preflight.is_over = True
-            insist_on_agreement(self, batch)
+        self.preflight.is_over = True
+        insist_on_agreement(self, batch)
         return batch
+
+
+def insist_on_equal_images(trainer: Any, images: Sequence[Image.Image], trained: torch.Tensor) -> None:
+    """Compare what the engines make of `images`, of which each process has a part; every process must call it.
+
+    Raises `ModelError`, in all processes alike, where they differ.
+    """
+    problems = gather_object([image_problem(trainer, images, trained)])
+    if problem := next(filter(None, problems), None):
+        raise ModelError(problem)
 
 
 def image_problem(trainer: Any, images: Sequence[Image.Image], trained: torch.Tensor) -> str | None:
@@ -84,7 +98,7 @@ def image_problem(trainer: Any, images: Sequence[Image.Image], trained: torch.Te
     A colocated vLLM has the checkpoint's own processor, called with the limits that it was given.
     """
     if trainer.vllm_generation.mode == "colocate":
-        processor = load_processor(trainer.preflight.run.model).image_processor
+        processor = _image_processor(trainer.preflight.run.model)
         options = pixel_options(trainer.preflight.limits)
         read = processor(images=list(images), return_tensors="pt", **options)["image_grid_thw"]
         return different_images(images, read.tolist(), trained.tolist(), "patches")
@@ -94,6 +108,11 @@ def image_problem(trainer: Any, images: Sequence[Image.Image], trained: torch.Te
     served = [[feature["mm_placeholders"]["image"][0]["length"]] for feature in features]
     tokens = trained.prod(dim=1) // trainer.processing_class.image_processor.merge_size**2
     return different_images(images, served, tokens[:, None].tolist(), "image tokens")
+
+
+@lru_cache(maxsize=1)
+def _image_processor(model: str) -> Any:
+    return load_processor(model).image_processor
 
 
 def different_images(
@@ -124,8 +143,6 @@ def insist_on_agreement(trainer: Any, batch: dict[str, Any]) -> None:
     `ModelError`, in all processes alike, where they differ.
     """
     preflight = trainer.preflight
-    if problem := next(filter(None, gather_object([preflight.problem])), None):
-        raise ModelError(problem)
     num_prompts = trainer.accelerator.num_processes * len(batch["prompt_ids"]) // trainer.num_generations
     compared = f"engines agree: {num_prompts} prompts, {_images_said(trainer)} equal"
     distortion = preflight.run.distortion  # vLLM's are renormalised to the tokens that sampling leaves
@@ -156,7 +173,7 @@ def mean_difference(trainer: Any, batch: dict[str, Any]) -> float | None:
     part = answers_at(batch, from_both_ends(len(batch["prompt_ids"]), trainer.preflight.run.micro_batch))
     ids, mask = (torch.cat([part[f"prompt_{name}"], part[f"completion_{name}"]], dim=1) for name in ("ids", "mask"))
     images = {name: part[name] for name in _OF_IMAGES if name in part}
-    with torch.no_grad(), _without_dropout(trainer.model):
+    with torch.no_grad(), not_training(trainer.model):  # vLLM knows nothing of adapters' dropout
         trained, _, _ = trainer._get_per_token_logps_and_entropies(
             trainer.model, ids, mask, part["completion_ids"].size(1), **images
         )
@@ -181,17 +198,6 @@ def answers_at(batch: dict[str, Any], indices: Sequence[int]) -> dict[str, Any]:
         if not isinstance(values, torch.Tensor) or values.ndim
     }
     return dict(unsplit_pixel_values_by_grid(chosen))
-
-
-@contextmanager
-def _without_dropout(model: Any) -> Iterator[None]:
-    """Adapters have some, of which vLLM knows nothing."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
 
 
 class WarnsOfDrift(TrainerCallback):

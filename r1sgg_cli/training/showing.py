@@ -17,7 +17,7 @@ from r1sgg_cli.data.run_logs import append_row, drop_rows_after
 from r1sgg_cli.errors import R1SGGError, first_line
 from r1sgg_cli.training.processes import is_first
 from r1sgg_cli.training.samples import KeepsRollouts, save_image
-from r1sgg_cli.training.trackers import send_pictures
+from r1sgg_cli.training.trackers import connected, send_pictures
 
 SHARE_OF_TIME = 0.01
 """What the page may take of a run's time: it is written again once the last writing is no more than that."""
@@ -40,11 +40,19 @@ class ShowsRun(TrainerCallback):
     run where it would lose a checkpoint.
     """
 
-    def __init__(self, trainer: Trainer, folder: Path, sight: Sight, console: Console) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        folder: Path,
+        sight: Sight,
+        console: Console,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.trainer = trainer
         self.folder = folder
         self.sight = sight
         self.console = console
+        self.clock = clock
         self.page_is_due = 0.0
         self.was_said: set[str] = set()
 
@@ -62,14 +70,15 @@ class ShowsRun(TrainerCallback):
             for rollout, image in kept:
                 save_image(image, self.folder / rollout.image)
                 append_row(rollout_to_row(rollout), self.folder / ROLLOUTS_FILE)
-        trackers = self.trainer.callback_handler.callbacks
-        pictures = {f"rollouts/{i}": self.sight.draw(*one) for i, one in enumerate(kept, start=1)}
-        send_pictures(trackers, pictures, state.global_step)
+        if trackers := connected(self.trainer.callback_handler.callbacks):
+            with self._failures_said():
+                pictures = {f"rollouts/{i}": self.sight.draw(*one) for i, one in enumerate(kept, start=1)}
+                send_pictures(trackers, pictures, state.global_step)
         kept.clear()
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Write the page again, unless that was done a short time ago."""
-        if is_first() and time.monotonic() >= self.page_is_due:
+        if is_first() and self.clock() >= self.page_is_due:
             self._write_page()
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -78,10 +87,10 @@ class ShowsRun(TrainerCallback):
             self._write_page()
 
     def _write_page(self) -> None:
-        began = time.monotonic()
+        began = self.clock()
         with self._failures_said():
             self.sight.write_page(self.folder)
-        ended = time.monotonic()
+        ended = self.clock()
         self.page_is_due = ended + (ended - began) / SHARE_OF_TIME
 
     @contextmanager

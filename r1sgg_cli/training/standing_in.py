@@ -1,4 +1,4 @@
-"""Another value in a module's or an object's place, for as long as a block of code runs."""
+"""Another value in a module's or an object's place, or another mode of a model, while a block of code runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,3 +14,14 @@ def standing_in(owner: Any, name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         setattr(owner, name, original)
+
+
+@contextmanager
+def not_training(model: Any) -> Iterator[None]:
+    """The model computes without dropout inside, and afterwards as it did before."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

@@ -15,11 +15,19 @@ class StopsWhenAsked(TrainerCallback):
         self.file = file
         self.has_stopped = False
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Ask for a checkpoint and the end, but not between two steps on the same rollouts: they are not saved."""
+    def is_asked(self, args: TrainingArguments, state: TrainerState) -> bool:
+        """Whether the file is there, but not between two steps on the same rollouts: they are not saved."""
         on_same_rollouts = state.global_step % getattr(args, "num_iterations", 1)
-        if self.file is None or on_same_rollouts or state.global_step >= state.max_steps:
-            return
-        if from_first(self.file.exists()):
-            control.should_log = control.should_save = control.should_training_stop = True
-            self.has_stopped = True
+        return self.file is not None and not on_same_rollouts and from_first(self.file.exists())
+
+    def stop(self, control: TrainerControl) -> None:
+        """End training after this step."""
+        control.should_training_stop = True
+        self.has_stopped = True
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Ask for a checkpoint and the end, with nothing before them that takes long: no evaluation."""
+        if state.global_step < state.max_steps and self.is_asked(args, state):
+            control.should_log = control.should_save = True
+            control.should_evaluate = False
+            self.stop(control)

@@ -2,26 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from transformers import TrainerCallback
 from transformers.integrations import TensorBoardCallback, TrackioCallback, WandbCallback
 
+_TRACKERS = (TensorBoardCallback, WandbCallback, TrackioCallback)
+
+
+def connected(callbacks: Sequence[TrainerCallback]) -> list[TrainerCallback]:
+    """Those of a trainer's callbacks through which pictures can be sent; only the first process's are connected."""
+    return [one for one in callbacks if isinstance(one, _TRACKERS) and _connection(one) is not None]
+
+
+def _connection(tracker: TrainerCallback) -> Any:
+    if isinstance(tracker, TensorBoardCallback):
+        return tracker.tb_writer
+    return tracker._wandb if isinstance(tracker, WandbCallback) else tracker._trackio  # None: WANDB_MODE=disabled
+
 
 def send_pictures(trackers: Sequence[TrainerCallback], pictures: Mapping[str, Image.Image], step: int) -> None:
-    """Show pictures of a step by their names, in each tracker that is among a trainer's callbacks.
-
-    Only the first process's callbacks are connected.
-    """
+    """Show pictures of a step by their names, in each of the `connected` trackers."""
     for tracker in trackers:
+        connection = _connection(tracker)
         if isinstance(tracker, TensorBoardCallback):
             for name, picture in pictures.items():
-                tracker.tb_writer.add_image(name, np.asarray(picture), step, dataformats="HWC")
-        elif isinstance(tracker, WandbCallback) and tracker._wandb is not None:  # None: WANDB_MODE=disabled
-            _send_to_module(tracker._wandb, pictures, step)
-        elif isinstance(tracker, TrackioCallback):
-            _send_to_module(tracker._trackio, pictures, step)
+                connection.add_image(name, np.asarray(picture), step, dataformats="HWC")
+        else:
+            _send_to_module(connection, pictures, step)
 
 
 def _send_to_module(tracker: ModuleType, pictures: Mapping[str, Image.Image], step: int) -> None:

@@ -16,6 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from trl import GRPOConfig, SFTConfig
 
 from r1sgg_cli import __version__
+from r1sgg_cli.config.held_out import choice_by_test_images
 from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.trainer_options import STATED, TrainerConfigName, check_trainer_options
@@ -39,6 +40,7 @@ from r1sgg_cli.training.finished import save_finished
 from r1sgg_cli.training.float8 import compute_in_float8
 from r1sgg_cli.training.frozen import run_frozen_vision_forward_alone
 from r1sgg_cli.training.lengths import rows_to_train_on
+from r1sgg_cli.training.owed import owes_evaluation
 from r1sgg_cli.training.processes import from_first, is_first, step_timeout
 from r1sgg_cli.training.quantized import four_bits, keep_trainable, train_adapters_in_float32
 from r1sgg_cli.training.run_data import RunData
@@ -215,6 +217,8 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, sight: Sight | 
     asking = Asking(
         recipe.think, recipe.predefined_categories, recipe.max_pixels, recipe.think_prompt, tuple(recipe.tasks)
     )
+    if said := choice_by_test_images(run):
+        console.print(f"[yellow]warning:[/] {escape(said)}", highlight=False)
     checkpoint, passed_over = from_first(last_complete_checkpoint(run.out))
     for path in passed_over:
         console.print(f"[yellow]passed over[/] `{escape(str(path))}`: it is half-written")
@@ -223,11 +227,13 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, sight: Sight | 
         console.print(f"continuing from `{escape(str(checkpoint))}`")
     watchdog = Watchdog(step_timeout(run))
     with watchdog.watching():
-        if checkpoint and is_last_step(checkpoint):  # only the finished model is missing; the Trainer would add a step
+        if checkpoint and is_last_step(checkpoint) and not owes_evaluation(trainer.args, last_state(checkpoint)):
+            # Only the finished model is missing.
             best = from_first(best_checkpoint(run, last_state(checkpoint), console))
             save_finished(trainer, run, asking, best or checkpoint)
         else:
             stops = StopsWhenAsked(run.stop_file)
+            trainer.stops = stops
             callbacks = [TellEpoch(epoch), AskingBeside(asking), stops, watchdog]
             callbacks += [ShowsRun(trainer, run.out, sight, console)] if sight else []
             _take_steps(trainer, run, checkpoint, callbacks, console)
@@ -247,10 +253,10 @@ def _take_steps(
     console: Console,
 ) -> None:
     bar = ProgressBar(run.stage, console)
-    keep_gradients_in_buckets(trainer)
     run_frozen_vision_forward_alone(trainer.model)
     if run.in_four_bits:
         train_adapters_in_float32(trainer.model)
+    keep_gradients_in_buckets(trainer)  # gradients as wide as what is trained
     trainer.remove_callback(PrinterCallback)
     log = MetricsLog(run.out / METRICS_FILE)
     says = (TellsEvaluation(console), EarlyWarnings(run.out, log.path, console))

@@ -1,6 +1,8 @@
 """`r1sgg gather`."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from r1sgg_cli.cli.gather import gather
-from r1sgg_cli.errors import AnswersError, OutputError
+from r1sgg_cli.data.rows import load_rows
+from r1sgg_cli.errors import AnswersError, ConfigError, OutputError
 from r1sgg_cli.inference.answers import (
     ANSWERS_FILE,
     Answer,
@@ -82,7 +85,7 @@ def test_the_summary_counts_what_failed_and_what_was_repaired(folder: Path, tmp_
 def test_broken_lines_and_repeats_are_reported_on_stderr(folder: Path, tmp_path: Path) -> None:
     result = _gather(folder, tmp_path / "preds.json", "--allow-missing")
     assert "line 4 of `answers.jsonl` is left out" in result.stderr
-    assert "1 later answers of an image are left out" in result.stderr
+    assert "1 later answers of an image are left out: `a`" in result.stderr
     assert "warning" not in result.stdout
 
 
@@ -107,6 +110,119 @@ def test_answers_beyond_the_limit_are_no_strangers(
     assert "1 answers are left out: " in result.stderr
     assert why in result.stderr
     assert images in result.stdout
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder as the published code fills it, and the data set that it asked about."""
+    folder, dataset = tmp_path / "raw", tmp_path / "dataset.jsonl"
+    folder.mkdir()
+    answer = {
+        "objects": [{"id": "gentleman.1", "bbox": [0, 0, 500, 500]}, {"id": "bicycle.2", "bbox": [0, 0, 900, 900]}],
+        "relationships": [{"subject": "bicycle.2", "predicate": "ridden by", "object": "gentleman.1"}],
+    }
+    for image_id in "ab":
+        content = {"image_id": image_id, "response": json.dumps(answer), "box_scale": [1000.0, 1000.0]}
+        (folder / f"{image_id}.json").write_text(json.dumps(content))
+    row = {"width": 200, "height": 100, "objects": [], "relationships": []}
+    dataset.write_text("\n".join(json.dumps({"image_id": image_id, **row}) for image_id in "ab"))
+    return folder, dataset
+
+
+def test_the_published_layout_is_gathered_beside_its_data_set(published: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, dataset = published
+    result = _gather(folder, tmp_path / "preds.json", "--dataset", dataset, "--vocabulary", "vg150")
+    assert result.exit_code == 0
+    words = " ".join(result.stdout.split())
+    assert "mapped into the vocabulary: 6 labels: bicycle → bike × 2, gentleman → man × 2" in words
+    assert "ridden by → riding (ends swapped) × 2" in words
+    content = json.loads((tmp_path / "preds.json").read_text())
+    assert content["images"][0]["prediction"]["objects"][0] == {
+        "id": "gentleman.1",
+        "bbox": [0, 0, 100, 50],
+        "name": "man",
+    }
+    assert content["images"][0]["prediction"]["relationships"] == [
+        {"subject": "gentleman.1", "predicate": "riding", "object": "bicycle.2"}
+    ]
+    assert (content["provenance"]["dataset"], content["provenance"]["command"]) == (str(dataset), "not on record")
+
+
+def test_what_is_off_maps_nothing_and_says_nothing(published: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, dataset = published
+    result = _gather(folder, tmp_path / "p.json", "--dataset", dataset, "--vocabulary", "vg150", "--no-aliases")
+    assert "mapped into" not in result.stdout
+    assert "out_of_vocabulary_object" in result.stdout
+
+
+def test_a_prepared_data_set_tells_sizes_and_ground_truth(synthetic_dataset: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for image_id in load_rows(str(synthetic_dataset), "test")["image_id"]:
+        content = {"image_id": image_id, "response": MAN, "box_scale": [1000.0, 1000.0]}
+        (folder / f"{image_id}.json").write_text(json.dumps(content))
+    result = _gather(folder, tmp_path / "preds.json", "--dataset", synthetic_dataset, "--split", "test")
+    assert result.exit_code == 0, result.exception
+    content = json.loads((tmp_path / "preds.json").read_text())
+    assert len(content["images"]) == 12
+    assert content["images"][0]["ground_truth"]["objects"]
+    assert content["provenance"]["dataset_fingerprint"]
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        pytest.param([], "holds answers of the published layout, which do not tell the size", id="no data set"),
+        pytest.param(["--dataset", "{}", "--split", "test"], "is one split; leave the option out", id="a file's split"),
+        pytest.param(["--dataset", "{}", "--wordnet"], "have no vocabulary to map labels into", id="no vocabulary"),
+        pytest.param(["--dataset", "{}", "--vocabulary", "vg15"], "no vocabulary `vg15`", id="another vocabulary"),
+    ],
+)
+def test_the_published_layout_needs_what_its_files_do_not_say(
+    published: tuple[Path, Path], tmp_path: Path, options: list[str], match: str
+) -> None:
+    folder, dataset = published
+    result = _gather(folder, tmp_path / "preds.json", *(option.format(dataset) for option in options))
+    assert isinstance(result.exception, ConfigError)
+    assert match in str(result.exception)
+
+
+def test_our_own_layout_says_it_all_itself(folder: Path, tmp_path: Path) -> None:
+    result = _gather(folder, tmp_path / "preds.json", "--vocabulary", "vg150")
+    assert isinstance(result.exception, ConfigError)
+    assert "`--vocabulary`: " in str(result.exception)
+    assert "says that itself (`run.json`); leave the option out" in str(result.exception)
+
+
+def test_that_several_texts_were_left_out_is_said(folder: Path, tmp_path: Path) -> None:
+    text = Sample(MAN, "stop", 9)
+    with AnswersFile(folder) as file:
+        file.append([Answer("c", (1000, 1000), (text, text))])
+    assert "images have up to 2 texts, and the first counts" in _gather(folder, tmp_path / "preds.json").stderr
+    assert "texts" not in _gather(folder, tmp_path / "preds.json", "--pick", "majority").stderr
+    refused = _gather(folder, tmp_path / "preds.json", "--pick", "likelihood").exception
+    assert isinstance(refused, AnswersError)
+
+
+def test_an_image_that_could_not_be_asked_about_is_named_with_the_reason(folder: Path, tmp_path: Path) -> None:
+    with AnswersFile(folder) as file:
+        file.append([Answer("c", (1000, 1000), (), error="[no] picture")])
+    result = _gather(folder, tmp_path / "preds.json")
+    assert "image `c` could not be asked about: [no] picture" in result.stderr
+    assert "failed: not_asked" in result.stdout
+
+
+def test_gathering_loads_no_torch(folder: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, typer\nfrom r1sgg_cli.cli.gather import gather\n"
+        "app = typer.Typer()\napp.command()(gather)\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'pandas', 'nltk', 'scipy', 'pydantic'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    argv = [sys.executable, "-c", script, str(folder), str(tmp_path / "preds.json"), "--allow-missing"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

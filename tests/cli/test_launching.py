@@ -108,8 +108,11 @@ def test_a_plan_says_what_evaluation_costs_and_which_model_is_kept(r1sgg: Comman
     plan = flat(r1sgg(*GRPO, *chosen, "--dry-run").stdout.partition("└")[0])
     assert (
         "evaluation 200 images of `JosephZ/vg150_val_sgg_prompt` every 100 steps: 19 times, 3,800 answers, by vLLM; "
-        "the finished model is the best by mean_recall"
+        "the finished model is the best by mean_recall. Warning: `evaluation.best_by` chooses the finished model by "
+        "`JosephZ/vg150_val_sgg_prompt`, on which its numbers will be too good"
     ) in plan
+    others = r1sgg(*GRPO, *chosen, "--set", "evaluation.split=val", "--dataset", "own/set", "--dry-run")
+    assert "Warning" not in others.stdout
     assert "evaluation" not in r1sgg(*GRPO, "--dry-run").stdout
 
 
@@ -192,13 +195,13 @@ def test_without_a_preset_it_is_this_machine(r1sgg: Command, tiny_checkpoint: Ca
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (("--preset", "a100-4x"), "plan: 4 parts, about 1,250 images each, on a100-4x"),
-        (("--preset", "a100-4x", "--limit", "8"), "plan: 4 parts, about 2 images each, on a100-4x"),
-        (("--preset", "a100-4x", "--limit", "9999"), "plan: 4 parts, about 1,250 images each, on a100-4x"),
-        (("--part", "1/4"), "it would answer part 1/4 in this process"),
+        (("--preset", "a100-4x"), "plan: 4 workers, about 1,250 images each, on a100-4x"),
+        (("--preset", "a100-4x", "--limit", "8"), "plan: 4 workers, about 2 images each, on a100-4x"),
+        (("--preset", "a100-4x", "--limit", "9999"), "plan: 4 workers, about 1,250 images each, on a100-4x"),
+        (("--launcher", "here"), "it would answer in this process"),
         ((), "it would answer in this process"),
     ],
-    ids=["array", "limit", "a limit above the split", "part", "here"],
+    ids=["array", "limit", "a limit above the split", "one worker", "here"],
 )
 def test_inference_says_how_it_is_shared_out(argv: Sequence[str], said: str, r1sgg: Command) -> None:
     done = r1sgg("infer", MODEL, "answers", *argv, "--dry-run")
@@ -261,21 +264,10 @@ def test_a_model_that_is_not_known_offline_says_how_to_know_it(r1sgg: Command) -
     assert "`hf download Some/Model config.json`" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (("--part", "3/2"), "`--part 3/2` is not I/N with I from 0 to N - 1, as in `--part 0/4`"),
-        (("--part", "2/2"), "`--part 2/2` is not I/N"),
-        (("--part", "half"), "`--part half` is not I/N"),
-        (("--part", "0/2", "--launcher", "slurm"), "`--part 0/2` is answered here; leave it out and"),
-        (("--preset", "a100-4x", "--launcher", "here"), "`--launcher here`: preset `a100-4x` needs 4 A100 80 GB"),
-    ],
-    ids=["too large", "one too large", "a word", "a part of its own and a launcher", "no such GPUs"],
-)
-def test_a_part_that_cannot_be_is_one_line(argv: Sequence[str], said: str, r1sgg: Command) -> None:
-    done = r1sgg("infer", MODEL, "answers", *argv)
+def test_gpus_that_this_machine_lacks_are_one_line(r1sgg: Command) -> None:
+    done = r1sgg("infer", MODEL, "answers", "--preset", "a100-4x", "--launcher", "here")
     assert (done.code, done.files) == (1, [])
-    assert said in done.stderr
+    assert "`--launcher here`: preset `a100-4x` needs 4 A100 80 GB" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -1,6 +1,7 @@
 """`rollouts.jsonl`: what was kept comes back, a line at a time, and a broken line is named."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ UNREAD = RolloutAnswer("no", 2, None, "no_json", {}, {"format_reward": None, "ed
 
 def rollout(step: int) -> Rollout:
     return Rollout(step, "im/1", "rollouts/0a1b.jpg", (80, 90), "sgg", GRAPH, (READ, UNREAD))
+
+
+def _row(answer: RolloutAnswer) -> dict[str, Any]:
+    (row,) = rollout_to_row(replace(rollout(1), answers=(answer,)))["answers"]
+    return dict(row)
 
 
 def save(folder: Path, *steps: int) -> Path:
@@ -102,10 +108,12 @@ def test_steps_that_a_resumed_run_repeats_are_dropped(tmp_path: Path) -> None:
         {"image": "../../secret.jpg"},
         {"image": "/etc/passwd"},
         {"answers": [{}]},
+        {"answers": []},
+        {"answers": [{**_row(READ), "rewards": {"format_reward": 0.0}}, _row(UNREAD)]},
         {"ground_truth": {"objects": [{"id": "a", "bbox": [0, 0, 1]}], "relationships": []}},
         {"image_wh": None},
     ],
-    ids=["image outside", "another file", "an answer without anything", "half a box", "no size"],
+    ids=["image outside", "another file", "an empty answer", "no answer", "unlike rewards", "half a box", "no size"],
 )
 def test_a_line_that_cannot_be_read_is_named(change: dict[str, Any], tmp_path: Path) -> None:
     line = json.dumps({**rollout_to_row(rollout(1)), **change})

@@ -18,7 +18,8 @@ def test_results_come_in_order_whichever_is_done_first() -> None:
         assert list(in_order_ahead(threads, work, range(50))) == list(range(50))
 
 
-def test_no_more_is_taken_than_the_threads_may_be_ahead() -> None:
+@pytest.mark.parametrize(("at_most", "num_ahead"), [(None, num_threads() * PER_THREAD), (3, 3)])
+def test_no_more_is_taken_than_may_be_ahead(at_most: int | None, num_ahead: int) -> None:
     taken = []
 
     def given() -> Iterator[int]:
@@ -27,10 +28,10 @@ def test_no_more_is_taken_than_the_threads_may_be_ahead() -> None:
             yield number
 
     with ThreadPoolExecutor(num_threads()) as threads:
-        results = in_order_ahead(threads, int, given())
+        results = in_order_ahead(threads, int, given(), at_most)
         for _ in range(10):
             next(results)
-        assert len(taken) <= 10 + num_threads() * PER_THREAD
+        assert len(taken) <= 10 + num_ahead
         results.close()
 
 

@@ -10,8 +10,9 @@ import pytest
 from r1sgg_cli.data.predictions import Predictions
 from r1sgg_cli.errors import AnswersError
 from r1sgg_cli.inference.answered_split import load_answered_split
-from r1sgg_cli.inference.answers import ANSWERS_FILE
+from r1sgg_cli.inference.answers import ANSWERS_FILE, load_run, save_run
 from r1sgg_cli.inference.gather import gather_split
+from r1sgg_cli.inference.label_mapping import label_mapping
 
 from .conftest import FolderMaker, make_answer
 
@@ -110,6 +111,55 @@ def test_an_open_run_counts_no_names(make_folder: FolderMaker) -> None:
     assert predictions.vocabulary.predicates == ()
 
 
+def test_an_image_that_could_not_be_asked_about_says_why(make_folder: FolderMaker) -> None:
+    answer = replace(make_answer("a"), samples=(), error="the picture cannot be decoded")
+    predictions = gather_folder(make_folder(["a"], [answer]))
+    assert (predictions.images[0].failure, predictions.images[0].answer) == ("not_asked", "")
+    assert predictions.provenance["gather"]["not_asked"] == {"a": "the picture cannot be decoded"}
+
+
+def test_what_was_asked_for_decides_what_an_answer_lacks(make_folder: FolderMaker) -> None:
+    folder = make_folder(["a"], [make_answer("a", '{"objects": []}')])
+    assert gather_folder(folder).images[0].defects == {"missing_relationships": 1}
+    run = load_run(folder)
+    save_run({**run, "task": "det"}, folder)
+    assert gather_folder(folder).images[0].defects == {}
+
+
+def test_that_pictures_have_no_annotation_is_passed_on(make_folder: FolderMaker) -> None:
+    folder = make_folder(["a"], [make_answer("a", GOOD)])
+    save_run({**load_run(folder), "annotated": False}, folder)
+    assert gather_folder(folder).provenance["annotated"] is False
+
+
+def test_labels_are_mapped_where_a_table_is_given_and_counted_by_name(make_folder: FolderMaker) -> None:
+    text = GOOD.replace("man.1", "gentleman.1").replace("sitting_on", "seated on")
+    folder = make_folder(["a"], [make_answer("a", text)])
+    split = load_answered_split(folder)
+    mapping = label_mapping(split.vocabulary)
+    predictions = gather_split(split, mapping=mapping)
+    image = predictions.images[0]
+    assert image.prediction is not None
+    assert image.prediction.names == ("man", "horse")
+    assert image.prediction.ids == ("gentleman.1", "horse.2")
+    assert image.prediction.triplets == image.ground_truth.triplets
+    assert image.defects == {"object_mapped_by_alias": 1, "predicate_mapped_by_alias": 1}
+    assert predictions.provenance["gather"]["label_mapping"]["mapped"] == {
+        "objects": {"gentleman → man": 1},
+        "predicates": {"seated on → sitting on": 1},
+        "swapped_predicates": {},
+    }
+
+
+def test_how_the_texts_were_chosen_is_on_record(make_folder: FolderMaker) -> None:
+    answer = make_answer("a", GOOD)
+    folder = make_folder(["a"], [replace(answer, samples=answer.samples * 3)])
+    predictions = gather_folder(folder, pick="majority")
+    assert predictions.images[0].object_scores == (1, 1)
+    gathered = predictions.provenance["gather"]
+    assert (gathered["pick"], gathered["most_texts_per_image"]) == ("majority", 3)
+
+
 def test_provenance_is_the_run_and_what_was_passed_over(make_folder: FolderMaker) -> None:
     answers = [make_answer("a", GOOD), make_answer("a", "again"), make_answer("elsewhere", GOOD)]
     folder = make_folder(["a"], answers)
@@ -120,4 +170,5 @@ def test_provenance_is_the_run_and_what_was_passed_over(make_folder: FolderMaker
     assert provenance["command"] == "r1sgg infer runs/sft answers"
     assert [(number, file) for number, _, file in provenance["gather"]["broken_lines"]] == [(4, ANSWERS_FILE)]
     assert provenance["gather"]["repeated_answers"] == 1
+    assert provenance["gather"]["repeated_images"] == ["a"]
     assert provenance["gather"]["answers_of_other_images"] == 1

@@ -1,13 +1,10 @@
 """`infer`: every image of the split answered once, through kills and repeats."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -15,17 +12,15 @@ from typing import Any, get_args
 import pytest
 from datasets import Dataset
 
-from r1sgg_cli.data.predictions import limit_of
+from r1sgg_cli.data.predictions import limit_of, save_predictions
 from r1sgg_cli.data.rows import FEATURES, load_rows, undecoded
 from r1sgg_cli.errors import ConfigError, DataError, ModelError, OutputError
 from r1sgg_cli.files import locked
 from r1sgg_cli.inference.answers import (
-    ANSWERS_FILE,
     COMPLETE_FILE,
     GROUND_TRUTH_FILE,
     RUN_FILE,
-    Answer,
-    Part,
+    answers_files,
     load_answers,
     load_ground_truth,
     load_run,
@@ -33,12 +28,15 @@ from r1sgg_cli.inference.answers import (
 from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.gather import gather_answers
 from r1sgg_cli.inference.infer import infer
+from r1sgg_cli.inference.queue import BEGIN_LOCK, QUEUE, WorkQueue, joined
 from r1sgg_cli.inference.request import InferRequest
 from r1sgg_cli.models.asking import Asking, save_asking
 from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.models.images import PixelLimits
 from r1sgg_cli.models.sampling import Sampling
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+
+from .workers import SECONDS, kill, log_of, resume, stopped_workers
 
 
 @pytest.fixture
@@ -51,6 +49,12 @@ def request_of(tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, 
         sampling=Sampling(max_new_tokens=4),
         batch_size=5,
     )
+
+
+def only_file(folder: Path) -> Path:
+    """The file of answers of a folder that one worker filled."""
+    (path,) = answers_files(folder)
+    return path
 
 
 def test_every_image_of_the_split_is_answered_once(request_of: InferRequest) -> None:
@@ -92,7 +96,7 @@ def test_the_same_request_again_asks_only_for_what_is_missing(
 ) -> None:
     alone = replace(request_of, batch_size=1)  # what stands beside an image moves the last digits of probabilities
     infer(alone)
-    path = request_of.out / ANSWERS_FILE
+    path = only_file(request_of.out)
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:7]) + lines[7][:20], encoding="utf-8")
     capsys.readouterr()
@@ -189,7 +193,7 @@ def test_a_data_set_that_was_prepared_anew_is_not_answered_already(request_of: I
 
 def test_a_run_without_an_answer_yet_is_begun_anew(request_of: InferRequest) -> None:
     infer(replace(request_of, limit=1))
-    (request_of.out / ANSWERS_FILE).unlink()
+    only_file(request_of.out).unlink()
     infer(replace(request_of, limit=2, sampling=Sampling(5)))
     assert load_run(request_of.out)["generation"]["max_new_tokens"] == 5
     assert len(load_ground_truth(request_of.out)) == len(load_answers(request_of.out).answers) == 2
@@ -240,11 +244,12 @@ def test_a_folder_is_printed_as_it_is_named(
 
 def test_a_broken_line_is_printed_as_it_is(request_of: InferRequest, capsys: pytest.CaptureFixture[str]) -> None:
     infer(replace(request_of, limit=1))
-    answer = json.loads((request_of.out / ANSWERS_FILE).read_text(encoding="utf-8"))
-    with (request_of.out / ANSWERS_FILE).open("a", encoding="utf-8") as file:
+    path = only_file(request_of.out)
+    answer = json.loads(path.read_text(encoding="utf-8"))
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(answer | {"finish_reason": "[/b]"}) + "\n")
     infer(replace(request_of, limit=1))
-    assert "line 2 of answers.jsonl passed over" in (err := capsys.readouterr().err)
+    assert f"line 2 of {path.name} passed over" in (err := capsys.readouterr().err)
     assert "[/b]" in err
 
 
@@ -398,132 +403,141 @@ def test_what_would_be_without_effect_is_refused(options: dict[str, Any], said: 
 def test_several_answers_of_an_image_stand_on_one_line(request_of: InferRequest) -> None:
     request = replace(request_of, sampling=Sampling(4, temperature=1.0, num_answers=3), limit=2)
     infer(request)
-    lines = (request.out / ANSWERS_FILE).read_text(encoding="utf-8").splitlines()
+    lines = answers_files(request.out)[0].read_text(encoding="utf-8").splitlines()
     assert [len(json.loads(line)["more"]) for line in lines] == [2, 2]
     assert all(len(answer.samples) == 3 for answer in load_answers(request.out).answers.values())
 
 
-# ---- parts
+# ---- workers
 
 
-def parts_of(request: InferRequest, num_parts: int) -> list[InferRequest]:
-    return [replace(request, part=Part(index, num_parts)) for index in range(num_parts)]
+@contextmanager
+def another_worker(request: InferRequest, num_images: int = 12) -> Iterator[tuple[WorkQueue, Callable[[], None]]]:
+    """Of the first images of the split, and what ends it."""
+    image_ids = load_rows(request.dataset, request.split)["image_id"][:num_images]
+    with ExitStack() as held:
+        with locked(request.out, BEGIN_LOCK):
+            queue = held.enter_context(joined(request.out, image_ids))
+        yield queue, held.close
 
 
-def all_answers(folder: Path) -> dict[str, Answer]:
-    """By image, each of which is answered once."""
-    loaded = load_answers(folder)
-    assert (loaded.num_duplicates, loaded.broken) == (0, ())
-    return dict(loaded.answers)
-
-
-def test_parts_answer_what_one_process_does_and_the_last_says_that_all_is_done(
-    request_of: InferRequest, tmp_path: Path
+def test_what_a_dead_worker_leaves_is_answered_by_who_waits_for_it(
+    request_of: InferRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    single = replace(request_of, out=tmp_path / "single", batch_size=1)
-    infer(single)
-    assert (single.out / COMPLETE_FILE).is_file()
-    counts = []
-    for part in parts_of(replace(request_of, batch_size=1), 3):
-        infer(part)
-        counts.append((len(all_answers(request_of.out)), (request_of.out / COMPLETE_FILE).exists()))
-    assert counts == [(4, False), (8, False), (12, True)]
-    assert all_answers(request_of.out) == all_answers(single.out)
-    assert len(gather_answers(request_of.out).images) == 12
-
-
-def test_a_part_without_an_image_answers_none(request_of: InferRequest) -> None:
-    few = replace(request_of, limit=1)
-    for part in reversed(parts_of(few, 2)):
-        infer(part)
-    assert len(all_answers(request_of.out)) == 1
-    assert (request_of.out / COMPLETE_FILE).is_file()
-
-
-def test_another_number_of_processes_goes_on_with_what_is_left(request_of: InferRequest) -> None:
-    infer(parts_of(request_of, 3)[1])
-    for part in parts_of(request_of, 2):
-        infer(part)
-    infer(request_of)
-    assert len(all_answers(request_of.out)) == 12
-    assert (request_of.out / COMPLETE_FILE).is_file()
-
-
-def test_more_images_than_were_answered_make_it_incomplete_again(request_of: InferRequest) -> None:
     infer(replace(request_of, limit=2))
-    assert (request_of.out / COMPLETE_FILE).is_file()
-    infer(parts_of(request_of, 2)[0])
-    assert not (request_of.out / COMPLETE_FILE).exists()
+    with another_worker(request_of) as (other, end):
+        assert other.take() == [2]
+
+        def polled(seconds: float) -> None:
+            assert len(load_answers(request_of.out).answers) == 11
+            assert not (request_of.out / COMPLETE_FILE).exists()
+            end()
+
+        monkeypatch.setattr(time, "sleep", polled)
+        infer(request_of)
+    said = capsys.readouterr().err
+    assert f"waiting for 1 images that {other.worker}" in said
+    assert f"joins {other.worker}" in said
+    assert "infer 10 of 10" in said
+    loaded = load_answers(request_of.out)
+    assert (len(loaded.answers), loaded.num_duplicates) == (12, 0)
+    assert json.loads((request_of.out / COMPLETE_FILE).read_text(encoding="utf-8")) == {"images": 12}
 
 
 @pytest.mark.parametrize(
-    ("held", "part"),
+    ("change", "said"),
     [
-        ({"shared": True}, None),
-        ({}, Part(0, 2)),
-        ({"name": ".lock-0-of-2"}, Part(0, 2)),
+        ({"sampling": Sampling(5)}, r"another run \(generation.max_new_tokens: 4 there, 5 here\)"),
+        ({"limit": 3}, "is being filled with answers for 12 images, not 3, by "),
     ],
-    ids=["the whole beside a part", "a part beside the whole", "a part beside itself"],
+    ids=["settings", "limit"],
 )
-def test_what_another_process_answers_is_left_to_it(
-    held: dict[str, Any], part: Part | None, request_of: InferRequest
-) -> None:
-    with locked(request_of.out, **held), pytest.raises(OutputError, match="another r1sgg is writing to") as raised:
-        infer(replace(request_of, limit=2, part=part))
+def test_a_worker_joins_only_for_the_same_answers(request_of: InferRequest, change: dict[str, Any], said: str) -> None:
+    """Also before the first answer is there."""
+    infer(request_of)
+    only_file(request_of.out).unlink()
+    before = {name: (request_of.out / name).read_bytes() for name in (RUN_FILE, GROUND_TRUTH_FILE)}
+    with another_worker(request_of), pytest.raises(ConfigError, match=said) as raised:
+        infer(replace(request_of, **change))
     assert "\n" not in str(raised.value)
-    assert not (request_of.out / RUN_FILE).exists()
+    assert {name: (request_of.out / name).read_bytes() for name in before} == before
 
 
-def start(request: InferRequest, *argv: str) -> "subprocess.Popen[bytes]":
-    """The same request as a process of its own, image by image."""
-    command = ["infer", request.model, str(request.out), "--dataset", request.dataset, "--split", "test"]
-    command += ["--batch-size", "1", "--max-new-tokens", str(request.sampling.max_new_tokens), *argv]
-    return subprocess.Popen([sys.executable, "-m", "r1sgg_cli", *command], stderr=subprocess.DEVNULL)
+@pytest.mark.parametrize("name", ["answers.jsonl", "answers-1-of-3.jsonl", "answers-gone-0.jsonl"])
+def test_answers_of_older_versions_and_of_other_machines_are_gone_on_with(request_of: InferRequest, name: str) -> None:
+    infer(replace(request_of, limit=5))
+    old = only_file(request_of.out).rename(request_of.out / name)
+    content = old.read_bytes()
+    shutil.rmtree(request_of.out / QUEUE)
+    infer(request_of)
+    loaded = load_answers(request_of.out)
+    assert (len(loaded.answers), loaded.num_duplicates) == (12, 0)
+    assert old.read_bytes() == content
 
 
-def kill_after(process: "subprocess.Popen[bytes]", path: Path, num_answers: int) -> None:
-    """Kill the process once it has written so many answers."""
-    deadline = time.monotonic() + 120
-    while not (path.exists() and path.read_bytes().count(b"\n") >= num_answers):
-        assert process.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < deadline, "wrote no answer"
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+@pytest.fixture(scope="module")
+def forty(
+    tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> InferRequest:
+    """Forty images answered one by one, by one worker that nobody disturbed."""
+    request = InferRequest(
+        model=str(tiny_checkpoint("qwen2_vl")),
+        out=tmp_path_factory.mktemp("forty") / "out",
+        dataset=str(synthetic_dataset),
+        split="train",
+        sampling=Sampling(max_new_tokens=8),
+        batch_size=1,
+        limit=40,
+    )
+    infer(request)
+    return request
+
+
+def assert_same_answers(request: InferRequest, undisturbed: InferRequest) -> None:
+    """The same lines, each once, and the same predictions to the byte."""
+    lines, expected = (
+        sorted(line for path in answers_files(out) for line in path.read_bytes().splitlines())
+        for out in (request.out, undisturbed.out)
+    )
+    assert lines == expected
+    told = []
+    for out in (request.out, undisturbed.out):
+        predictions = gather_answers(out)
+        provenance = {**predictions.provenance, "command": ""}
+        save_predictions(replace(predictions, provenance=provenance), out / "preds.json")
+        told.append((out / "preds.json").read_bytes())
+    assert told[0] == told[1]
+    assert (request.out / COMPLETE_FILE).read_bytes() == (undisturbed.out / COMPLETE_FILE).read_bytes()
 
 
 @pytest.mark.slow
-def test_two_parts_may_start_a_folder_at_the_same_moment(request_of: InferRequest, tmp_path: Path) -> None:
-    started = [start(request_of, "--part", f"{index}/2") for index in range(2)]
-    assert [process.wait(120) for process in started] == [0, 0]
-    assert json.loads((request_of.out / COMPLETE_FILE).read_text(encoding="utf-8")) == {"images": 12}
-    single = replace(request_of, out=tmp_path / "single", batch_size=1)
-    infer(single)
-    assert all_answers(request_of.out) == all_answers(single.out)
+def test_of_three_workers_one_is_killed_and_one_hangs_and_the_third_answers_the_rest(
+    forty: InferRequest, tmp_path: Path
+) -> None:
+    request = replace(forty, out=tmp_path / "out")
+    with stopped_workers(request, 3, 1) as (killed, hanging, third):
+        kill(killed)
+        resume(third)
+        said = f"(process {hanging.pid}) answer\n"
+        deadline = time.monotonic() + SECONDS
+        while said not in log_of(request, 2).read_text(encoding="utf-8"):
+            assert (third.is_alive(), time.monotonic() < deadline) == (True, True)
+            time.sleep(0.05)
+        assert not (request.out / COMPLETE_FILE).exists()
+        kill(hanging)
+        third.join(SECONDS)
+        assert third.exitcode == 0
+    assert_same_answers(request, forty)
 
 
 @pytest.mark.slow
-def test_a_part_that_is_killed_goes_on_while_the_other_is_left_alone(request_of: InferRequest) -> None:
-    asked = replace(request_of, sampling=Sampling(64), batch_size=1)
-    first, second = parts_of(asked, 2)
-    assert first.part
-    kill_after(start(asked, "--part", "0/2"), asked.out / first.part.answers_file, 2)
-    finished = load_answers(asked.out).answers
-    infer(second)
-    assert not (asked.out / COMPLETE_FILE).exists()
-    infer(first)
-    after = all_answers(asked.out)
-    assert len(after) == 12
-    assert {image_id: after[image_id] for image_id in finished} == finished
-    assert (asked.out / COMPLETE_FILE).is_file()
-
-
-@pytest.mark.slow
-def test_kill_nine_loses_no_finished_answer(request_of: InferRequest) -> None:
-    kill_after(start(replace(request_of, sampling=Sampling(64))), request_of.out / ANSWERS_FILE, 2)
-    finished = load_answers(request_of.out).answers
-    assert 2 <= len(finished) < 12
-    infer(replace(request_of, batch_size=1, sampling=Sampling(64)))
-    after = load_answers(request_of.out)
-    assert (len(after.answers), after.num_duplicates, after.broken) == (12, 0, ())
-    assert {image_id: after.answers[image_id] for image_id in finished} == finished
+def test_all_workers_killed_and_another_number_of_them_go_on_as_if_nothing_had_happened(
+    forty: InferRequest, tmp_path: Path
+) -> None:
+    request = replace(forty, out=tmp_path / "out")
+    with stopped_workers(request, 2, 3):
+        pass
+    finished = load_answers(request.out).answers
+    assert 6 <= len(finished) < 40
+    infer(request)
+    assert_same_answers(request, forty)

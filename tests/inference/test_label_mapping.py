@@ -32,8 +32,7 @@ def graph(names: list[str], *triplets: tuple[int, str, int]) -> SceneGraph:
 
 
 def mapping(**options: object) -> LabelMapping:
-    whole: dict[str, object] = {"aliases": None, "alias_file": None, "dictionary": None, **options}
-    return label_mapping(VG150, **whole)  # type: ignore[arg-type]
+    return label_mapping(VG150, **options)  # type: ignore[arg-type]
 
 
 def test_a_mapped_object_keeps_its_id_and_its_box() -> None:
@@ -54,11 +53,13 @@ def test_a_passive_swaps_its_ends_and_nothing_else_does() -> None:
 
 def test_a_class_is_never_mapped() -> None:
     before = graph(["plane", "glass"], (0, "laying on", 1))
-    assert mapping(dictionary=OneWord()).apply(before) == (before, {})
+    assert mapping(load_dictionary=lambda _: OneWord()).apply(before) == (before, {})
 
 
 def test_the_dictionary_is_asked_where_no_alias_is_known() -> None:
-    after, defects = mapping(dictionary=OneWord()).apply(graph(["gull", "bicycle", "xyzzy"], (0, "accompanying", 1)))
+    after, defects = mapping(load_dictionary=lambda _: OneWord()).apply(
+        graph(["gull", "bicycle", "xyzzy"], (0, "accompanying", 1))
+    )
     assert after.names == ("bird", "bike", "xyzzy")
     assert after.triplets[0].predicate == "with"
     assert defects == {"object_mapped_by_wordnet": 1, "object_mapped_by_alias": 1, "predicate_mapped_by_wordnet": 1}
@@ -67,7 +68,7 @@ def test_the_dictionary_is_asked_where_no_alias_is_known() -> None:
 def test_what_is_off_maps_nothing() -> None:
     before = graph(["bicycle", "gull"], (0, "ridden by", 1))
     assert mapping(aliases=False).apply(before) == (before, {})
-    after, _ = mapping(aliases=False, dictionary=OneWord()).apply(before)
+    after, _ = mapping(aliases=False, load_dictionary=lambda _: OneWord()).apply(before)
     assert after.names == ("bicycle", "bird")
 
 
@@ -95,7 +96,7 @@ def test_the_record_counts_every_mapped_label_by_name() -> None:
 def test_psgs_objects_are_mapped_to_objects() -> None:
     """The published code asks for predicates there, so that a sofa is dropped."""
     psg = load_vocabulary("psg")
-    mapped = label_mapping(psg, aliases=None, alias_file=None, dictionary=None)
+    mapped = label_mapping(psg)
     after, _ = mapped.apply(graph(["sofa", "sky", "automobile"], (0, "near", 1)))
     assert after.names == ("couch", "sky other merged", "car")
     assert after.triplets == ((0, "beside", 1),)
@@ -103,22 +104,22 @@ def test_psgs_objects_are_mapped_to_objects() -> None:
 
 def test_a_vocabulary_without_a_table_maps_nothing_unless_it_is_asked_to() -> None:
     shapes = Vocabulary(("red circle",), ("left of",))
-    assert label_mapping(shapes, aliases=None, alias_file=None, dictionary=None).record()["aliases"] is None
+    assert label_mapping(shapes).record()["aliases"] is None
     with pytest.raises(ConfigError, match="there is a table for vg150, psg and parts of them only"):
-        label_mapping(shapes, aliases=True, alias_file=None, dictionary=None)
+        label_mapping(shapes, aliases=True)
 
 
 def test_an_own_table_serves_any_vocabulary(tmp_path: Path) -> None:
     path = tmp_path / "own.json"
     path.write_text('{"objects": {"red disc": "red circle"}}')
     shapes = Vocabulary(("red circle",), ("left of",))
-    mapped = label_mapping(shapes, aliases=None, alias_file=path, dictionary=None)
+    mapped = label_mapping(shapes, alias_file=path)
     assert mapped.apply(graph(["red disc"]))[0].names == ("red circle",)
     assert mapped.record()["aliases"] == str(path)
 
 
 def test_without_a_vocabulary_nothing_can_be_mapped() -> None:
     nothing = Vocabulary((), ())
-    assert label_mapping(nothing, aliases=None, alias_file=None, dictionary=None).record()["mapped"]["objects"] == {}
+    assert label_mapping(nothing).record()["mapped"]["objects"] == {}
     with pytest.raises(ConfigError, match="`--wordnet`: the answers have no vocabulary to map labels into"):
-        label_mapping(nothing, aliases=None, alias_file=None, dictionary=OneWord())
+        label_mapping(nothing, load_dictionary=lambda _: OneWord())

@@ -10,10 +10,11 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from rich.console import Console
 
 from r1sgg_cli.data.prompts import build_messages
 from r1sgg_cli.data.rows import load_rows
-from r1sgg_cli.errors import ModelError
+from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.inference.engine import Question, Reply
 from r1sgg_cli.inference.transformers_engine import TransformersEngine
 from r1sgg_cli.models.families import ModelType
@@ -31,8 +32,8 @@ def questions(synthetic_dataset: Path) -> list[Question]:
     ]
 
 
-def loaded(folder: Path, sampling: Sampling, batch_size: int = 3) -> TransformersEngine:
-    return TransformersEngine(str(folder), sampling, batch_size)
+def loaded(folder: Path, sampling: Sampling, batch_size: int = 3, room: int = 4096) -> TransformersEngine:
+    return TransformersEngine(str(folder), sampling, batch_size, room, Console(stderr=True, soft_wrap=True))
 
 
 def texts(replies: list[Reply]) -> list[list[tuple[str, tuple[int, ...]]]]:
@@ -111,3 +112,57 @@ def test_a_checkpoint_without_weights_is_one_line(tiny_checkpoint: Callable[[str
     (tmp_path / "config.json").write_bytes((tiny_checkpoint("qwen2_vl") / "config.json").read_bytes())
     with pytest.raises(ModelError, match="is not a whole checkpoint"):
         loaded(tmp_path, Sampling(1))
+
+
+def test_a_prompt_that_is_too_long_names_the_limit_and_the_rest_goes_on(
+    tiny_checkpoint: Callable[[str], Path], questions: list[Question]
+) -> None:
+    engine = loaded(tiny_checkpoint("qwen2_vl"), Sampling(8, temperature=1.0, num_answers=2))
+    whole = list(engine.replies(questions))
+    engine.room = whole[2].num_prompt_tokens
+    replies = list(engine.replies(questions))
+    assert texts(replies[:2]) == texts(whole[:2])
+    assert (replies[2].completions, replies[2].num_prompt_tokens) == ((), engine.room)
+    assert f"there is room for {engine.room} with the answer" in str(replies[2].error)
+
+
+def test_an_answer_ends_where_there_is_no_more_room(
+    tiny_checkpoint: Callable[[str], Path], questions: list[Question]
+) -> None:
+    engine = loaded(tiny_checkpoint("qwen2_vl"), Sampling(8))
+    (whole,) = engine.replies(questions[:1])
+    engine.room = whole.num_prompt_tokens + 3
+    (reply,) = engine.replies(questions[:1])
+    assert reply.completions[0].token_ids == whole.completions[0].token_ids[:3]
+    assert reply.completions[0].finish_reason == "length"
+
+
+def fail_above(engine: TransformersEngine, most_rows: int) -> None:
+    """Let the model ask for more memory than there is wherever a batch has more rows."""
+
+    def ask_for_much(model: Any, args: Any, kwargs: Any) -> None:
+        if len(kwargs["input_ids"]) > most_rows:
+            torch.empty(1 << 60, dtype=torch.int8)
+
+    engine.model.register_forward_pre_hook(ask_for_much, with_kwargs=True)
+
+
+def test_a_batch_that_does_not_fit_is_halved_once_and_said(
+    tiny_checkpoint: Callable[[str], Path], questions: list[Question], capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = loaded(tiny_checkpoint("qwen2_vl"), Sampling(4))
+    whole = list(engine.replies(questions))
+    fail_above(engine, 1)
+    replies = list(engine.replies(iter(questions)))
+    assert texts(replies) == texts(whole)
+    assert "out of memory with 3 images at once; from here on it is 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("batch_size", "still"), [(1, 1), (3, 1)], ids=["nothing to halve", "halved already"])
+def test_memory_that_does_not_suffice_for_less_is_one_line(
+    batch_size: int, still: int, tiny_checkpoint: Callable[[str], Path], questions: list[Question]
+) -> None:
+    engine = loaded(tiny_checkpoint("qwen2_vl"), Sampling(4), batch_size)
+    fail_above(engine, 0)
+    with pytest.raises(ConfigError, match=f"out of memory with {still} image at once; .* smaller `--batch-size`"):
+        list(engine.replies(questions))

@@ -50,17 +50,17 @@ def test_the_step_has_all_nodes_and_the_cpus_of_the_job(cluster: Cluster, place:
     ]
 
 
-def test_a_part_of_an_array_runs_on_one_gpu(cluster: Cluster, place: dict[str, Any]) -> None:
+def test_a_task_of_an_array_is_one_worker_on_one_gpu(cluster: Cluster, place: dict[str, Any]) -> None:
     job = placed(place, "array", "a100-16x", command=("infer", "m", "o"), num_tasks=16)
     assert cluster.run(job, SLURM_ARRAY_TASK_ID="7").returncode == 0
-    assert cluster.only_call("r1sgg").argv == ["infer", "m", "o", "--part", "7/16"]
+    assert cluster.only_call("r1sgg").argv == ["infer", "m", "o"]
     assert "--gpus-per-node=1" in cluster.only_call("srun").argv
 
 
-def test_inside_an_allocation_an_array_is_all_of_its_parts(cluster: Cluster, place: dict[str, Any]) -> None:
-    job = placed(place, "array", "a100-16x", command=("infer",), num_tasks=3)
+def test_inside_an_allocation_an_array_is_all_of_its_workers(cluster: Cluster, place: dict[str, Any]) -> None:
+    job = placed(place, "array", "a100-16x", command=("infer", "m", "o"), num_tasks=3)
     assert cluster.run(job).returncode == 0
-    assert sorted(call.argv[-1] for call in cluster.calls("r1sgg")) == ["0/3", "1/3", "2/3"]
+    assert [call.argv for call in cluster.calls("r1sgg")] == [["infer", "m", "o"]] * 3
 
 
 def test_the_published_layout_serves_beside_training(cluster: Cluster, place: dict[str, Any]) -> None:

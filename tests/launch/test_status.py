@@ -158,10 +158,13 @@ def test_a_run_that_goes_on_here_after_its_job_failed_is_running(
 def test_answers_count_their_images(tmp_path: Path) -> None:
     (tmp_path / "run.json").touch()
     (tmp_path / "ground_truth.jsonl").write_text("{}\n" * 12, encoding="utf-8")
-    (tmp_path / "answers-0-of-2.jsonl").write_text('{}\n{}\n{"image', encoding="utf-8")
-    (tmp_path / "answers-1-of-2.jsonl").write_text("{}\n", encoding="utf-8")
+    (tmp_path / "answers-n1-0.jsonl").write_text('{}\n{}\n{"image', encoding="utf-8")
+    (tmp_path / "answers-0-of-2.jsonl").write_text("{}\n", encoding="utf-8")  # of an older version
     row = only(status_of(tmp_path))
     assert (row.state, row.note) == ("stopped", "3 of 12 images")
+    with locked(tmp_path, shared=True), locked(tmp_path / "queue", "n1-0.lock"):
+        row = only(status_of(tmp_path))
+        assert (row.state, row.note) == ("running", "3 of 12 images; 1 worker; on this machine")
     (tmp_path / "complete.json").touch()
     assert only(status_of(tmp_path)).state == "finished"
 

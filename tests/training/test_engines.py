@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -92,7 +93,7 @@ def test_what_is_left_answers_the_same_in_every_engine(trained: Trained) -> None
         prompt = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         answer = by_transformers(folder, processor, prompt, image)
         assert by_vllm(folder, prompt, image) == answer
-        engine = TransformersEngine(str(folder), Sampling(NUM_TOKENS), batch_size=1)
+        engine = TransformersEngine(str(folder), Sampling(NUM_TOKENS), batch_size=1, room=4096, console=Console())
         (reply,) = engine.replies([Question("one", messages, image, image.size)])
         inferred = reply.completions[0].text
         assert inferred == processor.tokenizer.decode(answer, skip_special_tokens=True)

@@ -18,6 +18,10 @@ def conversation(image: Image.Image) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": "What?"}]}]
 
 
+def id_rows(prompts: Any) -> list[list[int]]:
+    return [torch.as_tensor(row).tolist() for row in prompts["input_ids"]]
+
+
 @pytest.mark.parametrize("model_type", FAMILIES)
 def test_prompts_are_what_the_processor_itself_makes_of_them(
     model_type: str, tiny_checkpoint: Callable[[str], Path]
@@ -39,7 +43,7 @@ def test_prompts_are_what_the_processor_itself_makes_of_them(
         found = made()
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.keys() == theirs.keys()
-        assert ours["input_ids"] == theirs["input_ids"] if isinstance(ours["input_ids"], list) else True
+        assert id_rows(ours) == id_rows(theirs)
         assert torch.equal(ours["pixel_values"], theirs["pixel_values"])
         assert torch.equal(ours["image_grid_thw"], theirs["image_grid_thw"])
 

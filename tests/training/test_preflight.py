@@ -16,6 +16,7 @@ from r1sgg_cli.errors import ModelError
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.images import PixelLimits
 from r1sgg_cli.training.preflight import (
+    EnginesCompared,
     Preflight,
     WarnsOfDrift,
     answers_at,
@@ -96,9 +97,9 @@ def test_answers_are_taken_with_their_own_images() -> None:
     assert "num_items_in_batch" not in part
 
 
-def trainer_of(console: Console, *overrides: str, problem: str | None = None) -> Any:
+def trainer_of(console: Console, *overrides: str) -> Any:
     """As much of a trainer as compares two prompts' answers, on one process."""
-    preflight = Preflight(small_run(COLOCATED, *overrides), PixelLimits(20, 400, 20_000), console, problem)
+    preflight = Preflight(small_run(COLOCATED, *overrides), PixelLimits(20, 400, 20_000), console)
     return SimpleNamespace(
         preflight=preflight,
         model=torch.nn.Module(),
@@ -141,17 +142,54 @@ def test_one_line_says_that_the_engines_agree(batch: Any, overrides: tuple[str, 
 
 
 @pytest.mark.parametrize(
-    ("sampled", "problem", "message"),
-    [
-        (-1.7, None, "differ by 0.300 in the log-probability of a token"),
-        (float("nan"), None, "differ by nan in the log-probability of a token"),
-        (-1.4, "vLLM cuts an image of 200×100 pixels", "vLLM cuts an image of 200×100 pixels"),
-    ],
-    ids=["log-probabilities", "not a number", "grids"],
+    ("sampled", "difference"), [(-1.7, "0.300"), (float("nan"), "nan")], ids=["log-probabilities", "not a number"]
 )
-def test_engines_that_differ_stop_the_run(sampled: float, problem: str | None, message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        insist_on_agreement(trainer_of(Console(quiet=True), problem=problem), batch_of(sampled, sampled))
+def test_engines_that_differ_stop_the_run(sampled: float, difference: str) -> None:
+    with pytest.raises(ModelError, match=f"differ by {difference} in the log-probability of a token"):
+        insist_on_agreement(trainer_of(Console(quiet=True)), batch_of(sampled, sampled))
+
+
+class Sampled:
+    """As much of TRL's trainer as samples and scores: images with the grids that the trainer has made of them."""
+
+    def __init__(self, preflight: Preflight, grid_thw: list[int]) -> None:
+        self.preflight = preflight
+        self.vllm_generation = SimpleNamespace(mode="colocate")
+        self.use_vllm, self.num_generations = True, 2
+        self.grid_thw = grid_thw
+
+    def sample(self) -> None:
+        grids = torch.tensor([self.grid_thw] * 2)
+        self._generate_single_turn([[], []], [[WIDE], [WIDE]], {"image_grid_thw": grids}, 2)
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int, **others: Any
+    ) -> Any:
+        return None
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        self.sample()
+
+
+class Compared(EnginesCompared, Sampled):
+    """The same with the preflight."""
+
+
+@pytest.mark.parametrize("evaluates_first", [True, False], ids=["an evaluation's", "a step's"])
+def test_the_first_images_that_are_cut_differently_stop_the_run(
+    evaluates_first: bool, tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    """An evaluation's before anything is scored; equal ones do not stand for those of the first step."""
+    run = small_run(COLOCATED, model=str(tiny_checkpoint("qwen2_vl")))
+    trainer = Compared(Preflight(run, PixelLimits(20, 400, 20_000), Console(quiet=True)), [1, 10, 20])
+    if evaluates_first:
+        trainer.grid_thw = [1, 10, 18]
+    else:
+        trainer.sample()
+        trainer.grid_thw = [1, 10, 18]
+        trainer.sample()  # a second part of an evaluation is not looked at
+    with pytest.raises(ModelError, match="into 1×10×20 patches, the trainer into 1×10×18"):
+        trainer.sample() if evaluates_first else trainer._generate_and_score_completions({})
 
 
 def test_a_later_drift_is_said_once_for_each_time() -> None:

@@ -26,6 +26,7 @@ from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM
 from r1sgg_cli.models.checkpoint import load_processor
+from r1sgg_cli.models.engine_options import pixel_options
 from r1sgg_cli.models.families import unsampled_token_ids
 from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.rewards import REWARDS
@@ -37,7 +38,6 @@ from r1sgg_cli.training.rollouts import (
     check_same_prompt,
     collapsed,
     max_model_length,
-    pixel_options,
     reset_encoder_cache,
     say_rollouts,
     without_images,
@@ -121,7 +121,7 @@ def test_an_engine_keeps_room_for_the_longest_prompt_and_answer_alone(tiny_check
     longer = Path(model).with_name("longer")
     longer.mkdir()
     (longer / "config.json").write_text(json.dumps(config))
-    assert max_model_length(small_run(COLOCATED, model=str(longer))) == 512 + 8192 + 1024
+    assert max_model_length(small_run(COLOCATED, model=str(longer))) == 1003 + 8192 + 1024  # 20 × 20 pixels a token
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A run that cannot be shown trains on, and says so; its page takes a small part of its time."""
 
-import time
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,11 +9,25 @@ from typing import Any
 import pytest
 from PIL import Image
 from rich.console import Console
-from transformers import TrainerControl, TrainerState, TrainingArguments
+from torch.utils.tensorboard import SummaryWriter
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.integrations import TensorBoardCallback
 
-from r1sgg_cli.data.rollouts import ROLLOUTS_FILE
+from r1sgg_cli.data.rollouts import ROLLOUTS_FILE, Rollout
 from r1sgg_cli.errors import OutputError
+from r1sgg_cli.training.samples import KeepsRollouts
 from r1sgg_cli.training.showing import SHARE_OF_TIME, ShowsRun, Sight
+from tests.data.test_rollouts import rollout
+
+
+class Clock:
+    """Tells the time that others say has passed."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
 
 
 class Pages:
@@ -23,19 +37,44 @@ class Pages:
         self.number = 0
         self.error = error
         self.seconds = seconds
+        self.clock = Clock()
 
     def write(self, folder: Path) -> None:
         self.number += 1
-        time.sleep(self.seconds)
+        self.clock.seconds += self.seconds
         if self.error:
             raise self.error
 
 
-def shows(pages: Pages, folder: Path) -> tuple[ShowsRun, StringIO]:
+class Pictures:
+    """Counts the pictures that it draws."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.number = 0
+        self.error = error
+
+    def draw(self, rollout: Rollout, image: Image.Image) -> Image.Image:
+        self.number += 1
+        if self.error:
+            raise self.error
+        return Image.new("RGB", (1, 1))
+
+
+class Keeping(KeepsRollouts):
+    """A trainer that has kept a group and has these callbacks."""
+
+    def __init__(self, callbacks: Sequence[TrainerCallback]) -> None:
+        self.kept = [(rollout(step=1), Image.new("RGB", (4, 4)))]
+        self.callback_handler = SimpleNamespace(callbacks=callbacks)
+
+
+def shows(
+    pages: Pages, folder: Path, pictures: Pictures | None = None, callbacks: Sequence[TrainerCallback] = ()
+) -> tuple[ShowsRun, StringIO]:
     said = StringIO()
-    sight = Sight(pages.write, lambda rollout, image: Image.new("RGB", (1, 1)))
-    trainer: Any = SimpleNamespace(callback_handler=SimpleNamespace(callbacks=[]))
-    return ShowsRun(trainer, folder, sight, Console(file=said, width=200)), said
+    sight = Sight(pages.write, (pictures or Pictures()).draw)
+    trainer: Any = Keeping(callbacks)
+    return ShowsRun(trainer, folder, sight, Console(file=said, width=200), pages.clock), said
 
 
 def call(callback: ShowsRun, event: str, folder: Path) -> None:
@@ -64,14 +103,34 @@ def test_a_bug_in_drawing_is_no_mistake_of_the_users_and_is_not_swallowed(tmp_pa
 
 
 def test_the_page_is_written_again_only_when_that_takes_a_small_part_of_the_time(tmp_path: Path) -> None:
-    pages = Pages(seconds=0.05)
+    pages = Pages(seconds=0.5)
     callback, _ = shows(pages, tmp_path)
-    for _ in range(5):
+    for seconds, number in ((0, 1), (0.5 / SHARE_OF_TIME - 0.1, 1), (0.2, 2), (0, 2)):
+        pages.clock.seconds += seconds
         call(callback, "on_log", tmp_path)
-    assert pages.number == 1
-    assert callback.page_is_due - time.monotonic() > 0.9 * 0.05 / SHARE_OF_TIME - 1
+        assert pages.number == number
     call(callback, "on_train_end", tmp_path)
-    assert pages.number == 2
+    assert pages.number == 3
+
+
+def test_a_picture_that_cannot_be_drawn_is_said_and_training_goes_on(tmp_path: Path) -> None:
+    callback, said = shows(Pages(), tmp_path, Pictures(OSError("no font")), [tensorboard(tmp_path)])
+    call(callback, "on_step_end", tmp_path)
+    assert "not shown: no font" in said.getvalue()
+    assert callback.trainer.kept == []
+    assert len((tmp_path / ROLLOUTS_FILE).read_text(encoding="utf-8").splitlines()) == 1
+
+
+@pytest.mark.parametrize("has_tracker", [True, False])
+def test_pictures_are_drawn_for_a_tracker_alone(has_tracker: bool, tmp_path: Path) -> None:
+    pictures = Pictures()
+    callback, said = shows(Pages(), tmp_path, pictures, [tensorboard(tmp_path)] if has_tracker else [])
+    call(callback, "on_step_end", tmp_path)
+    assert (pictures.number, said.getvalue()) == (int(has_tracker), "")
+
+
+def tensorboard(folder: Path) -> TensorBoardCallback:
+    return TensorBoardCallback(SummaryWriter(str(folder / "events")))
 
 
 def test_rollouts_of_steps_that_are_repeated_are_dropped(tmp_path: Path) -> None:

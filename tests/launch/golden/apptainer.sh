@@ -48,18 +48,15 @@ on_node() {
     source /opt/venv/bin/activate
   fi
   set -u
-  r1sgg infer /runs/grpo /runs/answers --part "$1/2"
+  r1sgg infer /runs/grpo /runs/answers
 }
 
 trap - ERR
 task="$(declare -f on_node); on_node \"\$@\""
-if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
-  parts=("$SLURM_ARRAY_TASK_ID")
-else # inside an allocation: all of them, as GPUs become free
-  mapfile -t parts < <(seq 0 1)
-fi
-for part in "${parts[@]}"; do
-  srun --nodes=1 --ntasks=1 --kill-on-bad-exit=1 --exact --mem=0 --gpus-per-node=1 ${SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"} apptainer exec --nv --bind /home/ana/graphs:/home/ana/graphs --bind /runs/answers:/runs/answers --bind /data/huggingface:/data/huggingface --bind /datasets:/datasets:ro --pwd /home/ana/graphs '/images/r1 sgg.sqsh' bash -c "$task" bash "$part" &
+tasks=2 # inside an allocation: all of them, as GPUs become free
+if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then tasks=1; fi
+for ((number = 0; number < tasks; number++)); do
+  srun --nodes=1 --ntasks=1 --kill-on-bad-exit=1 --exact --mem=0 --gpus-per-node=1 ${SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"} apptainer exec --nv --bind /home/ana/graphs:/home/ana/graphs --bind /runs/answers:/runs/answers --bind /data/huggingface:/data/huggingface --bind /datasets:/datasets:ro --pwd /home/ana/graphs '/images/r1 sgg.sqsh' bash -c "$task" bash &
   steps+=("$!")
 done
 
