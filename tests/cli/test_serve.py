@@ -148,7 +148,8 @@ def test_the_printed_clients_get_a_graph_from_the_prompt_that_infer_would_ask(
     names = str(synthetic_dataset / "vocabulary.json")
     Image.radial_gradient("L").resize(PICTURE_WH).convert("RGB").save(tmp_path / "photo.jpg")
     argv = [sys.executable, "-m", "r1sgg_cli", "serve", model, "--port", str(port), "--max-pixels", str(MAX_PIXELS)]
-    argv += ["--vocabulary", names, "--predefined-cats", "--grpo", "--structured", "--max-new-tokens", "768"]
+    argv += ["--vocabulary", names, "--predefined-cats", "--grpo", "--structured", "--max-new-tokens", "384"]
+    argv += ["--", "--distributed-executor-backend", "uni"]  # one process less to start
     with served(argv, port, tmp_path) as said:
         response: dict[str, Any] = json.loads(run(["sh", "-c", section(said, "A line of curl")], tmp_path))
         program = section(said, "A Python program")
