@@ -51,7 +51,7 @@ class InferStage(Strict):
 
     preset: str | None = None
     num_tasks: PositiveInt = 4
-    """Array tasks, each with one GPU and its share of the images."""
+    """Array tasks, each with one GPU, that share the images."""
     predefined_categories: bool | None = None
     """As in training when not given."""
     think: bool | None = None
