@@ -50,7 +50,7 @@ from r1sgg_cli.models.completion import Completion
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
 
-CHUNKS_AHEAD = 4
+CHUNKS_AHEAD = 2
 """Chunks at most of which pictures are prepared ahead: those are no other worker's any more."""
 
 
