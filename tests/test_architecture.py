@@ -120,8 +120,20 @@ def test_help_and_usage_errors_import_nothing_heavy(argv: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_readmes_file_tree_names_every_module() -> None:
+def test_the_readmes_file_tree_names_every_module_in_its_folder() -> None:
     tree = (PACKAGE.parent / "README.md").read_text(encoding="utf-8").split("## What is where")[1]
-    modules = {path.name for path in PACKAGE.rglob("*.py")} - {"__init__.py"}
-    named = set(re.findall(r"[\w]+\.py", tree))
-    assert named == modules
+    modules = {str(path.relative_to(PACKAGE.parent)) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+    assert modules_named(tree) == modules
+
+
+def modules_named(tree: str) -> set[str]:
+    """Paths of the Python files in a tree whose folders end with a slash and hold what is indented below them."""
+    folders: list[tuple[int, str]] = []
+    named = set()
+    for line in tree.splitlines():
+        indent = len(line) - len(line.lstrip())
+        folders = [(depth, name) for depth, name in folders if depth < indent]
+        if folder := re.match(r" *(\w+)/(?!\S)", line):
+            folders.append((indent, folder[1]))
+        named |= {"/".join([*(name for _, name in folders), file]) for file in re.findall(r"\w+\.py\b", line)}
+    return named

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from r1sgg_cli.training.measure import MeasuredMemory
 
 MEASURED_MODEL = "Qwen/Qwen2-VL-2B-Instruct"
-PROMPT_TOKENS, ANSWER_TOKENS = 300, 600
+TYPICAL_PROMPT_TOKENS, TYPICAL_ANSWER_TOKENS = 300, 600
 """Text of a prompt and of a fine-tuning answer, about as long as VG150's are."""
 STYLES = {"ok": "green", "note": "yellow", "missing": "bold red", "wrong": "bold red"}
 
@@ -132,17 +132,21 @@ def _measure(model: str, as_json: bool) -> None:
 def _steps(shape: ModelShape, precision: Precision) -> list[TrainingStep]:
     """Fine-tuning and GRPO of all weights, and fine-tuning of adapters, as the published recipes make them."""
     from r1sgg_cli.config.schema import GRPORecipe, Lora, SFTRecipe
+    from r1sgg_cli.launch.sequences import shares_prompts
     from r1sgg_cli.launch.workload import TrainingStep
 
     def step(recipe: SFTRecipe | GRPORecipe, **own: Any) -> TrainingStep:
         image = shape.image_tokens(recipe.max_pixels)
-        return TrainingStep(prompt_tokens=PROMPT_TOKENS + image, image_tokens=image, precision=precision, **own)
+        prompt = TYPICAL_PROMPT_TOKENS + image
+        return TrainingStep(prompt_tokens=prompt, image_tokens=image, precision=precision, **own)
 
-    sft = {"stage": "sft", "micro_batch": 1, "completion_tokens": ANSWER_TOKENS}
+    sft = {"stage": "sft", "micro_batch": 1, "completion_tokens": TYPICAL_ANSWER_TOKENS}
     grpo = GRPORecipe()
+    # Two answers to one prompt.
+    rows = {"num_shared_rows": 1, "answers_per_row": 2} if shares_prompts(shape) else {}
     return [
         step(SFTRecipe(), **sft),
-        step(grpo, stage="grpo", micro_batch=2, completion_tokens=grpo.max_new_tokens),
+        step(grpo, stage="grpo", micro_batch=2, completion_tokens=grpo.max_new_tokens, **rows),
         step(SFTRecipe(), **sft, lora_rank=Lora().rank),
     ]
 

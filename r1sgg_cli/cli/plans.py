@@ -115,7 +115,7 @@ def _steps(plan: TrainingPlan) -> str:
 
 
 def _evaluation(plan: TrainingPlan) -> str:
-    from r1sgg_cli.config.held_out import held_out_split
+    from r1sgg_cli.config.held_out import choice_by_test_images, held_out_split
     from r1sgg_cli.launch.steps import num_evaluations, num_held_out
 
     run, evaluation = plan.run, plan.run.recipe.evaluation
@@ -127,7 +127,9 @@ def _evaluation(plan: TrainingPlan) -> str:
         said += f": {_counted(times, 'time')}, {times * num_images:,} answers"
     by_vllm = run.stage == "grpo" and run.rollouts.engine != "transformers"
     last = f"the best by {evaluation.best_by}" if evaluation.best_by else "that of the last step"
-    return f"{said}, by {'vLLM' if by_vllm else 'transformers'}; the finished model is {last}"
+    warned = choice_by_test_images(run)
+    said += f", by {'vLLM' if by_vllm else 'transformers'}; the finished model is {last}"
+    return f"{said}. Warning: {warned}" if warned else said
 
 
 def _expected(plan: TrainingPlan) -> str:

@@ -18,6 +18,19 @@ class HeldOutSplit:
         return f"`{self.split}` of `{self.dataset}`" if self.split else f"`{self.dataset}`"
 
 
+def choice_by_test_images(run: SFTRun | GRPORun) -> str | None:
+    """What is wrong with choosing the best checkpoint by the images that it is reported on; None where it is not."""
+    evaluation, held_out = run.recipe.evaluation, held_out_split(run)
+    if evaluation is None or held_out is None or evaluation.best_by is None:
+        return None
+    if held_out.split != "test" and held_out.dataset not in PUBLISHED_TESTS.values():
+        return None
+    return (
+        f"`evaluation.best_by` chooses the finished model by {held_out}, on which its numbers will be too good; choose "
+        "by other images, such as `--set evaluation.split=val`, to report on these"
+    )
+
+
 def held_out_split(run: SFTRun | GRPORun) -> HeldOutSplit | None:
     """The split that `evaluation` is about; None where it is off. Raises `ConfigError` for the one that is trained on.
 

@@ -7,10 +7,10 @@ in the class bodies. A test holds them equal to what `dataclasses.fields` says.
 import ast
 import difflib
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from r1sgg_cli.errors import ConfigError
 
@@ -51,10 +51,14 @@ _SAID_AS = {
 }
 
 
-def check_trainer_options(kind: TrainerConfigName, options: Iterable[str]) -> None:
+_WHOLE_NUMBERS = frozenset({"dataloader_num_workers", "vllm_max_model_length"})
+"""Options that are read here before TRL's own checks could see them."""
+
+
+def check_trainer_options(kind: TrainerConfigName, options: Mapping[str, Any]) -> None:
     """Insist that TRL has each option, and that none follows from the recipe or the plan. Raises `ConfigError`."""
     fields = trainer_fields(kind)
-    for name in options:
+    for name, value in options.items():
         if name not in fields:
             close = difflib.get_close_matches(name, fields, n=1)
             hint = f"; did you mean `{close[0]}`?" if close else ""
@@ -62,6 +66,8 @@ def check_trainer_options(kind: TrainerConfigName, options: Iterable[str]) -> No
         if name in STATED[kind]:
             way = f"set `{_SAID_AS[name]}`" if name in _SAID_AS else "set the recipe's own field, or the preset's"
             raise ConfigError(f"`trainer.{name}` follows from the recipe and the plan; {way}")
+        if name in _WHOLE_NUMBERS and value is not None and (type(value) is not int or value < 0):
+            raise ConfigError(f"`trainer.{name}` is a whole number from 0 up, not `{value}`")
 
 
 @cache

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from r1sgg_cli.errors import ModelError
-from r1sgg_cli.launch.config_json import ConfigFields
+from r1sgg_cli.launch.config_json import ConfigFields, load_config
 from r1sgg_cli.launch.encoders import num_square_patches, qwen_encoder, square_encoder
 from r1sgg_cli.launch.shape import Linears, ModelShape, VisionShape
 
@@ -31,6 +31,13 @@ def insist_on_trainable(model_type: str, model: str, *, by_vllm: bool) -> None:
             f"rollouts by vLLM were seen to be right for {', '.join(SAMPLED_BY_VLLM)}, not for `{model_type}`; "
             "use `--set preset.rollouts=transformers`"
         )
+
+
+def load_shape(model: str) -> ModelShape:
+    """The shape of a checkpoint that is here or can be fetched. Raises `ModelError`."""
+    loaded = load_config(model, fetch=True)
+    assert loaded is not None, "what is fetched is there"
+    return parse_shape(loaded[0], model)
 
 
 def parse_shape(config: Mapping[str, Any], model: str) -> ModelShape:

@@ -85,4 +85,5 @@ def square_encoder(
 
 
 def num_square_patches(vision: ConfigFields) -> int:
+    """Patches of the square image that an encoder takes. Raises `ModelError` where a side is missing."""
     return (vision.number("image_size") // vision.number("patch_size")) ** 2

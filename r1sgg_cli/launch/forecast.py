@@ -38,10 +38,16 @@ def forecast_run(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> Me
 
 
 def _rollout_load(run: SFTRun | GRPORun, preset: Preset) -> RolloutLoad | None:
-    if not isinstance(run, GRPORun) or run.rollouts.engine == "server":
+    """What samples a step's answers, or, where transformers does, an evaluation's if those are more."""
+    at_once = run.recipe.evaluation.images_at_once if run.recipe.evaluation else 0
+    if not isinstance(run, GRPORun):
+        return RolloutLoad(num_sequences=at_once) if at_once else None
+    if run.rollouts.engine == "server":
         return None
     share = sequences_per_step(run) // run.world_size
-    if run.rollouts.engine == "transformers" or preset.gpu is None:
+    if run.rollouts.engine == "transformers":
+        return RolloutLoad(num_sequences=max(share, at_once))
+    if preset.gpu is None:
         return RolloutLoad(num_sequences=share)
     taken = round(run.rollouts.gpu_memory_utilization * preset.gpu.memory_gib * GIB)
     return RolloutLoad(num_sequences=share, vllm_bytes=taken)

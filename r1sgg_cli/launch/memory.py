@@ -33,6 +33,7 @@ What comes and goes: the largest of these moments (activation recomputation, arX
 Rollouts: `generate` takes all sequences of a process and step at once (TRL's `_generate_single_turn`); its worst moment
 is the forward pass of the prompts, or the last token with keys and values of all before it. A colocated vLLM has its
 share of the card all the time. The images of a step's rollouts stay on the card until its end (`_buffered_inputs`).
+Where transformers generates, an evaluation does it as well, under SFT alone; its images go with it.
 """
 
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def forecast_training(
     rollouts: RolloutLoad | None = None,
     device: Device = "cuda",
 ) -> MemoryForecast:
-    """Bytes that a training process of a run needs, by part. `rollouts` is asked for with GRPO."""
+    """Bytes that a training process of a run needs, by part. `rollouts` is asked for with GRPO, and for evaluations."""
     spread = spread or Spread()
     kept = _kept(shape, step, spread)
     moment = max(step_moments(shape, step, spread, device), key=lambda moment: moment.total)
@@ -217,8 +218,13 @@ def _buffers(shape: ModelShape, step: TrainingStep, spread: Spread, coming: floa
 
 def _staying(shape: ModelShape, step: TrainingStep, rollouts: RolloutLoad) -> float:
     """A colocated vLLM, and the images of all sequences that are sampled, which stay for the step."""
+    images = _image_bytes(shape, step, rollouts) if step.stage == "grpo" else 0
+    return images + (rollouts.vllm_bytes or 0)
+
+
+def _image_bytes(shape: ModelShape, step: TrainingStep, rollouts: RolloutLoad) -> int:
     patches = rollouts.num_sequences * shape.vision.num_patches(step.image_tokens) if step.image_tokens else 0
-    return patches * shape.vision.pixels_per_patch * 4 + (rollouts.vllm_bytes or 0)
+    return patches * shape.vision.pixels_per_patch * 4
 
 
 def _generating(shape: ModelShape, step: TrainingStep, spread: Spread, rollouts: RolloutLoad) -> float:
@@ -234,4 +240,5 @@ def _generating(shape: ModelShape, step: TrainingStep, spread: Spread, rollouts:
     end = cache * (step.prompt_tokens + step.completion_tokens) + 4 * 4 * count * shape.vocab_size
     copies = 2 * shape.num_parameters if autocast else 0
     gathered = compute * shape.num_parameters if spread.sharding.startswith("zero3") else 0
-    return max(prefill, end) + copies + gathered
+    images = _image_bytes(shape, step, rollouts) if step.stage == "sft" else 0
+    return max(prefill, end) + copies + gathered + images

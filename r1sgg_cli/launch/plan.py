@@ -268,7 +268,13 @@ def _less_weights(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> I
 
 
 def _less_at_once(run: SFTRun | GRPORun, preset: Preset, shape: ModelShape) -> Iterator[str]:
-    """Fewer prompts, where one process samples the answers to all of its own at once."""
+    """Fewer prompts, where one process samples the answers to all of its own at once; fewer images of an evaluation."""
+    if run.recipe.evaluation and run.recipe.evaluation.images_at_once > 1 and preset.rollouts == "transformers":
+        evaluation = {**run.recipe.evaluation.model_dump(), "images_at_once": 1}
+        recipe = {**run.recipe.model_dump(), "evaluation": evaluation}
+        if _is_possible(validated(type(run), {**run.model_dump(), "recipe": recipe}), preset, shape):
+            yield "evaluate one image at a time (`--set evaluation.images_at_once=1`)"
+            return
     if run.stage == "grpo" and preset.rollouts == "transformers":
         for share in (2, 4, 8):
             prompts = max(1, run.recipe.prompts_per_step // share)

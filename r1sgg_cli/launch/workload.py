@@ -97,6 +97,6 @@ class RolloutLoad:
     """What sampling adds to a training process."""
 
     num_sequences: int
-    """That a process samples for one step, all of them at once."""
+    """That a process samples at once: for one step all of them."""
     vllm_bytes: int | None = None
     """Bytes of the card that a colocated vLLM takes; None: `generate` samples."""

@@ -150,6 +150,7 @@ def read_matching(prediction: SceneGraph, truth: SceneGraph, similarity: Similar
 
 
 def completion_text(completion: Completion) -> str:
+    """What was written, as a text or as the last turn of a conversation."""
     if isinstance(completion, str):
         return completion
     content: str = completion[-1]["content"]

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-_IGNORED = -100
+IGNORED = -100
+"""The label of a token on which no loss falls, in torch and everything above it."""
 
 
 class AnswersAlone:
@@ -28,7 +29,7 @@ class AnswersAlone:
         """What the model takes in place of a batch with `labels`."""
         given = dict(inputs)
         following = given.pop("labels")[:, 1:]
-        positions = following != _IGNORED
+        positions = following != IGNORED
         if not positions.any():  # one that is ignored, so that the loss, which is 0, still has a gradient
             positions = torch.zeros_like(positions)
             positions[0, 0] = True

@@ -26,12 +26,11 @@ from r1sgg_cli.launch.workload import Device, TrainingStep
 from r1sgg_cli.models.families import FAMILIES
 from r1sgg_cli.training.float8 import compute_in_float8
 from r1sgg_cli.training.frozen import run_frozen_vision_forward_alone
-from r1sgg_cli.training.head import AnswersAlone
+from r1sgg_cli.training.head import IGNORED, AnswersAlone
 from r1sgg_cli.training.quantized import fill_in_four_bits, scales_nbytes
 from r1sgg_cli.training.shared_prompts import mask_of
 
 _HEAD_OUTPUTS = {"sft": ("log_probs", "entropy", "is_top1"), "grpo": ("log_probs", "entropy")}
-_IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def _inputs(config: Any, step: TrainingStep, shape: ModelShape, device: str) -> 
     ids += (ids >= image_id).to(ids.dtype)  # every token but the image's
     ids[:, 1 : 1 + step.image_tokens] = image_id
     labels = ids.clone()
-    labels[:, : step.prompt_tokens] = _IGNORED
+    labels[:, : step.prompt_tokens] = IGNORED
     images = _images(ids == image_id, step, shape)
     if step.num_shared_rows is not None:
         return {"input_ids": ids, "shift_labels": labels, **_sharing(step, ids), **images}

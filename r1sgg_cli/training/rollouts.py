@@ -29,7 +29,7 @@ from typing import Any, Literal
 import torch
 from accelerate.utils import gather_object, set_seed
 from rich.console import Console
-from transformers import AutoConfig, TrainerState
+from transformers import TrainerState
 from trl import GRPOConfig
 from trl.generation import vllm_generation
 from trl.trainer import grpo_trainer
@@ -37,9 +37,9 @@ from trl.trainer.utils import strip_images_from_messages
 
 from r1sgg_cli.config.schema import GRPORun, Precision, Rollouts
 from r1sgg_cli.errors import ConfigError, ModelError
-from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM
+from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM, load_shape
 from r1sgg_cli.launch.packages import check_vllm, installed_versions, load_supported
-from r1sgg_cli.launch.sequences import ENGINE_TEXT_TOKENS
+from r1sgg_cli.launch.sequences import engine_tokens
 from r1sgg_cli.models.engine_options import logit_bias, pixel_options
 from r1sgg_cli.models.families import FAMILIES, family_of
 from r1sgg_cli.models.images import ImageLimits
@@ -48,8 +48,6 @@ from r1sgg_cli.training.standing_in import standing_in
 
 SERVER_TIMEOUT_S = 1800
 """A server may start together with the trainer, and then loads a model of many gigabytes first."""
-TOKEN_PIXELS = 28 * 28
-"""Pixels of an image token: as many, or more, in each family."""
 
 _ENGINE_NAMES = {"colocated": "a vLLM engine in each training process", "server": "a vLLM server"}
 _VLLM_MODES: dict[str, Literal["colocate", "server"]] = {"colocated": "colocate", "server": "server"}
@@ -104,12 +102,14 @@ def default_options(rollouts: Rollouts, max_model_length: int | None) -> dict[st
 
 
 def max_model_length(run: GRPORun) -> int | None:
-    """Tokens of the longest prompt and answer, so that vLLM keeps no room for the model's whole context; None where
-    it is not asked. vLLM refuses a longer prompt, for which `trainer.vllm_max_model_length` can be set."""
+    """Tokens of the longest prompt and answer, as the plan counts them; None where vLLM is not asked.
+
+    It keeps no room for the model's whole context then, and refuses a longer prompt, for which
+    `trainer.vllm_max_model_length` can be set.
+    """
     if run.rollouts.engine == "transformers":
         return None
-    longest = run.recipe.max_pixels // TOKEN_PIXELS + ENGINE_TEXT_TOKENS + run.recipe.max_new_tokens
-    return int(min(longest, AutoConfig.from_pretrained(run.model).get_text_config().max_position_embeddings))
+    return engine_tokens(run, load_shape(run.model))
 
 
 def say_rollouts(config: GRPOConfig, rollouts: Rollouts, console: Console) -> None:

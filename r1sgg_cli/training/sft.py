@@ -19,7 +19,7 @@ from r1sgg_cli.models.families import ModelFamily, trainable_family_of
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.evaluation import Evaluates
 from r1sgg_cli.training.examples import NUM_TOKENS, lazy_examples
-from r1sgg_cli.training.head import AnswersAlone
+from r1sgg_cli.training.head import IGNORED, AnswersAlone
 from r1sgg_cli.training.held_out import hold_out
 from r1sgg_cli.training.loading import loader_options
 from r1sgg_cli.training.lora import lora_config
@@ -46,7 +46,7 @@ class AnswerCollator(DataCollatorForVisionLanguageModeling):
         is_end = torch.isin(labels, torch.tensor(self.end_token_ids))
         # Tokens after which no end token follows lie behind the answer.
         ends_to_come = is_end.flip(-1).cumsum(-1).flip(-1)
-        batch["labels"] = torch.where(ends_to_come > 0, labels, -100)
+        batch["labels"] = torch.where(ends_to_come > 0, labels, IGNORED)
         return batch
 
 
@@ -101,7 +101,7 @@ class SceneGraphSFTTrainer(TellsSpeed, ResumesRight, Evaluates, SFTTrainer):
         step_of_epoch = self.state.global_step % math.ceil(len(self.train_dataset) / self._rows_of_a_step())
         for number, batch in enumerate(batches, start=step_of_epoch * self.args.gradient_accumulation_steps):
             begin = (number * self.args.world_size + self.args.process_index) * self.args.per_device_train_batch_size
-            batch["labels"][max(0, len(self.train_dataset) - begin) :] = -100
+            batch["labels"][max(0, len(self.train_dataset) - begin) :] = IGNORED
         return batches, self._get_num_items_in_batch(batches, device)
 
     def _rows_of_a_step(self) -> int:
@@ -144,7 +144,6 @@ def sft_trainer(
     data: RunData,
     loaded: tuple[ModelFamily, Any, Any],
     console: Console,
-    kind: type[SceneGraphSFTTrainer] = SceneGraphSFTTrainer,
 ) -> tuple[SceneGraphSFTTrainer, Epoch]:
     """The trainer of a run, and the epoch that its rows go by; `loaded` is what `load_model` gives.
 
@@ -155,7 +154,7 @@ def sft_trainer(
     end_ids = end_token_ids(processor, model)
     check_answers_end(processor, end_ids, run.model)
     maker, rows, epoch = examples_of(run, data, family, processor, recipe.max_answer_tokens, console)
-    trainer = kind(
+    trainer = SceneGraphSFTTrainer(
         run=run,
         model=model,
         args=arguments,

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from r1sgg_cli.training.head import IGNORED
+
 ROW_MULTIPLE = 16
 """Rows are padded to this: CUDA's attention kernels copy a mask whose rows are not aligned, in each layer."""
-_IGNORED = -100
 
 PromptPositions = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(token ids, image token types, image grid) of one prompt -> its rotary positions (3, tokens)."""
@@ -107,7 +108,7 @@ def share_rows(sequences: Sequences, runs: Sequence[range], positions_of: Prompt
             places[sequence, : lengths[sequence]] = number * longest + place + torch.arange(lengths[sequence])
     return SharedRows(
         input_ids=_stacked([row.ids for row in rows], longest, 0),
-        labels=_stacked([row.labels for row in rows], longest, _IGNORED),
+        labels=_stacked([row.labels for row in rows], longest, IGNORED),
         positions=_stacked([row.positions for row in rows], longest, 0).movedim(0, 1),
         mm_token_types=_stacked([row.mm_token_types for row in rows], longest, 0),
         segments=_stacked([row.segments for row in rows], longest, -1),
@@ -132,7 +133,7 @@ def _row(sequences: Sequences, run: range, start: int, lengths: Sequence[int], p
     first, end = run.start, sequences.prompt_end
     prompt, types = sequences.input_ids[first, start:end], sequences.mm_token_types[first, start:end]
     positions = positions_of(prompt, types, sequences.grids[first])
-    parts = [(prompt[:-1], torch.full_like(prompt[:-1], _IGNORED), positions[:, :-1], torch.zeros_like(prompt[:-1]))]
+    parts = [(prompt[:-1], torch.full_like(prompt[:-1], IGNORED), positions[:, :-1], torch.zeros_like(prompt[:-1]))]
     places, length = [], len(prompt) - 1
     for number, sequence in enumerate(run, start=1):
         tokens = sequences.input_ids[sequence, end - 1 : end + lengths[sequence]]

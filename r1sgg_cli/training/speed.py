@@ -10,11 +10,9 @@ from transformers import TrainerCallback
 
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.launch.flops import StepTokens
+from r1sgg_cli.training.head import IGNORED
 from r1sgg_cli.training.phases import Phases, UpdatePhase
-from r1sgg_cli.training.throughput import Throughput, count_tokens
-
-IGNORED = -100
-"""The label of a token on which no loss falls."""
+from r1sgg_cli.training.throughput import Throughput, count_rollout_tokens, count_tokens
 
 
 class TellsSpeed:
@@ -29,6 +27,7 @@ class TellsSpeed:
         super().__init__(**options)
         self.throughput = Throughput(run, self.args.device)
         self.add_callback(UpdatePhase(self.phases))
+        self.add_callback(self.throughput)
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         """A step's micro-batches."""
@@ -78,10 +77,7 @@ class TellsSpeedOfRollouts(TellsSpeed):
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         with self.phases.during("data"):
             rollouts = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
-            ids = torch.cat([rollouts["prompt_ids"], rollouts["completion_ids"]], dim=1)
-            is_answer = torch.cat([torch.zeros_like(rollouts["prompt_mask"]), rollouts["completion_mask"]], dim=1)
-            mask = torch.cat([rollouts["prompt_mask"], rollouts["completion_mask"]], dim=1)
-            self.throughput.tokens = count_tokens(ids, mask, is_answer, self.processing_class.image_token_id)
+            self.throughput.tokens = count_rollout_tokens(rollouts, self.processing_class.image_token_id)
         return rollouts
 
     def _tokenize_prompts(self, *args: Any, **kwargs: Any) -> Any:

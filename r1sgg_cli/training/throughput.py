@@ -13,18 +13,19 @@ Counted in the first process, whose share of a step has as many sequences as any
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, reduce
+from operator import add
+from typing import Any
 
 import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from r1sgg_cli.config.schema import GRPORun, SFTRun
-from r1sgg_cli.launch.architectures import parse_shape
-from r1sgg_cli.launch.config_json import load_config
+from r1sgg_cli.launch.architectures import load_shape
 from r1sgg_cli.launch.flops import StepTokens, step_flops
+from r1sgg_cli.launch.memory import GIB
 from r1sgg_cli.launch.shape import ModelShape
 from r1sgg_cli.training.phases import UPDATE
-
-GIB = 1024**3
 
 
 def count_tokens(ids: torch.Tensor, mask: torch.Tensor, is_answer: torch.Tensor, image_token_id: int) -> StepTokens:
@@ -34,24 +35,41 @@ def count_tokens(ids: torch.Tensor, mask: torch.Tensor, is_answer: torch.Tensor,
     return StepTokens(*torch.stack([count.sum() for count in counts]).tolist())
 
 
-class Throughput:
-    """What a run's logs say of its speed."""
+def count_rollout_tokens(rollouts: Mapping[str, torch.Tensor], image_token_id: int) -> StepTokens:
+    """The same of what TRL has sampled for a step."""
+    ids = torch.cat([rollouts["prompt_ids"], rollouts["completion_ids"]], dim=1)
+    is_answer = torch.cat([torch.zeros_like(rollouts["prompt_mask"]), rollouts["completion_mask"]], dim=1)
+    mask = torch.cat([rollouts["prompt_mask"], rollouts["completion_mask"]], dim=1)
+    return count_tokens(ids, mask, is_answer, image_token_id)
+
+
+class Throughput(TrainerCallback):
+    """What a run's logs say of its speed: of all steps since the log before."""
 
     def __init__(self, run: SFTRun | GRPORun, device: torch.device) -> None:
         self.run = run
         self.is_cuda = device.type == "cuda"
         self.tokens: StepTokens | None = None
-        """Of the last step; where rollouts are used again, those of the step that sampled them."""
+        """Of the running step; where rollouts are used again, those of the step that sampled them."""
+        self._of_steps: list[StepTokens] = []
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Count the step's tokens."""
+        if self.tokens is not None:
+            self._of_steps.append(self.tokens)
 
     def measured(self, seconds_of: Mapping[str, float]) -> dict[str, float]:
-        """The figures of a step that took so long in each phase."""
-        if self.tokens is None:
+        """The figures of steps that took so long in each phase, each of them on average."""
+        if not self._of_steps:
             return {}
+        tokens, num_steps = reduce(add, self._of_steps), len(self._of_steps)
+        taken = {name: num_steps * seconds for name, seconds in seconds_of.items()}
+        self._of_steps.clear()
         if not self.is_cuda:
-            return {"tokens_per_s_per_process": self.tokens.total / sum(seconds_of.values())}
+            return {"tokens_per_s_per_process": tokens.total / sum(taken.values())}
         peak = torch.cuda.max_memory_allocated() / GIB
         torch.cuda.reset_peak_memory_stats()
-        return {**speed_on_cards(self.run, self.tokens, seconds_of), "memory/peak_gib": peak}
+        return {**speed_on_cards(self.run, tokens, taken), "memory/peak_gib": peak}
 
 
 def speed_on_cards(run: SFTRun | GRPORun, tokens: StepTokens, seconds_of: Mapping[str, float]) -> dict[str, float]:
@@ -72,6 +90,4 @@ def speed_on_cards(run: SFTRun | GRPORun, tokens: StepTokens, seconds_of: Mappin
 
 @cache
 def _shape(model: str) -> ModelShape:
-    loaded = load_config(model, fetch=False)
-    assert loaded is not None, "the model is loaded"
-    return parse_shape(loaded[0], model)
+    return load_shape(model)

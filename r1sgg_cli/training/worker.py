@@ -16,6 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from trl import GRPOConfig, SFTConfig
 
 from r1sgg_cli import __version__
+from r1sgg_cli.config.held_out import choice_by_test_images
 from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.trainer_options import STATED, TrainerConfigName, check_trainer_options
@@ -216,6 +217,8 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, sight: Sight | 
     asking = Asking(
         recipe.think, recipe.predefined_categories, recipe.max_pixels, recipe.think_prompt, tuple(recipe.tasks)
     )
+    if said := choice_by_test_images(run):
+        console.print(f"[yellow]warning:[/] {escape(said)}", highlight=False)
     checkpoint, passed_over = from_first(last_complete_checkpoint(run.out))
     for path in passed_over:
         console.print(f"[yellow]passed over[/] `{escape(str(path))}`: it is half-written")
@@ -250,10 +253,10 @@ def _take_steps(
     console: Console,
 ) -> None:
     bar = ProgressBar(run.stage, console)
-    keep_gradients_in_buckets(trainer)
     run_frozen_vision_forward_alone(trainer.model)
     if run.in_four_bits:
         train_adapters_in_float32(trainer.model)
+    keep_gradients_in_buckets(trainer)  # gradients as wide as what is trained
     trainer.remove_callback(PrinterCallback)
     log = MetricsLog(run.out / METRICS_FILE)
     says = (TellsEvaluation(console), EarlyWarnings(run.out, log.path, console))

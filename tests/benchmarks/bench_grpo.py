@@ -28,9 +28,11 @@ from peft import LoraConfig
 from transformers import AutoProcessor, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from r1sgg_cli.cli.sight import sight
 from r1sgg_cli.config.schema import GRPORecipe, GRPORun, Lora, Rollouts
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.launch.architectures import parse_shape
+from r1sgg_cli.launch.flops import step_flops
 from r1sgg_cli.models.families import FAMILIES
 from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.rewards import REWARDS
@@ -38,12 +40,13 @@ from r1sgg_cli.training import grpo
 from r1sgg_cli.training.examples import ExampleMaker, lazy_examples
 from r1sgg_cli.training.importance import RatioFromUpdate
 from r1sgg_cli.training.scoring import SharesPrompts
+from r1sgg_cli.training.throughput import count_rollout_tokens
 from tests.benchmarks.random_models import SMALL, model_of, processor_of, published, rows
 
 WARM_UP = 1
 """Steps that are not counted."""
 ON_CPU = ("TRL's default", "ours", "ours, separate rows")
-ON_CUDA = (*ON_CPU, "TRL, vLLM", "ours, vLLM", "ours, vLLM, separate rows")
+ON_CUDA = (*ON_CPU, "TRL, vLLM", "ours, vLLM", "ours, vLLM, separate rows", "ours, vLLM, own pass for ratios")
 
 
 def constant_reward(completions: list[Any], **columns: Any) -> list[float | None]:
@@ -51,10 +54,20 @@ def constant_reward(completions: list[Any], **columns: Any) -> list[float | None
     return [1.0] * len(completions)
 
 
+class Counted(GRPOTrainer):
+    """TRL's trainer, which keeps count of what it trains on in a step."""
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        rollouts = super()._generate_and_score_completions(inputs)
+        self.tokens = count_rollout_tokens(rollouts, self.processing_class.image_token_id)
+        return rollouts
+
+
 class Stopwatch(TrainerCallback):
     """The seconds of all steps after the warm-up."""
 
     def __init__(self) -> None:
+        self.trainer: Any = None
         self.began = self.seconds = 0.0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -109,10 +122,11 @@ def train_ours(run: GRPORun, watch: Stopwatch) -> None:
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             self.add_callback(watch)
+            watch.trainer = self
 
     REWARDS["constant_reward"] = constant_reward  # type: ignore[assignment]
     grpo.SceneGraphGRPOTrainer = Watched  # type: ignore[misc]
-    grpo.train_grpo(run)
+    grpo.train_grpo(run, sight())
 
 
 def adapters_of(run: GRPORun) -> LoraConfig | None:
@@ -147,7 +161,7 @@ def train_bare(run: GRPORun, watch: Stopwatch) -> None:
         report_to="none",
         disable_tqdm=True,
     )
-    trainer = GRPOTrainer(
+    trainer = watch.trainer = Counted(
         model=run.model,
         args=arguments,
         reward_funcs=constant_reward,
@@ -164,17 +178,16 @@ def measure(name: str, given: argparse.Namespace, folder: Path) -> dict[str, flo
     run, watch = run_of(name, given, folder), Stopwatch()
     if name.endswith("separate rows"):
         SharesPrompts.shares_prompts = False  # type: ignore[assignment, method-assign]
+    if name.endswith("own pass for ratios"):
         RatioFromUpdate.takes_ratio_from_update = False  # type: ignore[assignment, method-assign]
     (train_ours if name.startswith("ours") else train_bare)(run, watch)
     on_cuda = given.device == "cuda"
     peak = torch.cuda.max_memory_allocated() if on_cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     seconds = watch.seconds / given.steps
     shape = parse_shape(SMALL if given.model == "small" else published(given.model), "m")
-    weights = sum(part.num_weights for part in shape.linears)
-    prompt = shape.image_tokens(run.recipe.max_pixels)
+    tokens = watch.trainer.throughput.tokens if name.startswith("ours") else watch.trainer.tokens
     answers = given.prompts * given.generations * given.new_tokens
-    # Nothing twice: two operations a weight and token to sample, six to learn; a prompt once for all its answers.
-    flops = 8.0 * weights * (answers + given.prompts * prompt)
+    flops = step_flops(shape, tokens, trains_weights=not given.lora, trains_vision=True)
     return {"seconds": seconds, "tokens": answers / seconds, "peak_gib": peak / 2**30, "flops": flops / seconds}
 
 

@@ -28,10 +28,13 @@ from trl import SFTConfig, SFTTrainer
 
 from r1sgg_cli.config.schema import SFTRecipe, SFTRun
 from r1sgg_cli.launch.architectures import parse_shape
-from r1sgg_cli.launch.shape import ModelShape
+from r1sgg_cli.launch.flops import StepTokens, step_flops
 from r1sgg_cli.models.families import FAMILIES
+from r1sgg_cli.training import sft
+from r1sgg_cli.training.head import IGNORED
 from r1sgg_cli.training.run_data import RunData
-from r1sgg_cli.training.sft import SceneGraphSFTTrainer, sft_config, sft_trainer
+from r1sgg_cli.training.sft import SceneGraphSFTTrainer
+from r1sgg_cli.training.throughput import count_tokens
 from tests.benchmarks.random_models import SMALL, model_of, processor_of, published, rows
 
 WARM_UP = 1
@@ -43,10 +46,10 @@ class Clock:
 
     model: Any
     args: Any
+    processing_class: Any
     waited: float = 0.0
-    num_tokens: int = 0
+    tokens = StepTokens(0, 0, 0, 0)
     num_positions: int = 0
-    num_patches: int = 0
 
     def get_batch_samples(self, *given: Any) -> Any:
         """A step's rows, with the time that they took, and what is in them."""
@@ -54,9 +57,9 @@ class Clock:
         batches, num_items = super().get_batch_samples(*given)  # type: ignore[misc]
         self.waited += self.now() - began
         for batch in batches:
-            self.num_tokens += int(batch["attention_mask"].sum())
-            self.num_positions += batch["attention_mask"].numel()
-            self.num_patches += int(batch["image_grid_thw"].prod(-1).sum())
+            ids, mask, is_answer = batch["input_ids"], batch["attention_mask"], batch["labels"] != IGNORED
+            self.tokens += count_tokens(ids, mask, is_answer, self.processing_class.image_token_id)
+            self.num_positions += mask.numel()
         return batches, num_items
 
     def now(self) -> float:
@@ -80,7 +83,7 @@ class Stopwatch(TrainerCallback):
         trainer = self.trainer
         if state.global_step == WARM_UP:
             self.began = trainer.now()
-            trainer.waited, trainer.num_tokens, trainer.num_positions, trainer.num_patches = 0.0, 0, 0, 0
+            trainer.waited, trainer.tokens, trainer.num_positions = 0.0, StepTokens(0, 0, 0, 0), 0
         self.seconds = trainer.now() - self.began
 
 
@@ -130,14 +133,9 @@ def trainer_of(name: str, given: argparse.Namespace, folder: Path) -> Any:
         recipe=recipe,
     )
     kinds = {"ours, random order": InRandomOrder, "ours, whole head": WithTheWholeHead}
-    trainer, _ = sft_trainer(
-        run,
-        sft_config(run, Console(quiet=True)),
-        RunData(examples, vocabulary=None, held_out=None),
-        loaded,
-        Console(quiet=True),
-        timed(kinds.get(name, SceneGraphSFTTrainer)),
-    )
+    sft.SceneGraphSFTTrainer = timed(kinds.get(name, SceneGraphSFTTrainer))  # type: ignore[misc]
+    data, quiet = RunData(examples, vocabulary=None, held_out=None), Console(quiet=True)
+    trainer, _ = sft.sft_trainer(run, sft.sft_config(run, quiet), data, loaded, quiet)
     if name.startswith("ours"):
         return trainer
     return bare_trainer(run, trainer)
@@ -163,14 +161,6 @@ def bare_trainer(run: SFTRun, ours: SceneGraphSFTTrainer) -> SFTTrainer:
     return timed(SFTTrainer)(model=model, args=arguments, train_dataset=ours.train_dataset, processing_class=processor)
 
 
-def flops(shape: ModelShape, trainer: Any) -> float:
-    """Of the counted steps, as MFU counts them: 6 a weight and token, and the attention's products; nothing twice."""
-    language = sum(part.num_weights for part in shape.linears) * trainer.num_tokens
-    vision = sum(part.num_weights for part in shape.vision.tower) * trainer.num_patches
-    vision += sum(part.num_weights for part in shape.vision.projector) * trainer.num_patches / 4
-    return 6.0 * (language + vision)
-
-
 def measure(name: str, given: argparse.Namespace) -> dict[str, float]:
     """What one trainer took."""
     with tempfile.TemporaryDirectory() as folder:
@@ -185,14 +175,15 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, float]:
         peak = (
             torch.cuda.max_memory_allocated() if on_cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
         )
-        config = SMALL if given.model == "small" else published(given.model)
+        shape = parse_shape(SMALL if given.model == "small" else published(given.model), "m")
         return {
             "seconds": watch.seconds / given.steps,
             "waited": trainer.waited / watch.seconds,
-            "tokens": trainer.num_tokens / watch.seconds,
-            "padding": 1 - trainer.num_tokens / trainer.num_positions,
+            "tokens": trainer.tokens.total / watch.seconds,
+            "padding": 1 - trainer.tokens.total / trainer.num_positions,
             "peak_gib": peak / 2**30,
-            "flops": flops(parse_shape(config, "m"), trainer) / watch.seconds,
+            "flops": step_flops(shape, trainer.tokens, trains_weights=not given.lora, trains_vision=True)
+            / watch.seconds,
             "loss": trainer.state.log_history[-1]["train_loss"],
         }
 

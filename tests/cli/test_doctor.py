@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from r1sgg_cli.cli.doctor import _steps
+from r1sgg_cli.launch.architectures import load_shape
 from r1sgg_cli.launch.config_json import load_config
 from tests.launch.programs import NO_DRIVER, put_program
 
@@ -53,6 +55,14 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     )
     _, output = doctor(tmp_path, code=code)
     assert output.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(("model_type", "is_shared"), [("qwen2_vl", True), ("internvl", False)])
+def test_grpo_is_measured_in_the_rows_that_its_trainer_makes(
+    model_type: str, is_shared: bool, tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    _, grpo, _ = _steps(load_shape(str(tiny_checkpoint(model_type))), "float32")
+    assert (grpo.micro_batch, grpo.num_rows, grpo.answers_per_row) == ((2, 1, 2) if is_shared else (2, 2, 1))
 
 
 @pytest.mark.slow

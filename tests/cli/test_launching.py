@@ -108,8 +108,11 @@ def test_a_plan_says_what_evaluation_costs_and_which_model_is_kept(r1sgg: Comman
     plan = flat(r1sgg(*GRPO, *chosen, "--dry-run").stdout.partition("└")[0])
     assert (
         "evaluation 200 images of `JosephZ/vg150_val_sgg_prompt` every 100 steps: 19 times, 3,800 answers, by vLLM; "
-        "the finished model is the best by mean_recall"
+        "the finished model is the best by mean_recall. Warning: `evaluation.best_by` chooses the finished model by "
+        "`JosephZ/vg150_val_sgg_prompt`, on which its numbers will be too good"
     ) in plan
+    others = r1sgg(*GRPO, *chosen, "--set", "evaluation.split=val", "--dataset", "own/set", "--dry-run")
+    assert "Warning" not in others.stdout
     assert "evaluation" not in r1sgg(*GRPO, "--dry-run").stdout
 
 

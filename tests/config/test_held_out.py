@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from r1sgg_cli.config.held_out import HeldOutSplit, held_out_split
+from r1sgg_cli.config.held_out import HeldOutSplit, choice_by_test_images, held_out_split
 from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.schema import SFTRun
 from r1sgg_cli.errors import ConfigError
@@ -41,6 +41,23 @@ def test_the_split_that_is_held_out(dataset: str, overrides: tuple[str, ...], ex
 def test_what_is_trained_on_is_not_held_out(split: str | None, override: str) -> None:
     with pytest.raises(ConfigError, match=r"of `data/own` is trained on, and so not held out"):
         held_out_split(sft_run("data/own", split, override))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "overrides", "is_wrong"),
+    [
+        ("data/own", ("evaluation={}",), False),
+        ("data/own", ("evaluation.best_by=mean_recall",), True),
+        ("data/own", ("evaluation.best_by=mean_recall", "evaluation.split=val"), False),
+        (VG150_TRAIN, ("evaluation.best_by=mean_recall",), True),
+        (VG150_TRAIN, ("evaluation.best_by=mean_recall", "evaluation.dataset=data/own"), True),
+    ],
+    ids=["nothing is chosen", "by the test split", "by another", "by a published test set", "by another's test split"],
+)
+def test_a_choice_by_the_test_images_is_warned_of(dataset: str, overrides: tuple[str, ...], is_wrong: bool) -> None:
+    said = choice_by_test_images(sft_run(dataset, "train", *overrides))
+    assert (said is not None) == is_wrong
+    assert said is None or "`--set evaluation.split=val`" in said
 
 
 def test_a_split_reads_as_it_is_written_in_messages() -> None:

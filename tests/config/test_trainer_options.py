@@ -29,7 +29,16 @@ def test_the_source_says_what_the_classes_say() -> None:
 )
 def test_a_wrong_option_is_one_line(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_trainer_options("GRPOConfig", [name])
+        check_trainer_options("GRPOConfig", {name: 1})
+
+
+@pytest.mark.parametrize("name", ["dataloader_num_workers", "vllm_max_model_length"])
+@pytest.mark.parametrize("value", ["two", -1, 2.5, True])
+def test_what_is_read_before_trl_checks_it_is_a_whole_number(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"`trainer.{name}` is a whole number from 0 up, not `{value}`"):
+        check_trainer_options("GRPOConfig", {name: value})
+    check_trainer_options("GRPOConfig", {name: 2})
+    check_trainer_options("GRPOConfig", {name: None})
 
 
 def test_what_is_stated_are_options_of_trl() -> None:

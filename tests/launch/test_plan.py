@@ -115,6 +115,41 @@ def test_every_preset_makes_the_same_steps_or_is_refused(preset: str, stage: str
 
 
 @pytest.mark.parametrize(
+    ("stage", "preset", "size", "recipe", "images_at_once", "takes_more"),
+    [
+        pytest.param("sft", "a100-4x", "2B", None, 8, False, id="a step needs more anyway"),
+        pytest.param("sft", "single-24gb", "2B", "sft-lora", 64, True, id="many images"),
+        pytest.param("sft", "rtx4090-8x", "7B", None, 1, True, id="weights that are gathered"),
+        pytest.param("grpo", "single-24gb", "2B", "grpo-lora", 64, False, id="vLLM has its share"),
+        pytest.param("grpo", "rtx4090-8x", "2B", None, 64, False, id="a server answers"),
+    ],
+)
+def test_the_answers_of_an_evaluation_are_forecast_where_transformers_writes_them(
+    stage: str, preset: str, size: str, recipe: str | None, images_at_once: int, takes_more: bool
+) -> None:
+    without = planned(stage, preset, size, recipe)
+    with_it = planned(stage, preset, size, recipe, evaluation=f"{{images_at_once: {images_at_once}}}")
+    assert (with_it.memory.rollouts > without.memory.rollouts) == takes_more
+    assert (with_it.memory.total > without.memory.total) == takes_more
+
+
+def test_grpo_that_generates_is_forecast_with_whichever_answers_are_more() -> None:
+    preset = load_preset("a100-4x", FOLDERS, {"rollouts": "transformers"})
+    few, many = (
+        plan_training(run_of("grpo", "grpo-lora", evaluation=f"{{images_at_once: {number}}}"), preset, shape_of("2B"))
+        for number in (8, 128)
+    )
+    alone = plan_training(run_of("grpo", "grpo-lora"), preset, shape_of("2B"))
+    assert few.memory.rollouts == alone.memory.rollouts  # 64 answers of a step
+    assert many.memory.rollouts > alone.memory.rollouts
+
+
+def test_an_evaluation_that_does_not_fit_is_refused_with_what_does() -> None:
+    with pytest.raises(ConfigError, match=r"or evaluate one image at a time \(`--set evaluation.images_at_once=1`\)"):
+        planned("sft", "rtx4090-8x", "7B", evaluation="{}")
+
+
+@pytest.mark.parametrize(
     ("stage", "recipe", "overrides", "least"),
     [
         pytest.param("sft", "sft-qlora", {}, 4, id="SFT"),

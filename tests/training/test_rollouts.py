@@ -121,7 +121,7 @@ def test_an_engine_keeps_room_for_the_longest_prompt_and_answer_alone(tiny_check
     longer = Path(model).with_name("longer")
     longer.mkdir()
     (longer / "config.json").write_text(json.dumps(config))
-    assert max_model_length(small_run(COLOCATED, model=str(longer))) == 512 + 8192 + 1024
+    assert max_model_length(small_run(COLOCATED, model=str(longer))) == 1003 + 8192 + 1024  # 20 × 20 pixels a token
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,17 @@
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from itertools import pairwise
+from functools import partial
+from itertools import count, pairwise
 from pathlib import Path
 from statistics import mean
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from r1sgg_cli.cli.app import app
 from r1sgg_cli.config.recipes import resolve_run
@@ -19,7 +22,8 @@ from r1sgg_cli.data.rollouts import Rollout, lines_of_steps, parse_rollout
 from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.launch.architectures import parse_shape
 from r1sgg_cli.launch.flops import StepTokens, step_flops
-from r1sgg_cli.training.phases import UPDATE
+from r1sgg_cli.training import callbacks, speed
+from r1sgg_cli.training.phases import UPDATE, Phases
 from r1sgg_cli.training.throughput import Throughput, count_tokens, speed_on_cards
 from tests.launch.shapes import published_config
 
@@ -55,8 +59,11 @@ def test_mfu_is_the_share_of_what_the_cards_could_do() -> None:
 def test_a_cpu_has_no_peak() -> None:
     throughput = Throughput(run_on(None), torch.device("cpu"))
     assert throughput.measured(SECONDS) == {}  # before the first step
-    throughput.tokens = TOKENS
-    assert throughput.measured(SECONDS) == {"tokens_per_s_per_process": 240.0}
+    steps = [TOKENS, TOKENS, StepTokens(total=48_000, image=0, answer=9, squared_lengths=9)]
+    for throughput.tokens in steps:
+        throughput.on_step_end(TrainingArguments("out", use_cpu=True), TrainerState(), TrainerControl())
+    assert throughput.measured(SECONDS) == {"tokens_per_s_per_process": 320.0}  # of three steps of 100 s
+    assert throughput.measured(SECONDS) == {}
 
 
 def test_padding_is_not_counted() -> None:
@@ -73,12 +80,26 @@ def test_padding_is_not_counted() -> None:
 def run_folder(
     tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Five steps of two prompts with three answers each, all of which are kept in steps 1, 2, 4 and 5."""
+    """Five steps of two prompts with three answers each, all of which are kept in steps 1, 2, 4 and 5.
+
+    Its clock ticks whenever it is looked at.
+    """
+    ticks = count(1)
+    last = 0.0
+
+    def tick() -> float:
+        nonlocal last
+        last = float(next(ticks))
+        return last
+
     out = tmp_path_factory.mktemp("speed") / "run"
     settings = ("max_steps=5", "prompts_per_step=2", "num_generations=3", "max_new_tokens=16", "show_every=2")
     argv = ["grpo", "--model", str(tiny_checkpoint("qwen2_vl")), "--dataset", str(synthetic_dataset)]
     argv += ["--out", str(out), "--recipe", "demo-grpo", "--micro-batch", "3", "--report-to", "tensorboard"]
-    app([*argv, *(part for one in settings for part in ("--set", one))], standalone_mode=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speed, "Phases", partial(Phases, tick))
+        patch.setattr(callbacks, "time", SimpleNamespace(time=lambda: last))
+        app([*argv, *(part for one in settings for part in ("--set", one))], standalone_mode=False)
     return out
 
 
@@ -102,8 +123,7 @@ def test_the_phases_of_a_step_are_its_wall_time(rows: list[dict[str, Any]]) -> N
     for before, row in pairwise(rows):
         phases = {key: seconds for key, seconds in row.items() if key.startswith("time/")}
         assert phases.keys() >= {"time/data", "time/sampling", "time/reward", "time/update", "time/other"}
-        assert sum(phases.values()) == pytest.approx(row["time"] - before["time"], rel=0.02, abs=0.05)
-        assert row["time/sampling"] > row["time/reward"]
+        assert sum(phases.values()) == row["time"] - before["time"]
 
 
 @pytest.mark.slow
