@@ -49,6 +49,8 @@ class RunRecord(TypedDict):
     model: str
     model_fingerprint: str | None
     """None for a name on the hub, as that of the data set."""
+    base: NotRequired[str | None]
+    """The model that adapters belong to; None for a whole one. Older records do not say it."""
     revision: NotRequired[str | None]
     """The commit of a model on the hub; None for a folder. Older records do not say it."""
     family: str

@@ -63,9 +63,13 @@ def load_engine(request: InferRequest, name: EngineName, asker: Asker, console: 
     if name == "transformers":
         return TransformersEngine(model, sampling, request.batch_size or TRANSFORMERS_BATCH, room, console)
     grammar = asker.grammar(sampling.max_new_tokens) if request.structured else None
-    engine = vllm_start.vllm_engine_class()
+
+    def make(room: int, num_at_once: int) -> Engine:
+        engine: Engine = vllm_start.vllm_engine_class()(model, sampling, asker.limits, room, num_at_once, grammar)
+        return engine
+
     return vllm_start.start(
-        lambda room, num_at_once: engine(model, sampling, asker.limits, room, num_at_once, grammar),
+        make,
         room,
         room_for(*asked, SHORT_TEXT_TOKENS),
         None if request.batch_size is None else request.batch_size * sampling.num_answers,

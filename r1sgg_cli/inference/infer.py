@@ -215,7 +215,7 @@ def _sample(
     except ParseError:
         found = None
     else:
-        found = graph_probabilities(completion, parsed, engine.tokenizer)
+        found = graph_probabilities(completion, parsed, engine.tokenizer, origin)
     return Sample(
         completion.text,
         completion.finish_reason,

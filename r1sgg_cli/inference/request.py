@@ -44,5 +44,7 @@ class InferRequest:
                 "greedy answers of an image are all the same; give `--temperature`, as in `--temperature 0.7`, "
                 "or leave out `--num-answers`, `--top-p` and `--top-k`"
             )
+        if sampling.top_p == 0:
+            raise ConfigError("`--top-p 0` leaves no token to write; give a share of the mass, or a temperature of 0")
         if self.images is not None and self.task == "cls":
             raise ConfigError("`--task cls` asks about annotated objects, which pictures of a folder do not have")

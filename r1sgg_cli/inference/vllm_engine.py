@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
+from safetensors import safe_open
 from vllm import LLM, SamplingParams
 from vllm.config.lora import LoRAConfig, MaxLoRARanks
 from vllm.lora.peft_helper import PEFTHelper
@@ -30,7 +31,7 @@ from r1sgg_cli.inference.ahead import in_order_ahead
 from r1sgg_cli.inference.engine import Question, Reply
 from r1sgg_cli.inference.form import ENGINE_OPTIONS
 from r1sgg_cli.inference.room import too_long
-from r1sgg_cli.models.adapter_folder import adapter_of, base_of
+from r1sgg_cli.models.adapter_folder import ADAPTER_WEIGHTS, adapter_of, base_of
 from r1sgg_cli.models.checkpoint import load_processor, stored_end_token_ids
 from r1sgg_cli.models.completion import Completion
 from r1sgg_cli.models.engine_options import logit_bias, pixel_options
@@ -181,4 +182,8 @@ def _adapter_options(adapter: Path | None) -> dict[str, Any]:
     described = PEFTHelper.from_local_dir(str(adapter), max_position_embeddings=None)
     rank = next((rank for rank in get_args(MaxLoRARanks) if rank >= described.r), described.r)
     described.validate_legal(LoRAConfig(max_lora_rank=rank))
+    with safe_open(adapter / ADAPTER_WEIGHTS, framework="pt") as weights:
+        beyond = next((name for name in weights.keys() if "language_model" not in name), None)  # noqa: SIM118
+    if beyond is not None:  # it would go on without them
+        raise ValueError(f"it has no adapters outside the language model, such as `{beyond}`")
     return {"enable_lora": True, "max_lora_rank": rank}

@@ -39,6 +39,7 @@ GREEDY = Sampling(24)
 ROOM = 200
 VOCABULARY = Vocabulary(("red circle", "blue square"), ("above", "below"))
 AT_ONCE = 3
+ADAPTERS = Lora(rank=4)
 
 
 @contextmanager
@@ -103,10 +104,10 @@ def end_some_answers(checkpoint: Path, questions: list[Question]) -> None:
     path.write_text(json.dumps(config | {"eos_token_id": [config["eos_token_id"], token]}), encoding="utf-8")
 
 
-def save_adapter(checkpoint: Path, folder: Path) -> Path:
+def save_adapter(checkpoint: Path, folder: Path, lora: Lora = ADAPTERS) -> Path:
     """Random adapters of the checkpoint, as a run leaves them."""
     model = AutoModelForImageTextToText.from_pretrained(checkpoint)
-    config = lora_config(Lora(rank=4), model)
+    config = lora_config(lora, model)
     assert config is not None
     adapted = get_peft_model(model, config)
     random = torch.Generator().manual_seed(0)
@@ -152,6 +153,16 @@ def test_adapters_answer_as_the_model_with_them_in_its_weights(
     assert {one.finish_reason for reply in answered.values() for one in reply.completions} == {"stop", "length"}
     plain = by_image(transformers_engine(folders["base"]).replies(questions))
     assert any(plain[i].completions != reply.completions for i, reply in merged.items())
+
+
+def test_adapters_of_the_image_encoder_are_refused_which_vllm_would_leave_out(
+    engine: Any, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    from r1sgg_cli.inference.vllm_engine import _adapter_options
+
+    encoder = save_adapter(folders["base"], tmp_path / "encoder", Lora(rank=4, target_modules=["qkv"]))
+    with pytest.raises(ValueError, match="no adapters outside the language model, such as"):
+        _adapter_options(encoder)
 
 
 def test_a_prompt_that_is_too_long_names_the_limit_and_the_rest_goes_on(engine: Any, questions: list[Question]) -> None:
