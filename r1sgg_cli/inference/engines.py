@@ -11,12 +11,10 @@ from r1sgg_cli.inference import vllm_start
 from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.engine import Engine
 from r1sgg_cli.inference.request import EngineName, InferRequest
-from r1sgg_cli.inference.room import SHORT_TEXT_TOKENS, room_for
+from r1sgg_cli.inference.room import SHORT_TEXT_TOKENS, TRANSFORMERS_BATCH, room_for
 from r1sgg_cli.inference.transformers_engine import TransformersEngine
 from r1sgg_cli.launch.packages import check_vllm, installed_versions, load_supported
 from r1sgg_cli.models.adapter_folder import base_of
-
-TRANSFORMERS_BATCH = 8
 
 
 def choose_engine(request: InferRequest, console: Console) -> EngineName:

@@ -28,7 +28,10 @@ class InferRequest:
     task: Task = "sgg"
     sampling: Sampling = field(default_factory=lambda: Sampling(max_new_tokens=2048))
     engine: EngineName | None = None
-    """None: vLLM where it is installed for this machine and knows the model, else transformers."""
+    """None: vLLM where it is installed for this machine and there is a GPU, else transformers.
+
+    Whatever the model is: each family was seen to answer the same in both.
+    """
     batch_size: int | None = None
     """Images that are answered at once; None: the engine's own."""
     structured: bool = False
