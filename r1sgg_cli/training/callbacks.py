@@ -30,8 +30,12 @@ class MetricsLog(TrainerCallback):
             )
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Log the last step also where it is none of every `logging_steps`: what was learned last would be lost."""
-        if state.global_step >= state.max_steps:
+        """Log each step that is saved, and the last one, also where it is none of every `logging_steps`.
+
+        What is logged are means over the steps since the last log, which no checkpoint holds: one that began before a
+        checkpoint would lose a part where a run goes on from it.
+        """
+        if control.should_save or state.global_step >= state.max_steps:
             control.should_log = True
 
     def on_log(
