@@ -161,10 +161,16 @@ def extremes(points: Sequence[Point], limit: int) -> list[Point]:
 
 
 def format_number(value: float) -> str:
-    """Short text of a number: `12000`, `0.25`, `6e-07`; a dash when it is not finite."""
+    """Short text of a number: `12000`, `0.25`, `6e-7`; a dash when it is not finite.
+
+    Below a thousandth with an exponent: `0.00035` would reach into the words beside an axis.
+    """
     if not math.isfinite(value):
         return "–"
     text = f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
+    if 0 < abs(value) < 1e-3:
+        digits, exponent = f"{value:.2e}".split("e")
+        text = f"{float(digits):g}e{int(exponent)}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 

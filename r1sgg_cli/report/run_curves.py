@@ -71,6 +71,7 @@ EVALUATED = Chart(
         "eval_object_recall": "object recall",
         "eval_failure_rate": "failure rate",
         "eval_empty_graphs": "empty graphs",
+        "eval_cut_off_answers": "answers cut off",
     },
 )
 SPEED = (

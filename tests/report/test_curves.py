@@ -146,7 +146,16 @@ def test_thinning_keeps_both_ends() -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(12000, "12000"), (0.25, "0.25"), (6e-7, "6e−07"), (-1.5, "−1.5"), (math.nan, "–"), (1 / 3, "0.333")],
+    [
+        (12000, "12000"),
+        (0.25, "0.25"),
+        (6e-7, "6e−7"),
+        (3.5e-4, "3.5e−4"),
+        (1e-3, "0.001"),
+        (-1.5, "−1.5"),
+        (math.nan, "–"),
+        (1 / 3, "0.333"),
+    ],
 )
 def test_numbers_are_short(value: float, expected: str) -> None:
     assert format_number(value) == expected
