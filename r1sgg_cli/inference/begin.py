@@ -16,10 +16,11 @@ from rich.progress import Progress
 
 from r1sgg_cli import __version__
 from r1sgg_cli.config.differences import differences
+from r1sgg_cli.data.images import BrokenImageError
 from r1sgg_cli.data.pictures import pictures_fingerprint
 from r1sgg_cli.data.prompts import system_prompt
 from r1sgg_cli.data.rows import dataset_fingerprint, parse_ground_truth, rows_with_sizes
-from r1sgg_cli.errors import AnswersError, ConfigError, DataError
+from r1sgg_cli.errors import AnswersError, ConfigError
 from r1sgg_cli.inference.answers import (
     ImageTruth,
     RunRecord,
@@ -140,9 +141,9 @@ def _has_ground_truth(rows: Dataset, out: Path) -> bool:
         return False
 
 
-def _truth(row: Mapping[str, Any], image_wh: tuple[int, int] | DataError) -> ImageTruth:
+def _truth(row: Mapping[str, Any], image_wh: tuple[int, int] | BrokenImageError) -> ImageTruth:
     """What is annotated; of a picture that cannot be read, in an image that just holds the annotated boxes."""
-    if isinstance(image_wh, DataError):
+    if isinstance(image_wh, BrokenImageError):
         image_wh = _extent_wh(row["objects"])
     graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image_wh)
     return ImageTruth(row["image_id"], image_wh, graph)
