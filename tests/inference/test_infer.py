@@ -1,6 +1,8 @@
 """`infer`: every image of the split answered once, through kills and repeats."""
 
+import errno
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -378,6 +380,39 @@ def test_an_image_that_cannot_be_decoded_is_answered_with_the_reason_and_the_res
     failures = [image.failure for image in gather_answers(request_of.out).images]
     assert failures[:2].count("not_asked") == 0
     assert failures[2] == "not_asked"
+
+
+def test_a_fault_of_the_disk_ends_the_run_and_a_mended_picture_is_asked_about_again(
+    request_of: InferRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, row in zip(("a.png", "b.png"), load_rows(request_of.dataset, "test"), strict=False):
+        row["image"].save(folder / name)
+    whole = (folder / "b.png").read_bytes()
+    (folder / "b.png").write_bytes(bytes(len(whole)))  # as a copy that has just begun
+    request = replace(request_of, images=folder, dataset="", split=None, batch_size=1)
+    read_bytes = Path.read_bytes
+
+    def stale(path: Path) -> bytes:
+        if path.parent == folder:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return read_bytes(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", stale)
+        with pytest.raises(DataError, match=r"image \w.png cannot be read: .*Stale file handle; .*run the same again"):
+            infer(request)
+    assert not load_answers(request.out).answers, "it said nothing of the pictures"
+    infer(request)
+    assert [i for i, answer in load_answers(request.out).answers.items() if answer.error] == ["b.png"]
+    assert load_ground_truth(request.out)[1].image_wh == (1, 1)
+    (folder / "b.png").write_bytes(whole)
+    infer(request)
+    loaded = load_answers(request.out)
+    assert (set(loaded.answers), loaded.repeated) == ({"a.png", "b.png"}, ())
+    assert not any(answer.error for answer in loaded.answers.values())
+    assert load_ground_truth(request.out)[1].image_wh == loaded.answers["b.png"].image_wh
 
 
 def test_pictures_of_a_folder_are_answered_without_a_data_set(
