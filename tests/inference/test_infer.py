@@ -1,6 +1,7 @@
 """`infer`: every image of the split answered once, through kills and repeats."""
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import get_peft_model
+from PIL import Image
 from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
 from r1sgg_cli.config.schema import Lora
@@ -26,6 +28,7 @@ from r1sgg_cli.inference.answers import (
     COMPLETE_FILE,
     GROUND_TRUTH_FILE,
     RUN_FILE,
+    Answer,
     answers_files,
     load_answers,
     load_ground_truth,
@@ -303,6 +306,17 @@ def test_a_vocabulary_named_by_the_command_wins_over_the_rows_own_prompt(named: 
         vocabulary_named=named,
     )
     assert ("names: cat." in asker.prompt({"prompt_close": "Mine."})) is named
+
+
+def test_a_picture_of_a_shape_that_cannot_be_resized_is_named() -> None:
+    asking = Asking(think=False, predefined_categories=False, max_pixels=6400)
+    asker = Asker(FAMILIES["qwen2_vl"], asking, PixelLimits(20, 1600, 6400), None, vocabulary_named=False)
+    file = io.BytesIO()
+    Image.new("RGB", (900, 2)).save(file, "PNG")
+    answer = asker.question({"image_id": "7", "image": {"bytes": file.getvalue(), "path": None}})
+    assert isinstance(answer, Answer)
+    assert answer.error is not None
+    assert answer.error.startswith("image 7: an image of 900×2 pixels cannot be resized")
 
 
 def test_a_model_is_asked_as_it_was_trained_unless_told_otherwise(
