@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from r1sgg_cli.inference.one_picture import SeenPicture
     from r1sgg_cli.inference.request import InferRequest
 
@@ -21,8 +23,6 @@ MARK = "r1sgg infer"
 
 def show_picture(request: InferRequest, picture: Path) -> None:
     """Print the graph that the model sees, and write the picture with its boxes beside. Raises `R1SGGError`."""
-    from PIL.PngImagePlugin import PngInfo
-
     from r1sgg_cli.data.pictures import is_picture
     from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.files import insist_on_own
@@ -41,11 +41,25 @@ def show_picture(request: InferRequest, picture: Path) -> None:
     graph = seen.parsed.graph
     console = Console(soft_wrap=True, highlight=False)
     _print_graph(seen, console)
+    caption = f"{len(graph.ids)} objects, {len(graph.triplets)} relationships"
+    save_drawing(draw_graph(seen.image, graph, caption), target)
+    console.print(f"[bold]{escape(str(target))}[/]: the picture with its boxes")
+
+
+def save_drawing(drawing: Image, target: Path) -> None:
+    """Write a picture with its boxes, marked as our own. Raises `OutputError`."""
+    from PIL.PngImagePlugin import PngInfo
+
+    from r1sgg_cli.errors import OutputError
+
     info = PngInfo()
     info.add_text("Software", MARK)
-    caption = f"{len(graph.ids)} objects, {len(graph.triplets)} relationships"
-    draw_graph(seen.image, graph, caption).save(target, pnginfo=info)
-    console.print(f"[bold]{escape(str(target))}[/]: the picture with its boxes")
+    try:
+        drawing.save(target, pnginfo=info)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write `{target}`: {error.strerror}; run it in a folder with room that you may write to"
+        ) from error
 
 
 def _print_graph(seen: SeenPicture, console: Console) -> None:

@@ -34,7 +34,6 @@ from r1sgg_cli.inference.answers import (
     AnswersFile,
     RunRecord,
     Sample,
-    load_answers,
     mark_complete,
     worker_file,
 )
@@ -97,7 +96,7 @@ def _at_work(request: InferRequest, record: RunRecord, rows: Dataset, console: C
 def _say_what_is_there(
     request: InferRequest, num_images: int, queue: WorkQueue, others: list[str], console: Console
 ) -> None:
-    for line in load_answers(request.out).broken:
+    for line in queue.broken:
         reason = escape(line.reason)
         console.print(f"[yellow]line {line.line_number} of {line.file} passed over[/]: {reason}")
     if queue.num_left < num_images:
