@@ -42,6 +42,7 @@ from r1sgg_cli.inference.begin import begin, record_of
 from r1sgg_cli.inference.engine import Engine, Question, Reply
 from r1sgg_cli.inference.engines import choose_engine, load_engine
 from r1sgg_cli.inference.probabilities import answer_logprob, graph_probabilities
+from r1sgg_cli.inference.push_once import forget_push
 from r1sgg_cli.inference.queue import BEGIN_LOCK, WorkQueue, insist_on_same_images, joined
 from r1sgg_cli.inference.request import EngineName, InferRequest
 from r1sgg_cli.models.adapters import check_to_ask
@@ -53,11 +54,8 @@ CHUNKS_AHEAD = 2
 """Chunks at most of which pictures are prepared ahead: those are no other worker's any more."""
 
 
-def infer(request: InferRequest) -> bool:
-    """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake.
-
-    Of several workers that finish a folder together, True in one alone.
-    """
+def infer(request: InferRequest) -> None:
+    """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake."""
     console = Console(stderr=True, soft_wrap=True, emoji=False)
     check_to_ask(request.model)
     asker = make_asker(request, console)
@@ -67,13 +65,10 @@ def infer(request: InferRequest) -> bool:
     engine_name = choose_engine(request, console)
     record = record_of(request, asker, engine_name, split_size)
     with _at_work(request, record, rows, console) as queue:
-        was_complete = not queue.num_left
         _answer(rows, request, asker, engine_name, queue, console)
         with locked(request.out, BEGIN_LOCK, wait=True):  # who joins removes the file where images are left
-            is_first = was_complete or not (request.out / COMPLETE_FILE).exists()
             mark_complete(request.out, len(rows))
     console.print(f"answers: {escape(str(request.out))}")
-    return is_first
 
 
 @contextmanager
@@ -89,6 +84,7 @@ def _at_work(request: InferRequest, record: RunRecord, rows: Dataset, console: C
             queue = held.enter_context(joined(out, rows["image_id"]))
             if queue.num_left:
                 (out / COMPLETE_FILE).unlink(missing_ok=True)
+                forget_push(out)
         _say_what_is_there(request, len(rows), queue, others, console)
         yield queue
 
