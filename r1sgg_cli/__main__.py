@@ -4,11 +4,13 @@ import errno
 import sys
 
 from r1sgg_cli.cli.app import app
+from r1sgg_cli.cli.interruption import interrupt_at_sigterm
 from r1sgg_cli.errors import R1SGGError
 
 
 def main() -> None:
     """Run `r1sgg`: a user's mistake is one line and exit code 1, a bug keeps its traceback."""
+    interrupt_at_sigterm()
     try:
         if any(argument == "" or (argument.startswith("--") and argument.endswith("=")) for argument in sys.argv[1:]):
             raise R1SGGError("an argument is empty: is a shell variable not set? Give each option its value")

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 from r1sgg_cli.errors import OutputError
 
 LOCK_FILE = ".lock"
+LOOK_SECONDS = 1.0
+"""How long a lock may be held by those who only look (`is_locked`), at most: theirs is let go at once."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -109,16 +112,26 @@ def is_locked(folder: Path, name: str = LOCK_FILE) -> bool:
 
 
 def _lock(descriptor: int, path: Path, how: int) -> None:
+    deadline = time.monotonic() + LOOK_SECONDS
+    while not _is_taken(descriptor, how):
+        if time.monotonic() > deadline:
+            raise OutputError(
+                f"another r1sgg is writing to `{path.parent}` (it holds `{path.name}` there); "
+                "wait for it or give another folder"
+            )
+        time.sleep(LOOK_SECONDS / 20)
+
+
+def _is_taken(descriptor: int, how: int) -> bool:
+    """Whether the lock is ours now, or there are none here."""
     try:
         fcntl.flock(descriptor, how)
-    except BlockingIOError as error:
-        raise OutputError(
-            f"another r1sgg is writing to `{path.parent}` (it holds `{path.name}` there); "
-            "wait for it or give another folder"
-        ) from error
+    except BlockingIOError:
+        return False
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
+    return True
 
 
 def folder_fingerprint(folder: Path, patterns: Iterable[str]) -> str:

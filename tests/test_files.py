@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from r1sgg_cli.errors import OutputError
 from r1sgg_cli.files import (
+    LOCK_FILE,
     closest_beside,
     folder_fingerprint,
     insist_on_own,
@@ -74,6 +76,17 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(OutputError, match="cannot write"), locked(tmp_path / "taken"):
         pytest.fail("entered a file")
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["with others", "alone"])
+def test_who_only_looks_keeps_nobody_out(shared: bool, tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / LOCK_FILE, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # as `is_locked` does, for a moment
+    looked = threading.Timer(0.1, os.close, [descriptor])
+    looked.start()
+    with locked(tmp_path, shared=shared):
+        assert is_locked(tmp_path)
+    looked.join()
 
 
 def test_a_forked_worker_does_not_hold_the_lock(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from r1sgg_cli.cli import (
     worker,
 )
 from r1sgg_cli.cli import eval as evaluate
+from r1sgg_cli.cli.interruption import exit_code, said_at_the_end
 
 
 class _Group(TyperGroup):
@@ -31,9 +32,9 @@ class _Group(TyperGroup):
         """Ctrl-C is no error: say that nothing finished is lost, and exit with the shell's code for it."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            typer.echo("\ninterrupted: what was finished is kept; the same command continues", err=True)
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as interrupt:
+            typer.echo(f"\n{said_at_the_end(interrupt)}", err=True)
+            raise typer.Exit(exit_code(interrupt)) from None
 
 
 app = typer.Typer(

@@ -82,6 +82,14 @@ def infer(
             rich_help_panel=_HOW,
         ),
     ] = None,
+    structured: Annotated[
+        bool,
+        typer.Option(
+            "--structured/--free",
+            help="Let the model write nothing but scene graphs in form; needs vLLM.",
+            rich_help_panel=_HOW,
+        ),
+    ] = False,
     push_to_hub: Annotated[
         str | None,
         typer.Option(metavar="OWNER/NAME", help="Upload the finished answers as a private data set of the hub."),
@@ -123,6 +131,7 @@ def infer(
         "max_pixels": max_pixels,
         "task": task,
         "engine": engine,
+        "structured": structured,
         "batch_size": batch_size,
         "limit": limit,
     }

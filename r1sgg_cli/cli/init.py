@@ -59,7 +59,11 @@ infer:
   # predefined_categories: true   # as in training when not given, and so is `think`
   # think: true
   # max_new_tokens: 2048
-  # batch_size: 8
+  # engine: vllm                  # or transformers; what this machine has when not given
+  # structured: true              # scene graphs by construction; needs vLLM
+  # temperature: 0.7              # greedy when not given
+  # num_answers: 8                # per image, of which `gather` takes one
+  # gather: {pick: majority, wordnet: true}   # options of `r1sgg gather`
   # limit: 100                    # only the first images
 """
 

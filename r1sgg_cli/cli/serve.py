@@ -121,17 +121,13 @@ def _engine_options(model: str, asker: Asker, max_new_tokens: int) -> tuple[int,
     """Tokens of the longest prompt and answer, the precision, and what a CPU is told besides."""
     import torch
 
-    from r1sgg_cli.launch.architectures import parse_shape
-    from r1sgg_cli.launch.config_json import load_config
-    from r1sgg_cli.launch.sequences import ENGINE_TEXT_TOKENS
+    from r1sgg_cli.inference.room import room_for
+    from r1sgg_cli.models.families import quantization_of
 
-    found = load_config(model, fetch=True)
-    assert found is not None
-    shape = parse_shape(found[0], model)
-    room = min(shape.max_tokens, shape.image_tokens(asker.asking.max_pixels) + ENGINE_TEXT_TOKENS + max_new_tokens)
+    room = room_for(model, asker.asking.max_pixels, max_new_tokens)
     if not torch.cuda.is_available():
         return room, "float32", ["--enforce-eager"]  # it takes longer to compile than that saves
-    return room, "auto" if "quantization_config" in found[0] else "bfloat16", []
+    return room, "auto" if quantization_of(model) else "bfloat16", []
 
 
 def _boxes(asker: Asker) -> str:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from r1sgg_cli.launch.job import Job
     from r1sgg_cli.launch.launcher import Launcher
 
-ANSWERED_AT_ONCE = 8
-"""Images that transformers answers together if no other number is given."""
-_SWITCHES = {"predefined_categories": ("--predefined-cats", "--open-cats"), "think": ("--grpo", "--no-grpo")}
+_SWITCHES = {
+    "predefined_categories": ("--predefined-cats", "--open-cats"),
+    "think": ("--grpo", "--no-grpo"),
+    "structured": ("--structured", "--free"),
+}
 
 
 def is_worker(preset_name: str | None, for_preset: Sequence[str], launcher: Launcher | None) -> bool:
@@ -147,6 +149,7 @@ def _start(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launch
 
 
 def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: Console) -> None:
+    from r1sgg_cli.inference.room import SHORT_TEXT_TOKENS, TRANSFORMERS_BATCH
     from r1sgg_cli.launch.architectures import parse_shape
     from r1sgg_cli.launch.config_json import load_config
     from r1sgg_cli.launch.memory import GIB
@@ -166,8 +169,8 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     shape = parse_shape(loaded[0], model)
     width = 2 if preset.gpu else 4
     weights = width * shape.num_parameters / GIB
-    longest = asked["max_new_tokens"] + 2048  # a prompt with its image and the categories
-    at_once = asked["batch_size"] or ANSWERED_AT_ONCE
+    longest = asked["max_new_tokens"] + SHORT_TEXT_TOKENS
+    at_once = asked["batch_size"] or TRANSFORMERS_BATCH
     cache = width * shape.kv_elements_per_token * at_once * longest / GIB
     may_be_vllm = preset.gpu and asked.get("engine") != "transformers"
     has = f" of {round(preset.gpu.memory_gib, 1):g}" if preset.gpu else ""

@@ -6,7 +6,7 @@ Without a file it is the paper's R1-SGG-Zero 2B on VG150: GRPO from the base mod
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from r1sgg_cli.config.hardware import Environment, Slurm
 from r1sgg_cli.config.layers import validated
@@ -51,14 +51,25 @@ class InferStage(Strict):
 
     preset: str | None = None
     num_tasks: PositiveInt = 4
-    """Array tasks, each with one GPU and its share of the images."""
+    """Array tasks, each with one GPU; they take their images from one queue."""
     predefined_categories: bool | None = None
     """As in training when not given."""
     think: bool | None = None
     max_new_tokens: PositiveInt = 2048
-    batch_size: PositiveInt = 8
+    batch_size: PositiveInt | None = None
+    """Images answered at once; the engine's own when not given."""
+    engine: Literal["vllm", "transformers"] | None = None
+    """vLLM where it is installed and there is a GPU when not given."""
+    structured: bool = False
+    """Answers are scene graphs by construction; needs vLLM."""
+    temperature: NonNegativeFloat = 0.0
+    """0: greedy."""
+    num_answers: PositiveInt = 1
+    """Per image; more than one needs a temperature."""
     limit: PositiveInt | None = None
     """Only the first images of the split."""
+    gather: dict[str, bool | int | str] = Field(default_factory=dict)
+    """Options of `r1sgg gather` under their long names: `wordnet: true`, `aliases: false`, `pick: majority`."""
 
 
 class Experiment(Strict):

@@ -49,6 +49,8 @@ class RunRecord(TypedDict):
     model: str
     model_fingerprint: str | None
     """None for a name on the hub, as that of the data set."""
+    base: NotRequired[str | None]
+    """The model that adapters belong to; None for a whole one. Older records do not say it."""
     revision: NotRequired[str | None]
     """The commit of a model on the hub; None for a folder. Older records do not say it."""
     family: str
@@ -299,11 +301,9 @@ def _parse_truth(line: bytes) -> ImageTruth:
 
 def _answer_row(answer: Answer) -> dict[str, Any]:
     """A line's content: the first text beside the rest, further ones under `more`, and nothing that is not known."""
-    row = {key: value for key, value in asdict(answer).items() if key != "samples" and value is not None}
-    samples = [
-        {key: value for key, value in sample.items() if value is not None} for sample in asdict(answer)["samples"]
-    ]
-    return row | (samples[0] if samples else {}) | ({"more": samples[1:]} if len(samples) > 1 else {})
+    known = {key: value for key, value in asdict(answer).items() if value is not None}
+    samples = [{key: value for key, value in sample.items() if value is not None} for sample in known.pop("samples")]
+    return known | (samples[0] if samples else {}) | ({"more": samples[1:]} if len(samples) > 1 else {})
 
 
 def parse_answer_line(line: bytes) -> Answer:

@@ -15,6 +15,7 @@ from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.engine import Question
+from r1sgg_cli.inference.form import answer_grammar
 from r1sgg_cli.inference.request import InferRequest
 from r1sgg_cli.models.adapter_folder import base_of
 from r1sgg_cli.models.asking import Asking, load_asking
@@ -59,6 +60,13 @@ class Asker:
             task=self.task,
             given=given,
             decimals=self.family.decimals,
+        )
+
+    def grammar(self, max_new_tokens: int) -> str:
+        """The grammar of all answers, whose names are open where the prompt's categories are of no vocabulary."""
+        vocabulary = self.vocabulary if self.asking.predefined_categories else None
+        return answer_grammar(
+            self.family, self.limits, max_new_tokens, think=self.asking.think, vocabulary=vocabulary, task=self.task
         )
 
     def question(self, row: Mapping[str, Any]) -> Question | Answer:

@@ -31,6 +31,7 @@ from r1sgg_cli.inference.answers import (
 )
 from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.request import EngineName, InferRequest
+from r1sgg_cli.models.adapter_folder import adapter_of, base_of
 from r1sgg_cli.models.adapters import asked_fingerprint
 from r1sgg_cli.models.checkpoint import revision
 
@@ -57,7 +58,8 @@ def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_siz
         "model": request.model,
         "model_fingerprint": asked_fingerprint(request.model),
         "family": asker.family.name,
-        "revision": revision(request.model),
+        "base": base_of(request.model) if adapter_of(request.model) else None,
+        "revision": revision(base_of(request.model)),
         "dataset": str(request.images or request.dataset),
         "dataset_fingerprint": pictures_fingerprint(request.images)
         if request.images
@@ -120,7 +122,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         "model_fingerprint": "the model's weights changed",
         "dataset_fingerprint": "the data set changed",
     }
-    old = {"annotated": True, "revision": None, "task": "sgg", **old}
+    old = {"annotated": True, "base": None, "revision": None, "task": "sgg", **old}
     old = {**old, "prompts": {"think_prompt": "system", **old.get("prompts", {})}}
     old["generation"] = _BEFORE | {key: value for key, value in old.get("generation", {}).items() if key != "decoding"}
     # Versions may move under a long run; the command may be typed in another way; a trial may be extended.

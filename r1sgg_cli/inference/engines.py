@@ -11,12 +11,10 @@ from r1sgg_cli.inference import vllm_start
 from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.engine import Engine
 from r1sgg_cli.inference.request import EngineName, InferRequest
-from r1sgg_cli.inference.room import SHORT_TEXT_TOKENS, room_for
+from r1sgg_cli.inference.room import SHORT_TEXT_TOKENS, TRANSFORMERS_BATCH, room_for
 from r1sgg_cli.inference.transformers_engine import TransformersEngine
 from r1sgg_cli.launch.packages import check_vllm, installed_versions, load_supported
 from r1sgg_cli.models.adapter_folder import base_of
-
-TRANSFORMERS_BATCH = 8
 
 
 def choose_engine(request: InferRequest, console: Console) -> EngineName:
@@ -62,9 +60,14 @@ def load_engine(request: InferRequest, name: EngineName, asker: Asker, console: 
     room = room_for(*asked)
     if name == "transformers":
         return TransformersEngine(model, sampling, request.batch_size or TRANSFORMERS_BATCH, room, console)
-    engine = vllm_start.vllm_engine_class()
+    grammar = asker.grammar(sampling.max_new_tokens) if request.structured else None
+
+    def make(room: int, num_at_once: int) -> Engine:
+        engine: Engine = vllm_start.vllm_engine_class()(model, sampling, asker.limits, room, num_at_once, grammar)
+        return engine
+
     return vllm_start.start(
-        lambda room, num_at_once: engine(model, sampling, asker.limits, room, num_at_once),
+        make,
         room,
         room_for(*asked, SHORT_TEXT_TOKENS),
         None if request.batch_size is None else request.batch_size * sampling.num_answers,

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import httpx
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
 from r1sgg_cli.errors import ConfigError, first_line
 from r1sgg_cli.inference.answers import COMPLETE_FILE, GROUND_TRUTH_FILE, RUN_FILE
 
 _FILES = [RUN_FILE, GROUND_TRUTH_FILE, COMPLETE_FILE, "answers*.jsonl"]
-_REFUSED = (HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled, ConnectionError, ValueError)
+# The hub's own errors are among those of httpx, by which its client speaks.
+_REFUSED = (httpx.HTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled)
 
 
 def claim_repository(repo_id: str) -> None:
@@ -24,13 +26,17 @@ def claim_repository(repo_id: str) -> None:
 
 
 def push_answers(out: Path, repo_id: str) -> str:
-    """Upload a folder of answers, and no other file in it; the address of the commit. Raises `ConfigError`."""
+    """Upload a folder of answers, and no other file in it; the address of the commit. Raises `ConfigError`.
+
+    Answers of another run in the repository give way: what is there is one folder's.
+    """
     try:
         commit = HfApi().upload_folder(
             repo_id=repo_id,
             folder_path=out,
             repo_type="dataset",
             allow_patterns=_FILES,
+            delete_patterns=_FILES,
             commit_message="Answers by r1sgg infer",
         )
     except _REFUSED as error:

@@ -50,7 +50,7 @@ from r1sgg_cli.models.completion import Completion
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
 
-CHUNKS_AHEAD = 4
+CHUNKS_AHEAD = 2
 """Chunks at most of which pictures are prepared ahead: those are no other worker's any more."""
 
 
@@ -215,12 +215,17 @@ def _sample(
     except ParseError:
         found = None
     else:
-        found = graph_probabilities(completion, parsed, engine.tokenizer)
+        found = graph_probabilities(completion, parsed, engine.tokenizer, origin)
     return Sample(
         completion.text,
         completion.finish_reason,
         completion.num_tokens,
-        answer_logprob(completion),
-        None if found is None else found.objects,
-        None if found is None else found.triplets,
+        _rounded(answer_logprob(completion)),
+        None if found is None else tuple(map(_rounded, found.objects)),
+        None if found is None else tuple(map(_rounded, found.triplets)),
     )
+
+
+def _rounded(logprob: float | None) -> float | None:
+    """What stands beside an image moves the digits after these."""
+    return None if logprob is None else round(logprob, 4)

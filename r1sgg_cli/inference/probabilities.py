@@ -7,21 +7,24 @@ apart are as right as the one that was written, and share its probability.
 
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 from tokenizers.decoders import DecodeStream
 
 from r1sgg_cli.models.completion import Completion
 from r1sgg_cli.scene_graph.answer import find_answer
-from r1sgg_cli.scene_graph.labels import written_name
+from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.scene_graph.labels import normalise_label, written_name
 from r1sgg_cli.scene_graph.parse import ParsedAnswer
+from r1sgg_cli.scene_graph.salvage import LENIENT_JSON
 
-_STRING = r'"((?:[^"\\]|\\.)*)"'
-_ID = re.compile(rf'"id"\s*:\s*{_STRING}')
-_END = re.compile(rf'"(subject|predicate|object)"\s*:\s*{_STRING}')
+_LIST = re.compile(r'"(?:objects|relationships)"\s*:\s*\[')
+_TEXT_VALUE = re.compile(r'"(id|subject|predicate|object)"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
 Span = tuple[int, int]
 """Characters of a text: the first, and the one after the last."""
@@ -40,20 +43,27 @@ def answer_logprob(completion: Completion) -> float | None:
     return None if completion.token_logprobs is None else sum(completion.token_logprobs)
 
 
-def graph_probabilities(completion: Completion, parsed: ParsedAnswer, tokenizer: Any) -> Probabilities | None:
+def graph_probabilities(
+    completion: Completion, parsed: ParsedAnswer, tokenizer: Any, origin: tuple[float, float] = (0.0, 0.0)
+) -> Probabilities | None:
     """The probabilities of what `parsed`, read from the completion's text, lists; None without those of tokens.
 
-    `tokenizer` is transformers' own. None also where its tokens do not spell the text.
+    `tokenizer` is transformers' own, `origin` that of `parse_answer`. None also where tokens do not spell the text.
     """
     if completion.token_logprobs is None:
         return None
     ends = token_ends(completion, tokenizer)
     if ends is None:
         return None
-    logprobs = completion.token_logprobs
-    objects = [_sum(span, ends, logprobs) for span in _object_spans(completion.text, parsed)]
-    triplets = [_sum_all(spans, ends, logprobs) for spans in _triplet_spans(completion.text, parsed)]
-    return Probabilities(tuple(objects), tuple(triplets))
+    tokens = _Tokens(ends, [0.0, *accumulate(completion.token_logprobs)])
+    items = list(_items(completion.text))
+    graph = parsed.graph
+    objects = [None] * len(graph.ids) if parsed.given else list(_object_spans(completion.text, items, graph, origin))
+    triplets = list(_triplet_spans(completion.text, items, graph))
+    return Probabilities(
+        tuple(None if span is None else tokens.logprob(span) for span in objects),
+        tuple(None if spans is None else sum(map(tokens.logprob, spans)) for spans in triplets),
+    )
 
 
 def token_ends(completion: Completion, tokenizer: Any) -> list[int] | None:
@@ -65,59 +75,72 @@ def token_ends(completion: Completion, tokenizer: Any) -> list[int] | None:
     return ends if "".join(pieces) == completion.text else None
 
 
-def _object_spans(text: str, parsed: ParsedAnswer) -> Iterator[Span | None]:
-    """The name in the id of each object, in the order of the text, which is that of the graph."""
-    if parsed.given:
-        yield from [None] * len(parsed.graph.ids)
-        return
-    written = ((_decoded(found[1]), found.start(1)) for found in _ID.finditer(text, _answer_start(text)))
-    for object_id in parsed.graph.ids:
-        start = next((start for text_id, start in written if text_id == object_id), None)
-        yield None if start is None else (start, start + len(written_name(object_id)))
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    ends: Sequence[int]
+    """Characters of the text up to the end of each token."""
+    sums: Sequence[float]
+    """Of the log-probabilities of all tokens before each, and of all."""
+
+    def logprob(self, span: Span) -> float:
+        """Of the tokens that wrote a part of the span."""
+        first, end = span
+        return self.sums[bisect_left(self.ends, end) + 1] - self.sums[bisect_right(self.ends, first)]
 
 
-def _triplet_spans(text: str, parsed: ParsedAnswer) -> Iterator[tuple[Span, ...] | None]:
-    ids = parsed.graph.ids
-    written = iter(list(_written_triplets(text)))
-    for triplet in parsed.graph.triplets:
-        ends = ids[triplet.subject], ids[triplet.object]
-        yield next((spans for values, spans in written if values == ends), None)
+def _items(text: str) -> Iterator[tuple[dict[str, Any], int, int]]:
+    """The whole items of the answer's lists, each with its span; names among the thoughts are none."""
+    opening = _LIST.search(text, max(0, text.rfind(find_answer(text).text)))
+    start = text.find("{", opening.end()) if opening else -1
+    while start >= 0:
+        try:
+            item, end = LENIENT_JSON.raw_decode(text, start)
+        except (json.JSONDecodeError, RecursionError):
+            end = start + 1
+        else:
+            yield item, start, end
+        start = text.find("{", end)
 
 
-def _written_triplets(text: str) -> Iterator[tuple[tuple[str, str], tuple[Span, ...]]]:
-    """Subject and object of each relationship in the text, and where its three values stand."""
-    values: dict[str, re.Match[str]] = {}
-    for found in _END.finditer(text, _answer_start(text)):
-        values[found[1]] = found
-        if len(values) == 3:
-            ends = _decoded(values["subject"][2]), _decoded(values["object"][2])
-            yield ends, tuple(value.span(2) for value in values.values())
-            values = {}
+def _object_spans(
+    text: str, items: Sequence[tuple[dict[str, Any], int, int]], graph: SceneGraph, origin: tuple[float, float]
+) -> Iterator[Span | None]:
+    """The name in the id of each object: of the first item, in order, that has its id and its box."""
+    left = iter(items)
+    for object_id, box in zip(graph.ids, graph.boxes_xyxy, strict=True):
+        kept = (at for item, *at in left if item.get("id") == object_id and _has_box(item, box, graph, origin))
+        found = next(kept, None)
+        span = None if found is None else _values(text, *found).get("id")
+        yield None if span is None else (span[0], span[0] + len(written_name(object_id)))
 
 
-def _answer_start(text: str) -> int:
-    """Where the answer begins: names among the thoughts before it are none of its own."""
-    return max(0, text.rfind(find_answer(text).text))
-
-
-def _decoded(written: str) -> str:
-    """The string that stands in JSON's quotes; as it is written where it is none."""
+def _has_box(item: dict[str, Any], box: Any, graph: SceneGraph, origin: tuple[float, float]) -> bool:
+    """Whether an item's box is one of the graph, as `parse_answer` clips it."""
     try:
-        return str(json.loads(f'"{written}"', strict=False))
-    except ValueError:
-        return written
+        written = np.array(item["bbox"], dtype=np.float64) - np.array(origin * 2)
+    except (KeyError, TypeError, ValueError):
+        return False
+    return written.shape == (4,) and bool(np.allclose(np.clip(written, 0, graph.space_wh * 2), box, atol=1e-6))
 
 
-def _sum_all(spans: Sequence[Span] | None, ends: Sequence[int], logprobs: Sequence[float]) -> float | None:
-    sums = [_sum(span, ends, logprobs) for span in spans or ()]
-    known = [one for one in sums if one is not None]
-    return sum(known) if known and len(known) == len(sums) else None
+def _triplet_spans(
+    text: str, items: Sequence[tuple[dict[str, Any], int, int]], graph: SceneGraph
+) -> Iterator[tuple[Span, ...] | None]:
+    """The values of each relationship: of the first item, in order, that says the same."""
+    left = iter(items)
+    for triplet in graph.triplets:
+        said = graph.ids[triplet.subject], triplet.predicate, graph.ids[triplet.object]
+        found = next((at for item, *at in left if _relationship(item) == said), None)
+        values = {} if found is None else _values(text, *found)
+        spans = tuple(values[key] for key in ("subject", "predicate", "object") if key in values)
+        yield spans if len(spans) == 3 else None
 
 
-def _sum(span: Span | None, ends: Sequence[int], logprobs: Sequence[float]) -> float | None:
-    """Over the tokens that wrote a part of the span."""
-    if span is None:
-        return None
-    first, end = span
-    starts = [0, *ends]
-    return sum(logprobs[i] for i, token_end in enumerate(ends) if starts[i] < end and token_end > first)
+def _relationship(item: dict[str, Any]) -> tuple[Any, str, Any] | None:
+    predicate = item.get("predicate")
+    return (item.get("subject"), normalise_label(predicate), item.get("object")) if isinstance(predicate, str) else None
+
+
+def _values(text: str, start: int, end: int) -> dict[str, Span]:
+    """Where the texts of an item stand, by key."""
+    return {found[1]: found.span(2) for found in _TEXT_VALUE.finditer(text, start, end)}

@@ -28,7 +28,10 @@ class InferRequest:
     task: Task = "sgg"
     sampling: Sampling = field(default_factory=lambda: Sampling(max_new_tokens=2048))
     engine: EngineName | None = None
-    """None: vLLM where it is installed for this machine and knows the model, else transformers."""
+    """None: vLLM where it is installed for this machine and there is a GPU, else transformers.
+
+    Whatever the model is: each family was seen to answer the same in both.
+    """
     batch_size: int | None = None
     """Images that are answered at once; None: the engine's own."""
     structured: bool = False
@@ -44,5 +47,7 @@ class InferRequest:
                 "greedy answers of an image are all the same; give `--temperature`, as in `--temperature 0.7`, "
                 "or leave out `--num-answers`, `--top-p` and `--top-k`"
             )
+        if sampling.top_p == 0:
+            raise ConfigError("`--top-p 0` leaves no token to write; give a share of the mass, or a temperature of 0")
         if self.images is not None and self.task == "cls":
             raise ConfigError("`--task cls` asks about annotated objects, which pictures of a folder do not have")

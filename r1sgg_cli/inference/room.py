@@ -1,4 +1,7 @@
-"""How many tokens a prompt and its answer may have together, the same for every engine."""
+"""How much is answered at once: tokens of a prompt with its answer, the same for every engine, and images.
+
+It imports no torch: plans are made of it as well.
+"""
 
 from r1sgg_cli.launch.architectures import parse_shape
 from r1sgg_cli.launch.config_json import load_config
@@ -6,6 +9,8 @@ from r1sgg_cli.launch.sequences import ENGINE_TEXT_TOKENS
 
 SHORT_TEXT_TOKENS = 2048
 """Enough for prompts that list the categories of VG150 or PSG, in every family's tokens."""
+TRANSFORMERS_BATCH = 8
+"""Images that transformers answers together if no other number is given."""
 
 
 def room_for(model: str, max_pixels: int, max_new_tokens: int, text_tokens: int = ENGINE_TEXT_TOKENS) -> int:

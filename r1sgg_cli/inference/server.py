@@ -15,12 +15,11 @@ from typing import Any
 from r1sgg_cli.data.prompts import system_prompt
 from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.form import ENGINE_OPTIONS, answer_grammar
-from r1sgg_cli.models.images import ImageLimits, PixelLimits
+from r1sgg_cli.models.engine_options import logit_bias, pixel_options
+from r1sgg_cli.models.images import ImageLimits
 
 PICTURE = "photo.jpg"
 """The name of the user's picture in what is printed."""
-_NEVER = -100
-"""The logit bias of a token that is never sampled: the least that the protocol takes."""
 _DATA_URL = "data:image/jpeg;base64,"  # the server looks at the bytes, not at this
 
 
@@ -45,8 +44,6 @@ def server_argv(
 
     As a module, because the command `vllm` of the build for the CPU looks for a package of the other name.
     """
-    assert isinstance(limits, PixelLimits)
-    size = {"size": {"shortest_edge": limits.min_pixels, "longest_edge": limits.max_pixels}}
     options = {
         "model": model,
         "host": place.host,
@@ -54,7 +51,7 @@ def server_argv(
         "dtype": dtype,
         "max-model-len": str(max_model_len),
         "limit-mm-per-prompt": json.dumps({"image": 1, "video": 0}),
-        "mm-processor-kwargs": json.dumps(size),
+        "mm-processor-kwargs": json.dumps(pixel_options(limits)),
         "structured-outputs-config": json.dumps(ENGINE_OPTIONS),
     }
     given = [part for name, value in options.items() for part in (f"--{name}", value)]
@@ -80,7 +77,7 @@ def request_body(
         "max_tokens": max_new_tokens,
         "temperature": 0,
         "repetition_penalty": 1,
-        "logit_bias": {str(token): _NEVER for token in unsampled},
+        "logit_bias": {str(token): bias for token, bias in logit_bias(unsampled).items()},
     }
     if structured:
         vocabulary = asker.vocabulary if asker.asking.predefined_categories else None

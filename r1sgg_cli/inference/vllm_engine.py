@@ -17,17 +17,21 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
+from safetensors import safe_open
 from vllm import LLM, SamplingParams
 from vllm.config.lora import LoRAConfig, MaxLoRARanks
 from vllm.lora.peft_helper import PEFTHelper
 from vllm.lora.request import LoRARequest
 from vllm.renderers import TokenizeParams
-from vllm.sampling_params import RequestOutputKind
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+from vllm.v1.engine.exceptions import EngineDeadError
 
+from r1sgg_cli.errors import ConfigError, first_line
 from r1sgg_cli.inference.ahead import in_order_ahead
 from r1sgg_cli.inference.engine import Question, Reply
+from r1sgg_cli.inference.form import ENGINE_OPTIONS
 from r1sgg_cli.inference.room import too_long
-from r1sgg_cli.models.adapter_folder import adapter_of, base_of
+from r1sgg_cli.models.adapter_folder import ADAPTER_WEIGHTS, adapter_of, base_of
 from r1sgg_cli.models.checkpoint import load_processor, stored_end_token_ids
 from r1sgg_cli.models.completion import Completion
 from r1sgg_cli.models.engine_options import logit_bias, pixel_options
@@ -57,8 +61,12 @@ class VllmEngine:
 
     name = "vllm"
 
-    def __init__(self, model: str, sampling: Sampling, limits: ImageLimits, room: int, num_at_once: int) -> None:
+    def __init__(
+        self, model: str, sampling: Sampling, limits: ImageLimits, room: int, num_at_once: int, grammar: str | None
+    ) -> None:
         """Load a checkpoint to write `num_at_once` texts at once, each with its prompt in `room` tokens.
+
+        Texts are of the `grammar`, such as `answer_grammar` gives; None leaves them free.
 
         Raises `ModelError`, and what vLLM raises where it refuses its settings or memory does not suffice.
         """
@@ -70,6 +78,7 @@ class VllmEngine:
         self.sampling = sampling
         self.room = room
         self.num_at_once = num_at_once
+        self.grammar = grammar
         adapter = adapter_of(model)
         options = _options(limits, quantized=quantization_of(base) is not None) | _adapter_options(adapter)
         self.engine = LLM(base, max_model_len=room, max_num_seqs=num_at_once, **options).llm_engine
@@ -77,7 +86,7 @@ class VllmEngine:
         self._asked: dict[int, _Asked] = {}
 
     def replies(self, questions: Iterable[Question]) -> Iterator[Reply]:
-        """A reply for each question, as they are finished."""
+        """A reply for each question, as they are finished. Raises `ConfigError` where the engine ends for itself."""
         most = self.num_at_once + min(SPARE, self.num_at_once)
         with ThreadPoolExecutor(1) as thread:
             waiting = enumerate(in_order_ahead(thread, self._render, questions, _RENDERED_AHEAD))
@@ -91,6 +100,11 @@ class VllmEngine:
                         return
                     for output in self.engine.step():
                         yield from self._finish(output)
+            except (EngineDeadError, torch.OutOfMemoryError) as error:
+                raise ConfigError(
+                    f"vLLM has ended amid its work ({first_line(error)}); what is answered is kept: run it again, with "
+                    f"a smaller `--batch-size` than {self.num_at_once} if it was out of memory"
+                ) from error
             finally:
                 self._give_up()
 
@@ -143,6 +157,7 @@ class VllmEngine:
             logprobs=0,  # those of the tokens that are chosen, and of no other
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=None if self.grammar is None else StructuredOutputsParams(grammar=self.grammar),
         )
 
 
@@ -155,6 +170,7 @@ def _options(limits: ImageLimits, quantized: bool) -> dict[str, Any]:
         "limit_mm_per_prompt": {"image": 1, "video": 0},
         "mm_processor_kwargs": pixel_options(limits),
         "mm_processor_cache_gb": 0,
+        "structured_outputs_config": ENGINE_OPTIONS,
         "use_tqdm_on_load": False,
     }
 
@@ -166,4 +182,8 @@ def _adapter_options(adapter: Path | None) -> dict[str, Any]:
     described = PEFTHelper.from_local_dir(str(adapter), max_position_embeddings=None)
     rank = next((rank for rank in get_args(MaxLoRARanks) if rank >= described.r), described.r)
     described.validate_legal(LoRAConfig(max_lora_rank=rank))
+    with safe_open(adapter / ADAPTER_WEIGHTS, framework="pt") as weights:
+        beyond = next((name for name in weights.keys() if "language_model" not in name), None)  # noqa: SIM118
+    if beyond is not None:  # it would go on without them
+        raise ValueError(f"it has no adapters outside the language model, such as `{beyond}`")
     return {"enable_lora": True, "max_lora_rank": rank}

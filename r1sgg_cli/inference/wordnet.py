@@ -14,6 +14,7 @@ Decisions, each against a fault of the published mapping.
 import io
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -132,17 +133,16 @@ def _count(sense: Any, word: str) -> int:
 
 def load_wordnet(vocabulary: Vocabulary) -> WordNet:
     """The dictionary of this machine. Raises `ConfigError` with the way to get it where there is none."""
-    try:
-        root: Any = nltk_data.find("corpora/wordnet")
-    except LookupError:
-        root = DEBIAN_FOLDER
-        nltk_data.path.append(str(root))  # nltk reads below its own paths alone
-    if root == DEBIAN_FOLDER and not (DEBIAN_FOLDER / "data.noun").is_file():
+    for place in ("corpora/wordnet", "corpora/wordnet.zip/wordnet/"):
+        with suppress(LookupError):
+            return WordNet(nltk_data.find(place), vocabulary)
+    if not (DEBIAN_FOLDER / "data.noun").is_file():
         raise ConfigError(
             "`--wordnet`: there is no WordNet on this machine; `apt-get install wordnet-base` or"
             " `python -m nltk.downloader wordnet` brings it"
         )
-    return WordNet(str(root) if root == DEBIAN_FOLDER else root, vocabulary)
+    nltk_data.path.append(str(DEBIAN_FOLDER))  # nltk reads below its own paths alone
+    return WordNet(str(DEBIAN_FOLDER), vocabulary)
 
 
 def _inflected(base: str) -> tuple[str, ...]:

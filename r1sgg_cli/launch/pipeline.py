@@ -168,6 +168,10 @@ def _infer(experiment: Experiment) -> Stage:
         "limit": infer.limit,
         "max-new-tokens": infer.max_new_tokens,
         "batch-size": infer.batch_size,
+        "engine": infer.engine,
+        "structured": infer.structured,
+        "temperature": infer.temperature or None,
+        "num-answers": infer.num_answers if infer.num_answers > 1 else None,
     }
     return Stage("infer", (*command, *_options(settings)), (answers / ANSWERED,), infer.num_tasks)
 
@@ -178,8 +182,12 @@ def tested_data(experiment: Experiment) -> str:
 
 
 def _gather(experiment: Experiment) -> Stage:
+    assert experiment.infer is not None
     predictions = experiment.out / "preds.json"
-    return Stage("gather", ("gather", str(experiment.out / "answers"), str(predictions)), (predictions,))
+    said = experiment.infer.gather
+    options = said | {f"no-{key}": True for key, value in said.items() if value is False}
+    command = ("gather", str(experiment.out / "answers"), str(predictions), *_options(options))
+    return Stage("gather", command, (predictions,))
 
 
 def _eval(experiment: Experiment) -> Stage:

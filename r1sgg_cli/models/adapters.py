@@ -15,11 +15,15 @@ from r1sgg_cli.errors import ModelError, first_line
 from r1sgg_cli.files import folder_fingerprint
 from r1sgg_cli.models.adapter_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_of, base_of
 from r1sgg_cli.models.checkpoint import check_weights, fingerprint, load_checkpoint
-from r1sgg_cli.models.families import quantization_of
+from r1sgg_cli.models.families import family_of, quantization_of
 
 
 def check_to_ask(model: str) -> None:
-    """Make sure, as `check_weights` does, that a model's weights are whole, its adapters' too. Raises `ModelError`."""
+    """Make sure, as `check_weights` does, that a model of a known family is whole, its adapters too.
+
+    Raises `ModelError`.
+    """
+    family_of(base_of(model))
     check_weights(base_of(model))
     folder = adapter_of(model)
     if folder is None:

@@ -44,6 +44,21 @@ def last_complete_checkpoint(run_folder: Path) -> tuple[Path | None, list[Path]]
     return None, passed_over
 
 
+@contextmanager
+def interruption_says_what_is_kept(run_folder: Path) -> Iterator[None]:
+    """Note on Ctrl-C and its like where the same command will begin."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        checkpoint, _ = last_complete_checkpoint(run_folder)
+        interrupt.add_note(
+            f"the same command continues from step {checkpoint.name.removeprefix('checkpoint-')}"
+            if checkpoint
+            else "there is no checkpoint yet: the same command begins again (`--set checkpoint_every=` saves sooner)"
+        )
+        raise
+
+
 def is_last_step(checkpoint: Path) -> bool:
     """Whether the run's training ended with this checkpoint."""
     state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))

@@ -32,7 +32,12 @@ from r1sgg_cli.models.images import image_limits
 from r1sgg_cli.training.best import best_checkpoint, last_state
 from r1sgg_cli.training.buckets import keep_gradients_in_buckets
 from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
-from r1sgg_cli.training.checkpoints import insist_on_as_many, is_last_step, last_complete_checkpoint
+from r1sgg_cli.training.checkpoints import (
+    insist_on_as_many,
+    interruption_says_what_is_kept,
+    is_last_step,
+    last_complete_checkpoint,
+)
 from r1sgg_cli.training.early_warnings import EarlyWarnings
 from r1sgg_cli.training.evaluation import TellsEvaluation, evaluation_options
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker
@@ -134,7 +139,7 @@ def begun(run: SFTRun | GRPORun, console: Console) -> Iterator[bool]:
     inputs = {"model": fingerprint(run.model), "dataset": dataset_fingerprint(run.dataset)}
     trainable_family_of(run.model)
     insist_on_own_folder(run.out, RUN_FILE, LAUNCHER_FILES)
-    with locked(run.out):
+    with locked(run.out), interruption_says_what_is_kept(run.out):
         record_run(run, run.out, inputs, installed_versions())
         finished = load_asking(str(run.out)) is not None
         if finished:

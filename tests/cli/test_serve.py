@@ -59,7 +59,7 @@ def test_what_stands_after_two_dashes_is_given_to_vllm_last(tiny_checkpoint: Mod
 
 def test_the_server_is_given_the_limits_of_images_and_room_for_prompt_and_answer(tiny_checkpoint: Model) -> None:
     model = tiny_checkpoint("qwen2_5_vl")
-    said = printed(model, "--dry-run", "--max-pixels", MAX_PIXELS)
+    said = printed(model, "--dry-run", "--max-pixels", str(MAX_PIXELS))
     argv = shlex.split(said.splitlines()[-1].removeprefix("# The server: "))
     given = dict(zip(argv[3::2], argv[4::2], strict=False))
     limits = image_limits("smart_resize", load_processor(str(model)), MAX_PIXELS)
@@ -148,7 +148,8 @@ def test_the_printed_clients_get_a_graph_from_the_prompt_that_infer_would_ask(
     names = str(synthetic_dataset / "vocabulary.json")
     Image.radial_gradient("L").resize(PICTURE_WH).convert("RGB").save(tmp_path / "photo.jpg")
     argv = [sys.executable, "-m", "r1sgg_cli", "serve", model, "--port", str(port), "--max-pixels", str(MAX_PIXELS)]
-    argv += ["--vocabulary", names, "--predefined-cats", "--grpo", "--structured", "--max-new-tokens", "768"]
+    argv += ["--vocabulary", names, "--predefined-cats", "--grpo", "--structured", "--max-new-tokens", "384"]
+    argv += ["--", "--distributed-executor-backend", "uni"]  # one process less to start
     with served(argv, port, tmp_path) as said:
         response: dict[str, Any] = json.loads(run(["sh", "-c", section(said, "A line of curl")], tmp_path))
         program = section(said, "A Python program")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,21 @@ from r1sgg_cli.inference.answers import (
     save_run,
 )
 from r1sgg_cli.scene_graph.graph import graph_from_rows
+from r1sgg_cli.scene_graph.vocabulary import load_vocabulary
+
+needs_dictionary = pytest.mark.skipif(
+    not Path("/usr/share/wordnet/data.noun").is_file(), reason="needs WordNet (`apt-get install wordnet-base`)"
+)
 
 FolderMaker = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def vg150_wordnet() -> Any:
+    """WordNet with the classes of VG150; it takes seconds to load."""
+    from r1sgg_cli.inference.wordnet import load_wordnet
+
+    return load_wordnet(load_vocabulary("vg150"))
 
 
 def make_answer(image_id: str, text: str = "{}", box_space_wh: tuple[float, float] = (1000, 1000)) -> Answer:

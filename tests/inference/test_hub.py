@@ -33,6 +33,9 @@ except ConfigError as error:
 """
 
 
+OLD = "answers-elsewhere-0.jsonl"
+
+
 @dataclass
 class Hub:
     """What a stand-in was asked to make and to keep."""
@@ -40,6 +43,7 @@ class Hub:
     url: str = ""
     made: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -52,6 +56,10 @@ def hub() -> Iterator[Hub]:
             self._answer(self._found(body))
 
         def do_GET(self) -> None:
+            if "/tree/" in self.path:
+                old = {"type": "file", "path": OLD, "size": 1, "oid": "0" * 40}
+                self._answer([old, old | {"path": "README.md"}])
+                return
             self._answer({"id": "me/answers", "sha": "0" * 40, "private": True, "tags": [], "siblings": []})
 
         def _found(self, body: bytes) -> dict[str, Any]:
@@ -63,11 +71,13 @@ def hub() -> Iterator[Hub]:
                 files = json.loads(body)["files"]
                 return {"files": [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]}
             for line in map(json.loads, body.splitlines()):
+                if line["key"] == "deletedFile":
+                    kept.deleted.append(line["value"]["path"])
                 if line["key"] == "file":
                     kept.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
             return {"commitUrl": f"{address}/datasets/me/answers/commit/1", "commitOid": "1", "hookOutput": ""}
 
-        def _answer(self, found: dict[str, Any]) -> None:
+        def _answer(self, found: Any) -> None:
             content = json.dumps(found).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
@@ -100,11 +110,19 @@ def test_a_finished_folder_is_pushed_and_nothing_else_in_it(hub: Hub, make_folde
     assert done.stdout.strip().splitlines()[-1] == f"{hub.url}/datasets/me/answers/commit/1"
     assert [(made["type"], made["visibility"]) for made in hub.made] == [("dataset", "private")]
     assert set(hub.files) == {"run.json", "ground_truth.jsonl", "answers.jsonl"}
+    assert hub.deleted == [OLD], "answers of another run would be taken for this one's"
     assert hub.files["answers.jsonl"] == (folder / "answers.jsonl").read_bytes()
 
 
-def test_a_hub_that_cannot_be_reached_is_one_line_with_the_way_out(make_folder: FolderMaker) -> None:
-    done = push(make_folder(["a"], [make_answer("a")]), HF_HUB_OFFLINE="1")
+@pytest.mark.parametrize(
+    "environ",
+    [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": "hf_stand_in"}],
+    ids=["offline", "no network"],
+)
+def test_a_hub_that_cannot_be_reached_is_one_line_with_the_way_out(
+    environ: dict[str, str], make_folder: FolderMaker
+) -> None:
+    done = push(make_folder(["a"], [make_answer("a")]), **environ)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("the hub does not take answers as `me/answers`: ")

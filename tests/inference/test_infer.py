@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 from datasets import Dataset
+from peft import get_peft_model
+from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
+from r1sgg_cli.config.schema import Lora
 from r1sgg_cli.data.predictions import limit_of, save_predictions
 from r1sgg_cli.data.rows import FEATURES, load_rows, undecoded
 from r1sgg_cli.errors import ConfigError, DataError, ModelError, OutputError
@@ -31,10 +35,12 @@ from r1sgg_cli.inference.infer import infer
 from r1sgg_cli.inference.queue import BEGIN_LOCK, QUEUE, WorkQueue, joined
 from r1sgg_cli.inference.request import InferRequest
 from r1sgg_cli.models.asking import Asking, save_asking
+from r1sgg_cli.models.checkpoint import load_checkpoint
 from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.models.images import PixelLimits
 from r1sgg_cli.models.sampling import Sampling
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+from r1sgg_cli.training.lora import lora_config
 
 from .workers import SECONDS, kill, log_of, resume, stopped_workers
 
@@ -157,6 +163,30 @@ def test_a_checkpoint_that_is_not_whole_is_refused_before_anything_is_written(
     with pytest.raises(ModelError, match=r"is not a whole checkpoint: .*; copy it again"):
         infer(replace(request_of, model=str(tmp_path / "model")))
     assert not request_of.out.exists()
+
+
+def test_a_quantised_checkpoint_answers_as_it_is_stored(request_of: InferRequest, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="needs `uv sync --extra qlora`")
+    few_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+    processor, model = load_checkpoint(request_of.model, torch.float32, few_bits)
+    model.save_pretrained(tmp_path / "quantised")
+    processor.save_pretrained(tmp_path / "quantised")
+    infer(replace(request_of, model=str(tmp_path / "quantised"), limit=2))
+    assert len(load_answers(request_of.out).answers) == 2
+
+
+def test_adapters_answer_with_the_model_that_they_belong_to(request_of: InferRequest, tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter"
+    model = AutoModelForImageTextToText.from_pretrained(request_of.model)
+    get_peft_model(model, lora_config(Lora(rank=2), model)).save_pretrained(adapter)  # new ones change nothing
+    infer(replace(request_of, limit=2))
+    of_adapter = replace(request_of, model=str(adapter), limit=2, out=tmp_path / "other")
+    infer(of_adapter)
+    both = [load_answers(out).answers.values() for out in (request_of.out, of_adapter.out)]
+    for ours, theirs in zip(*both, strict=True):
+        assert ours.samples[0].text == theirs.samples[0].text
+        assert ours.samples[0].logprob == pytest.approx(theirs.samples[0].logprob, abs=1e-4)
+    assert load_run(of_adapter.out)["model_fingerprint"] != load_run(request_of.out)["model_fingerprint"]
 
 
 def test_other_settings_in_the_same_folder_are_refused_and_named(request_of: InferRequest) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from r1sgg_cli.inference.probabilities import answer_logprob, graph_probabilities, token_ends
+from r1sgg_cli.inference.probabilities import Probabilities, answer_logprob, graph_probabilities, token_ends
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.completion import Completion
 from r1sgg_cli.scene_graph.parse import parse_answer
@@ -105,3 +105,52 @@ def test_without_probabilities_of_tokens_there_are_none(tokenizer: Any) -> None:
 def test_tokens_that_do_not_spell_the_text_give_none(tokenizer: Any) -> None:
     completion = Completion(ANSWER, "stop", 1, (0,), (-1.0, -1.0))
     assert graph_probabilities(completion, parse_answer(ANSWER, (1000, 1000)), tokenizer) is None
+
+
+def probabilities_where(text: str, marked: str, occurrence: int, tokenizer: Any) -> Probabilities:
+    """Of the graph in a text whose tokens are certain but for those of one occurrence of `marked`."""
+    parsed = parse_answer(text, (1000, 1000))
+    completion = written(text, tokenizer, lambda piece: 0.0)
+    ends = token_ends(completion, tokenizer)
+    assert ends is not None
+    start = -1
+    for _ in range(occurrence):
+        start = text.index(marked, start + 1)
+    logprobs = tuple(-1.0 if start < end <= start + len(marked) else 0.0 for end in ends)
+    found = graph_probabilities(Completion(text, "stop", 9, completion.token_ids, (*logprobs, 0.0)), parsed, tokenizer)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("occurrence", "is_scored"), [(1, False), (2, True), (3, False)])
+def test_of_objects_with_one_id_the_kept_one_is_scored(occurrence: int, is_scored: bool, tokenizer: Any) -> None:
+    """The first has a box that is none, the third repeats the id of the second."""
+    rows = [{"id": "red circle.1", "bbox": box} for box in ([5], [0, 0, 10, 10], [1, 1, 2, 2])]
+    text = json.dumps({"objects": rows, "relationships": []})
+    (logprob,) = probabilities_where(text, "red circle.1", occurrence, tokenizer).objects
+    assert logprob is not None
+    assert (logprob < 0) is is_scored
+
+
+@pytest.mark.parametrize(("predicate", "is_scored"), [("", False), ("left of", True)])
+def test_of_relationships_between_the_same_objects_the_kept_one_is_scored(
+    predicate: str, is_scored: bool, tokenizer: Any
+) -> None:
+    """One says nothing, one lacks its predicate; neither lends its values to the one that is kept."""
+    ends = {"subject": "red circle.1", "object": "blue square.2"}
+    rows = [{**ends, "predicate": ""}, ends, {**ends, "predicate": "left of"}]
+    text = json.dumps({"objects": GRAPH["objects"], "relationships": rows})
+    marked = json.dumps({**ends, "predicate": predicate})
+    (logprob,) = probabilities_where(text, marked, 1, tokenizer).triplets
+    assert logprob is not None
+    assert (logprob < 0) is is_scored
+
+
+def test_a_box_that_was_clipped_or_counts_from_a_corner_is_still_known(tokenizer: Any) -> None:
+    rows = [{"id": "red circle.1", "bbox": [-5, 0, 400, 2000]}]
+    text = json.dumps({"objects": rows, "relationships": []})
+    completion = written(text, tokenizer, lambda piece: -1.0)
+    parsed = parse_answer(text, (300, 1000), (100, 0))
+    found = graph_probabilities(completion, parsed, tokenizer, (100, 0))
+    assert found is not None
+    assert found.objects[0] is not None

@@ -11,11 +11,14 @@ from r1sgg_cli.errors import AnswersError
 from r1sgg_cli.inference.answered_split import AnsweredSplit
 from r1sgg_cli.inference.gather import gather_split
 from r1sgg_cli.inference.jsonl_truths import load_jsonl_truths
+from r1sgg_cli.inference.label_mapping import label_mapping
 from r1sgg_cli.inference.published_layout import DatasetAsked, is_published_layout, load_published
+from r1sgg_cli.inference.wordnet import WordNet
 from r1sgg_cli.models.families import FAMILIES
+from r1sgg_cli.scene_graph.labels import normalise_label, object_name
 from r1sgg_cli.scene_graph.vocabulary import load_vocabulary
 
-from .conftest import make_truth
+from .conftest import make_truth, needs_dictionary
 
 MAN = '{"objects": [{"id": "man.1", "bbox": [0, 0, 500, 500]}], "relationships": []}'
 SPLIT = DatasetAsked("data/shapes", "test", None, None, (make_truth("a"), make_truth("b")))
@@ -121,11 +124,16 @@ def published(shared_dir: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def golden_images(shared_dir: Path) -> tuple[ImagePrediction, ...]:
+def golden(shared_dir: Path) -> AnsweredSplit:
     folder = shared_dir / "golden/eval/dev"
     truths = load_jsonl_truths(folder / "dataset.jsonl")
     asked = DatasetAsked("golden", None, None, load_vocabulary("vg150"), truths)
-    return gather_split(load_published(folder / "raw", asked, FAMILIES["qwen2_vl"]), allow_missing=True).images
+    return load_published(folder / "raw", asked, FAMILIES["qwen2_vl"])
+
+
+@pytest.fixture(scope="module")
+def golden_images(golden: AnsweredSplit) -> tuple[ImagePrediction, ...]:
+    return gather_split(golden, allow_missing=True).images
 
 
 def test_well_formed_answers_within_the_vocabulary_give_what_the_published_code_gave(
@@ -146,3 +154,27 @@ def test_well_formed_answers_within_the_vocabulary_give_what_the_published_code_
         assert pairs == (theirs["graph"]["all_node_pairs"] if theirs["relation_tuples"] else [])
         compared += 1
     assert compared >= 25
+
+
+@needs_dictionary
+def test_objects_that_are_mapped_otherwise_are_those_that_the_published_mapping_gets_wrong(
+    golden: AnsweredSplit, published: dict[str, dict[str, Any]], vg150_wordnet: WordNet
+) -> None:
+    mapping = label_mapping(golden.vocabulary, load_dictionary=lambda _: vg150_wordnet)
+    otherwise = set()
+    for image in gather_split(golden, allow_missing=True, mapping=mapping).images:
+        if image.prediction is None or image.image_id not in published:
+            continue
+        ids, theirs = map(normalise_label, image.prediction.ids), published[image.image_id]
+        ours = dict(zip(ids, image.prediction.names, strict=True))
+        for object_id, name in zip(theirs["names"], theirs["names_target"], strict=True):
+            if ours.get(normalise_label(object_id), name) != name:
+                otherwise.add((object_name(object_id), name, ours[normalise_label(object_id)]))
+    assert otherwise == {
+        ("car tire", "car", "tire"),
+        ("grass", "pot", "grass"),
+        ("home", "plate", "home"),
+        ("sun glasses", "glass", "sun glasses"),
+        ("teddy bear", "bear", "teddy bear"),
+        ("wall", "fence", "wall"),
+    }

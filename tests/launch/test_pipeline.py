@@ -46,7 +46,7 @@ def test_each_stage_starts_from_what_the_one_before_it_leaves() -> None:
         "grpo": "grpo --model runs/e/sft --dataset runs/e/data --out runs/e/grpo --recipe grpo --split train --seed 42 "
         "--preset a100-16x",
         "infer": "infer runs/e/grpo runs/e/answers --dataset runs/e/data --predefined-cats --split test "
-        "--max-new-tokens 2048 --batch-size 8",
+        "--max-new-tokens 2048",
         "gather": "gather runs/e/answers runs/e/preds.json",
         "eval": "eval runs/e/preds.json --out runs/e/metrics.json",
     }
@@ -195,3 +195,16 @@ def test_a_stage_that_fails_ends_the_chain_and_names_its_log(
     assert "are longer than 1 tokens" in text
     assert text.rstrip().splitlines()[-1].startswith("r1sgg: sft failed with code")
     assert os.environ["SLURM_CONF"]
+
+
+def test_how_is_answered_and_gathered_is_said_as_the_commands_take_it() -> None:
+    said = commands(
+        experiment(
+            infer={
+                **{"engine": "vllm", "structured": True, "temperature": 0.7, "num_answers": 8},
+                "gather": {"pick": "majority", "wordnet": True, "aliases": False},
+            },
+        )
+    )
+    assert said["infer"].endswith("--engine vllm --structured --temperature 0.7 --num-answers 8")
+    assert said["gather"].endswith("preds.json --pick majority --wordnet --no-aliases")

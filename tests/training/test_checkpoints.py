@@ -9,7 +9,12 @@ import pytest
 
 from r1sgg_cli.config.schema import SFTRun
 from r1sgg_cli.errors import ConfigError, OutputError
-from r1sgg_cli.training.checkpoints import full_disk_is_said, insist_on_as_many, last_complete_checkpoint
+from r1sgg_cli.training.checkpoints import (
+    full_disk_is_said,
+    insist_on_as_many,
+    interruption_says_what_is_kept,
+    last_complete_checkpoint,
+)
 from tests.training.torchrun import run_of
 
 
@@ -40,6 +45,18 @@ def test_a_half_written_one_is_passed_over_and_named(tmp_path: Path, state: str 
     good = write_checkpoint(tmp_path, 2, whole(2))
     bad = write_checkpoint(tmp_path, 3, state)
     assert last_complete_checkpoint(tmp_path) == (good, [bad])
+
+
+def test_an_interruption_says_where_the_same_command_begins(tmp_path: Path) -> None:
+    def noted() -> str:
+        with pytest.raises(KeyboardInterrupt) as ended, interruption_says_what_is_kept(tmp_path):
+            raise KeyboardInterrupt
+        return "; ".join(ended.value.__notes__)
+
+    assert noted().startswith("there is no checkpoint yet: the same command begins again")
+    write_checkpoint(tmp_path, 20, whole(20))
+    write_checkpoint(tmp_path, 30, None)
+    assert noted() == "the same command continues from step 20"
 
 
 @pytest.mark.parametrize(("sharding", "refused"), [("zero3", True), ("ddp", False), ("fsdp2", False)])
