@@ -42,8 +42,8 @@ def resolve_preset(name: str | None, overrides: Sequence[str], machine: Machine)
 
     over = parse_overrides(overrides)
     if name is not None:
-        return load_preset(name, preset_folders(Path.home(), Path.cwd()), over)
-    return validated(Preset, merge(local_preset(machine).model_dump(), over))
+        return load_preset(name, preset_folders(Path.home(), Path.cwd()), over, PRESET_PREFIX)
+    return validated(Preset, merge(local_preset(machine).model_dump(), over), PRESET_PREFIX)
 
 
 def launch_training(
@@ -245,7 +245,7 @@ def what_is_missing(plan: TrainingPlan) -> list[str]:
         "deepspeed": "or `--set preset.sharding=ddp` where it fits",
         "vllm": "or `--set preset.rollouts=transformers` to sample with transformers, which is far slower",
         "bitsandbytes": "or `--set lora.quantize=null` where 16 bits fit",
-        "torchao": "or `--precision bf16`",
+        "torchao": "or `--set preset.precision=bf16`",
     }
     return [
         f"the plan needs `{name}`, which is not installed: `uv sync --extra {extras.get(name, name)}`, {hints[name]}"

@@ -8,6 +8,8 @@ import typer
 MODEL_HELP = "A checkpoint's folder, or its name on the Hugging Face hub."
 DATASET_HELP = "A folder written by `r1sgg prepare`, or a data set's name on the hub."
 
+LOGGERS = ("tensorboard", "wandb", "trackio")
+
 WHAT_IS_ASKED = "What is asked"
 """The panel of what decides a prompt."""
 
@@ -88,9 +90,22 @@ MaxPixelsOption = Annotated[
         rich_help_panel=WHAT_IS_ASKED,
     ),
 ]
+
+
+def _insist_on_loggers(names: list[str] | None) -> list[str] | None:
+    for name in names or ():
+        if name not in LOGGERS:
+            raise typer.BadParameter(f"`{name}` is none of {', '.join(LOGGERS)}")
+    return names
+
+
 ReportOption = Annotated[
     list[str] | None,
-    typer.Option("--report-to", help="`tensorboard`, `wandb` or `trackio`, beside metrics.jsonl. Repeatable."),
+    typer.Option(
+        "--report-to",
+        callback=_insist_on_loggers,
+        help="`tensorboard`, `wandb` or `trackio`, beside metrics.jsonl. Repeatable.",
+    ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of data order, dropout and sampling.")]
 

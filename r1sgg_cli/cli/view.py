@@ -34,6 +34,7 @@ def view(
     if is_run(Path(dataset)):
         _view_run(Path(dataset), out, has_split=split is not None or bool(image_id))
         return
+    _insist_on_no_page_nor_runs(Path(dataset))
     from r1sgg_cli.data.rows import load_rows, load_splits
     from r1sgg_cli.data.vocabularies import vocabulary_of
     from r1sgg_cli.files import insist_on_own
@@ -52,6 +53,21 @@ def view(
     shown = sum(len(indices) for indices in chosen.values())
     rows = sum(len(split_rows) for split_rows in splits.values())
     Console().print(f"[bold]{escape(str(target))}[/]: {shown} of {rows} images", soft_wrap=True)
+
+
+def _insist_on_no_page_nor_runs(path: Path) -> None:
+    """Refuse what is near to a run, and none. Raises `ConfigError`."""
+    from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.report.run_page import RUN_PAGE, is_run
+
+    if path.is_file() and is_run(path.parent):
+        page = f"; `{RUN_PAGE}` is for a browser" if path.name == RUN_PAGE else ""
+        raise ConfigError(f"`{path}` is a file of a run; give the run's folder, `{path.parent}`{page}")
+    is_saved = (path / "dataset_dict.json").is_file() or (path / "state.json").is_file()
+    runs = sorted(str(child) for child in path.iterdir() if is_run(child)) if path.is_dir() and not is_saved else []
+    if runs:
+        more = ", …" if len(runs) > 3 else ""
+        raise ConfigError(f"`{path}` is neither a data set nor a run; name a run in it: {', '.join(runs[:3])}{more}")
 
 
 def _view_run(folder: Path, out: Path | None, *, has_split: bool) -> None:

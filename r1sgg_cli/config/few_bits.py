@@ -21,10 +21,10 @@ def refused_with_fp8(stage: str, sharding: str, *, has_adapters: bool) -> str | 
     if stage == "grpo":
         return (
             "`precision: fp8` is for `sft`: in GRPO the trained probabilities would differ from the sampled ones by "
-            "more than an update changes them; use `--precision bf16`"
+            "more than an update changes them; use `--set preset.precision=bf16`"
         )
     if has_adapters:
-        return "`precision: fp8` is for training all weights, not for adapters; use `--precision bf16`"
+        return "`precision: fp8` is for training all weights, not for adapters; use `--set preset.precision=bf16`"
     if sharding not in ("ddp", "fsdp2"):
         return f"`precision: fp8` does not go with `sharding: {sharding}`; use `--set preset.sharding=fsdp2`"
     return None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from r1sgg_cli.config.yaml import load_yaml, parse_yaml
 from r1sgg_cli.errors import ConfigError
@@ -66,31 +67,56 @@ FORMS = {
     "rewards": "; write `rewards={format_reward: 1, edge_reward: 2}`, and leave out what should not count",
 }
 """How a mapping is written, for those who wrote something else."""
+_NO_MAPPING = ("model_type", "dict_type")
+"""pydantic's kinds of error for a value in the place of options."""
 
 
-def validated(kind: type[Model], values: Mapping[str, Any]) -> Model:
-    """`values` checked against the schema; the first thing that is wrong is said with the closest right name."""
+def validated(kind: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
+    """`values` checked against the schema; the first thing that is wrong is said with the closest right name.
+
+    `prefix` is what users type before the names of this schema.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"] if part != "[key]").removeprefix("recipe.")
+        key = _typed(first["loc"], prefix)
+        fields = _fields_beside(kind, first["loc"])
         if first["type"] == "extra_forbidden":
-            raise ConfigError(f"no option `{key}`{_closest(kind, first['loc'])}") from error
+            beside = _typed(first["loc"][:-1], prefix)
+            raise ConfigError(f"no option `{key}`{_closest(str(first['loc'][-1]), fields, beside)}") from error
         message = first["msg"].removeprefix("Value error, ")
+        if first["type"] in _NO_MAPPING:
+            inside = _fields_of(fields.get(str(first["loc"][-1])))
+            message = f"has options of its own{f', such as `{key}.{next(iter(inside))}=`' if inside else ''}"
         hint = next((hint for field, hint in FORMS.items() if key == field or key.startswith(f"{field}.")), "")
         value = "" if isinstance(first["input"], Mapping) else f" (got `{first['input']}`)"
         raise ConfigError(f"{key}: {message}{value}{hint}" if key else message) from error
 
 
-def _closest(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
+def _typed(location: tuple[int | str, ...], prefix: str) -> str:
+    """A place in the schema as `--set` names it."""
+    return prefix + ".".join(str(part) for part in location if part != "[key]").removeprefix("recipe").removeprefix(".")
+
+
+def _fields_beside(kind: type[BaseModel], location: tuple[int | str, ...]) -> Mapping[str, Any]:
+    """The fields of the part of the schema that a place is in; none where it is no schema's."""
     fields: Mapping[str, Any] = kind.model_fields
     for part in location[:-1]:
-        annotation = fields[str(part)].annotation if str(part) in fields else None
-        choices = get_args(annotation) or (annotation,)  # `X | None` names X
-        models = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
-        if not models:
-            return ""
-        fields = models[0].model_fields
-    close = difflib.get_close_matches(str(location[-1]), fields, n=1)
-    return f"; did you mean `{close[0]}`?" if close else f"; options are {', '.join(fields)}"
+        fields = _fields_of(fields.get(str(part)))
+    return fields
+
+
+def _fields_of(field: FieldInfo | None) -> Mapping[str, Any]:
+    annotation = field.annotation if field else None
+    choices = get_args(annotation) or (annotation,)  # `X | None` names X
+    models = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
+    return models[0].model_fields if models else {}
+
+
+def _closest(name: str, fields: Mapping[str, Any], beside: str) -> str:
+    if not fields:
+        return ""
+    close = difflib.get_close_matches(name, fields, n=1)
+    whole = f"{beside}{'' if not beside or beside.endswith('.') else '.'}{close[0]}" if close else ""
+    return f"; did you mean `{whole}`?" if close else f"; options are {', '.join(fields)}"

@@ -34,11 +34,16 @@ def _is_preset(path: Path) -> bool:
         return False
 
 
-def load_preset(name: str, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Preset:
-    """The preset of that name, or in that .yaml file, with `overrides` on top. Raises `ConfigError`."""
+def load_preset(
+    name: str, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None, prefix: str = ""
+) -> Preset:
+    """The preset of that name, or in that .yaml file, with `overrides` on top, before which users typed `prefix`.
+
+    Raises `ConfigError`.
+    """
     values = merge(_layered(name, folders, ()), overrides or {})
     try:
-        return validated(Preset, {**values, "name": Path(name).stem})
+        return validated(Preset, {**values, "name": Path(name).stem}, prefix if overrides else "")
     except ConfigError as error:
         raise ConfigError(f"preset `{name}`: {error}") from error
 

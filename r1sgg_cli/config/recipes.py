@@ -13,6 +13,9 @@ from r1sgg_cli.errors import ConfigError
 
 Run = TypeVar("Run", bound=BaseModel)
 
+_OF_RECIPE = "recipe."
+"""What `--set` does without: whatever it names is the recipe's."""
+
 
 def shipped_recipes() -> dict[str, Path]:
     """Name -> file of every recipe that comes with the package."""
@@ -40,9 +43,16 @@ def resolve_run(kind: type[Run], recipe: str | None, overrides: Sequence[str], *
     """One validated run: `kind` is the schema, `options` the command's own, those that are None left to the schema."""
     values: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     own = load_recipe(recipe) if recipe else {}
+    _insist_on_bare_names(overrides)
     _insist_on_stage(kind, recipe, own)
     values["recipe"] = merge(own, parse_overrides(overrides))
     return validated(kind, values)
+
+
+def _insist_on_bare_names(overrides: Sequence[str]) -> None:
+    for one in overrides:
+        if one.startswith(_OF_RECIPE):
+            raise ConfigError(f"`--set {one}`: leave `{_OF_RECIPE}` out: `--set {one.removeprefix(_OF_RECIPE)}`")
 
 
 def _insist_on_stage(kind: type[BaseModel], recipe: str | None, own: Mapping[str, Any]) -> None:

@@ -44,6 +44,20 @@ CHANGES_NOTHING = frozenset(
 """Fields that may differ between two starts of one run. Sharding may not: each kind saves its optimizer its own way."""
 
 
+_MOST_SAID = 5
+"""Differences in one line of error."""
+
+
+def unfinished_run(folder: Path) -> str | None:
+    """What to say of the folder of a training where a finished model is wanted; None for any other folder."""
+    if not (folder / RUN_FILE).is_file():
+        return None
+    steps = [path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*")]
+    last = max((int(step) for step in steps if step.isdecimal()), default=None)
+    other = "" if last is None else f", or name `{folder / f'checkpoint-{last}'}`"
+    return f"`{folder}` holds a training that is not finished; continue it with its own command{other}"
+
+
 def record_run(
     run: BaseModel, folder: Path, inputs: Mapping[str, str | None], versions: Mapping[str, str] | None = None
 ) -> None:
@@ -72,10 +86,15 @@ def insist_on_same_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | 
         record.pop("inputs", None)
     else:
         values["inputs"] = dict(inputs)
+    there, here = record.get("stage"), values.get("stage")
+    if there != here:
+        raise ConfigError(f"`{folder}` holds a run of `r1sgg {there}`, and this is `r1sgg {here}`; give a new --out")
     changed = differences(record, values, ignored=CHANGES_NOTHING)
     if changed:
+        more = f"; and {len(changed) - _MOST_SAID} more: `{path}` has all" if len(changed) > _MOST_SAID else ""
         raise ConfigError(
-            f"`{folder}` holds another run ({'; '.join(changed)}); give a new --out, or the same options to continue"
+            f"`{folder}` holds another run ({'; '.join(changed[:_MOST_SAID])}{more}); give a new --out, or the same "
+            "options to continue"
         )
     return True
 

@@ -125,7 +125,7 @@ def _insist_on_cards_with_fp8(preset: Preset) -> None:
         has = f"{preset.gpu.name} has none" if preset.gpu else "the CPU has none"
         raise ConfigError(
             f"`precision: fp8` needs cards of compute capability 8.9 or newer (RTX 4090, L40S, H100, H200, GH200), and "
-            f"{has}; use `--precision bf16`, or say `--set preset.gpu.fp8=true` of a card that has it"
+            f"{has}; use `--set preset.precision=bf16`, or say `--set preset.gpu.fp8=true` of a card that has it"
         )
 
 

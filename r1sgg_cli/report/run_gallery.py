@@ -94,8 +94,10 @@ def load_image(rollout: Rollout, folder: Path) -> Image.Image:
         with Image.open(folder / rollout.image) as image:
             return image.convert("RGB")
     except OSError as error:
+        reason = error.strerror or "it is no picture"
         raise AnswersError(
-            f"cannot read `{folder / rollout.image}`, which `rollouts.jsonl` names: {error}; delete that file's lines"
+            f"cannot read `{folder / rollout.image}`, a picture of `rollouts.jsonl`: {reason}; put it back, or delete "
+            "the lines that name it"
         ) from error
 
 

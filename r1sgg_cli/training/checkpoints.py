@@ -112,6 +112,9 @@ class ResumesRight:
         saved = type(self.model).from_pretrained(resume_from_checkpoint, dtype=self.model.dtype)
         self.model.load_state_dict(saved.state_dict(), strict=True)
 
+    def create_model_card(self, *given: Any, **named: Any) -> None:
+        """None of TRL's: the finished model gets one of its own (see `model_card`)."""
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         with full_disk_is_said(Path(self.args.output_dir)):
             super()._save_checkpoint(model, trial)  # type: ignore[misc]

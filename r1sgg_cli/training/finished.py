@@ -6,9 +6,14 @@ from pathlib import Path
 from transformers import Trainer
 
 from r1sgg_cli.config.schema import GRPORun, SFTRun
+from r1sgg_cli.data.run_logs import METRICS_FILE, load_metric_rows
+from r1sgg_cli.files import save_text
 from r1sgg_cli.models.asking import Asking, save_asking
+from r1sgg_cli.models.families import trainable_family_of
 from r1sgg_cli.training.checkpoints import full_disk_is_said
 from r1sgg_cli.training.lora import save_merged
+from r1sgg_cli.training.model_card import CARD_FILE, model_card
+from r1sgg_cli.training.owed import EVALUATED
 from r1sgg_cli.training.processes import is_first
 
 ADAPTER = "adapter"
@@ -34,4 +39,27 @@ def save_finished(trainer: Trainer, run: SFTRun | GRPORun, asking: Asking, check
             return
         if run.recipe.lora:
             save_merged(run.model, folder, run.out)
+        step = int(checkpoint.name.removeprefix("checkpoint-")) if checkpoint else trainer.state.global_step
+        _save_cards(run, asking, step)
     save_asking(asking, run.out)
+
+
+def _save_cards(run: SFTRun | GRPORun, asking: Asking, step: int) -> None:
+    """In the model's folder, and in that of its adapter, where peft's has blanks to fill in."""
+    box_sentence, numbers = trainable_family_of(run.model).box_sentence, _numbers_at(step, run.out / METRICS_FILE)
+    save_text(model_card(run, asking, step, numbers, box_sentence), run.out / CARD_FILE)
+    if run.recipe.lora:
+        card = model_card(run, asking, step, numbers, box_sentence, is_adapter=True)
+        save_text(card, run.out / ADAPTER / CARD_FILE)
+
+
+def _numbers_at(step: int, log: Path) -> dict[str, float]:
+    """Of the evaluation at a step, under the names of `metrics.evaluation`; empty where there was none."""
+    rows = load_metric_rows(log) if log.exists() else []
+    found = next((row for row in reversed(rows) if EVALUATED in row and row["step"] == step), {})
+    prefix = EVALUATED.removesuffix("runtime")
+    return {
+        name.removeprefix(prefix): value
+        for name, value in found.items()
+        if name.startswith(prefix) and name != EVALUATED
+    }

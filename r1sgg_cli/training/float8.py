@@ -27,7 +27,9 @@ def compute_in_float8(model: torch.nn.Module) -> None:
         raise ConfigError("`precision: fp8` needs torchao; `uv sync --extra fp8` installs it")
     on_gpu = torch.cuda.is_available()
     if on_gpu and torch.cuda.get_device_capability() < _CAPABILITY:
-        raise ConfigError(f"`{torch.cuda.get_device_name()}` does not multiply in FP8; use `--precision bf16`")
+        raise ConfigError(
+            f"`{torch.cuda.get_device_name()}` does not multiply in FP8; use `--set preset.precision=bf16`"
+        )
     float8 = import_module("torchao.float8")
     config = float8.Float8LinearConfig(emulate=not on_gpu, pad_inner_dim=True)  # any number of tokens
     float8.convert_to_float8_training(

@@ -217,12 +217,12 @@ def test_inference_says_how_it_is_shared_out(argv: Sequence[str], said: str, r1s
     [
         (("--set", "learning_rat=1e-6"), "no option `learning_rat`; did you mean `learning_rate`?"),
         (("--set", "trainer.scale_reward=none"), "has no option `scale_reward`; did you mean `scale_rewards`?"),
-        (("--set", "preset.slurm.acount=x"), "no option `slurm.acount`; did you mean `account`?"),
-        (("--set", "preset.shardin=ddp"), "no option `shardin`; did you mean `sharding`?"),
+        (("--set", "preset.slurm.acount=x"), "no option `preset.slurm.acount`; did you mean `preset.slurm.account`?"),
+        (("--set", "preset.shardin=ddp"), "no option `preset.shardin`; did you mean `preset.sharding`?"),
         (("--preset", "a100-61x"), "no preset `a100-61x`; did you mean `a100-16x`?"),
         (("--recipe", "grpo-sof"), "no recipe `grpo-sof`; did you mean `grpo-soft`?"),
         (("--report-to", "wandb"), "`--report-to wandb`: `wandb` is not installed; `uv sync --extra wandb`"),
-        (("--report-to", "wandbb"), "report_to"),
+        (("--set", "preset.precision=fp9"), "preset.precision: "),
         (("--model", "./sft"), "no folder `./sft`; give a checkpoint's folder"),
         (("--set", "prompts_per_step=31"), "a step's 248 answers (31 prompts × 8) cannot be shared equally by the 16"),
         (("--set", "evaluation.split=train", "--dataset", "own/set"), "`train` of `own/set` is trained on, and so not"),
@@ -235,7 +235,7 @@ def test_inference_says_how_it_is_shared_out(argv: Sequence[str], said: str, r1s
         ),
     ],
     ids=[
-        *("recipe field", "trainer option", "slurm field", "preset field", "preset", "recipe", "logger", "no logger"),
+        *("recipe field", "trainer option", "slurm field", "preset field", "preset", "recipe", "logger", "precision"),
         *("model", "shares", "held out", "micro-batch", "torchrun", "allocation", "memory"),
     ],
 )
@@ -383,7 +383,9 @@ def test_a_job_that_slurm_refuses_is_one_line_and_none_is_recorded(
         pytest.param(
             *("sft-qlora", "single-24gb", {}, "bitsandbytes", "qlora", "`--set lora.quantize=null`"), id="4 bits"
         ),
-        pytest.param(*(None, "h100-8x", {"precision": "fp8"}, "torchao", "fp8", "`--precision bf16`"), id="8 bits"),
+        pytest.param(
+            *(None, "h100-8x", {"precision": "fp8"}, "torchao", "fp8", "`--set preset.precision=bf16`"), id="8 bits"
+        ),
         pytest.param(
             *(None, "a100-4x", {"sharding": "zero3"}, "deepspeed", "deepspeed", "`--set preset.sharding=ddp`"),
             id="ZeRO-3",

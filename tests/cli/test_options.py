@@ -1,15 +1,29 @@
 """What the command line states itself, because its help may import nothing heavy, is what the packages below it say."""
 
 import inspect
+from typing import get_args
+
+from typer.testing import CliRunner
 
 from r1sgg_cli.cli import options
+from r1sgg_cli.cli.app import app
 from r1sgg_cli.cli.infer import infer
-from r1sgg_cli.config.schema import SFTRecipe
+from r1sgg_cli.config.schema import SFTRecipe, SFTRun
 from r1sgg_cli.data.vocabularies import PUBLISHED
 
 
 def test_the_published_sets_have_one_name() -> None:
     assert PUBLISHED["vg150"] == {"train": options.VG150_TRAIN, "val": options.VG150_VAL}
+
+
+def test_the_loggers_are_those_of_a_run() -> None:
+    (choices,) = get_args(SFTRun.model_fields["report_to"].annotation)
+    assert get_args(choices) == options.LOGGERS
+
+
+def test_a_logger_that_there_is_not_is_named_as_it_was_typed() -> None:
+    said = CliRunner().invoke(app, ["sft", "--model", "m", "--report-to", "wandbb"], env={"COLUMNS": "200"}).output
+    assert "Invalid value for '--report-to': `wandbb` is none of tensorboard, wandb, trackio" in said
 
 
 def test_infer_lets_a_model_write_as_much_as_sft_teaches_it() -> None:

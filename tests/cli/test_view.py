@@ -95,6 +95,12 @@ def test_a_runs_folder_gives_the_page_of_the_run(tmp_path: Path) -> None:
     assert "Step 1: image" in Path("page.html").read_text(encoding="utf-8")
     with pytest.raises(ConfigError, match="`run` is a run, which has no splits"):
         run("run", "--split", "test")
+    with pytest.raises(
+        ConfigError, match=r"`run/run.html` is a file of a run; give the run's folder, `run`; .*browser"
+    ):
+        run("run/run.html")
+    with pytest.raises(ConfigError, match=f"`{tmp_path}` is neither a data set nor a run; .* in it: {tmp_path}/run"):
+        run(tmp_path)
     Path("other.html").write_text("<!DOCTYPE html>mine", encoding="utf-8")
     with pytest.raises(OutputError, match="holds something else"):
         run("run", "--out", "other.html")

@@ -84,7 +84,7 @@ def test_training_processes_of_each_node(name: str, overrides: dict[str, Any], t
     ("overrides", "message"),
     [
         ({"num_node": 2}, "no option `num_node`; did you mean `num_nodes`"),
-        ({"slurm": {"acount": "x"}}, "no option `slurm.acount`; did you mean `account`"),
+        ({"slurm": {"acount": "x"}}, "no option `slurm.acount`; did you mean `slurm.account`"),
         ({"slurm": {"time_limit": 86400}}, "write a time limit as HH:MM:SS"),
         ({"slurm": {"time_limit": "00:05:00"}}, "`time_limit` 00:05:00 is not longer than the 600 s"),
         ({"slurm": {"time_limit": "2 days"}}, "write a time limit as HH:MM:SS"),

@@ -62,6 +62,9 @@ def test_tasks_are_those_that_were_named_last(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (["evaluation.evry=100"], "no option `evaluation.evry`; did you mean `evaluation.every`"),
+        (["evaluation=true"], "^evaluation: has options of its own, such as `evaluation.every=` .got `True`.$"),
+        (["recipe.evaluation.every=10"], "leave `recipe.` out: `--set evaluation.every=10`"),
         (["lerning_rate=1"], "no option `lerning_rate`; did you mean `learning_rate`"),
         (["learning_rate=-1"], "learning_rate: .*greater than 0.*-1"),
         (["tasks={}"], "`tasks` names no task; there are sgg, det and cls"),
@@ -73,6 +76,7 @@ def test_tasks_are_those_that_were_named_last(tmp_path: Path) -> None:
         (["batch_size=6"], "`--micro-batch 4` does not divide the 6 examples of a step; `--micro-batch 3` does"),
     ],
     ids=[
+        *["misspelt inside", "no options", "of the recipe"],
         *["misspelt", "out of range", "no task", "no weight", "unknown task", "no thoughts", "unknown word"],
         *["no value", "indivisible"],
     ],

@@ -14,10 +14,12 @@ from r1sgg_cli.config.record import (
     load_launch,
     record_run,
     save_launch,
+    unfinished_run,
 )
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml
-from r1sgg_cli.errors import ConfigError, OutputError
+from r1sgg_cli.errors import ConfigError, ModelError, OutputError
+from r1sgg_cli.models.families import family_of
 
 
 def sft_run(out: Path, *overrides: str, **options: Any) -> SFTRun:
@@ -40,6 +42,38 @@ def test_a_run_that_has_begun_is_the_same_run_or_refused(tmp_path: Path) -> None
         record_run(other, tmp_path, INPUTS)
     with pytest.raises(ConfigError, match=r"inputs.model: aa there, bb here"):
         record_run(run, tmp_path, {**INPUTS, "model": "bb"})
+
+
+def test_what_differs_is_one_line_however_much_it_is(tmp_path: Path) -> None:
+    run = sft_run(tmp_path)
+    record_run(run, tmp_path, INPUTS)
+    (tmp_path / "checkpoint-1").mkdir()
+    given: dict[str, Any] = {"model": "m", "dataset": "d", "out": tmp_path, "precision": "float32"}
+    with pytest.raises(ConfigError, match=r"holds a run of `r1sgg sft`, and this is `r1sgg grpo`; give a new --out"):
+        record_run(resolve_run(GRPORun, None, (), **given), tmp_path, INPUTS)
+    changed = (
+        "learning_rate=1",
+        "num_epochs=1",
+        "warmup=0",
+        "weight_decay=1",
+        "adam_beta2=0.9",
+        "max_steps=1",
+        "think=1",
+    )
+    with pytest.raises(ConfigError, match=r"; and 2 more: `.*run\.yaml` has all\); give a new"):
+        record_run(sft_run(tmp_path, *changed), tmp_path, INPUTS)
+
+
+def test_an_unfinished_training_is_no_model_and_its_last_checkpoint_is_named(tmp_path: Path) -> None:
+    assert unfinished_run(tmp_path) is None
+    record_run(sft_run(tmp_path), tmp_path, INPUTS)
+    assert unfinished_run(tmp_path) == (
+        f"`{tmp_path}` holds a training that is not finished; continue it with its own command"
+    )
+    for step in (9, 10):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    with pytest.raises(ModelError, match=f"not finished; .*, or name `{tmp_path}/checkpoint-10`$"):
+        family_of(str(tmp_path))
 
 
 def test_an_older_record_goes_on_where_the_run_does_the_same(tmp_path: Path) -> None:

@@ -197,3 +197,18 @@ def test_hostile_text_does_nothing_in_a_browser(browser: Page, hostile_folder: P
     assert browser.console() == []
     assert browser.evaluate("document.title") == "run"
     assert browser.evaluate("document.querySelectorAll('img, script, [onerror]').length") == 0
+
+
+def test_a_picture_that_is_gone_is_named_once(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", kept=(1,))
+    (picture,) = {path for path in folder.rglob("*") if path.suffix in {".jpg", ".png"}}
+    picture.unlink()
+    with pytest.raises(
+        AnswersError, match=rf"^cannot read `{picture}`, a picture of .*: No such file or directory; put"
+    ):
+        write_page_of_run(folder)
+    picture.write_bytes(b"no picture")
+    with pytest.raises(
+        AnswersError, match=rf"^cannot read `{picture}`, a picture of .*: it is no picture; put it back"
+    ):
+        write_page_of_run(folder)

@@ -81,7 +81,7 @@ def test_shards_of_fsdp_learn_what_one_process_does(
 @pytest.mark.parametrize(
     ("kind", "overrides", "options", "message"),
     [
-        pytest.param(GRPORun, (), {}, "is for `sft`: in GRPO .*use `--precision bf16`", id="GRPO"),
+        pytest.param(GRPORun, (), {}, "is for `sft`: in GRPO .*use `--set preset.precision=bf16`", id="GRPO"),
         pytest.param(SFTRun, ADAPTER, {}, "for training all weights, not for adapters", id="LoRA"),
         pytest.param(
             *(SFTRun, (), {"sharding": "zero3"}),
