@@ -40,10 +40,10 @@ from r1sgg_cli.inference.answers import (
 from r1sgg_cli.inference.asker import Asker, make_asker
 from r1sgg_cli.inference.begin import begin, record_of
 from r1sgg_cli.inference.engine import Engine, Question, Reply
-from r1sgg_cli.inference.engines import choose_engine, load_engine
+from r1sgg_cli.inference.engines import choose_engine, images_of_a_turn, load_engine
 from r1sgg_cli.inference.probabilities import answer_logprob, graph_probabilities
 from r1sgg_cli.inference.push_once import forget_push
-from r1sgg_cli.inference.queue import BEGIN_LOCK, WorkQueue, insist_on_same_images, joined
+from r1sgg_cli.inference.queue import BEGIN_LOCK, WorkQueue, insist_on_same_images, joined, live_workers
 from r1sgg_cli.inference.request import EngineName, InferRequest
 from r1sgg_cli.models.adapters import check_to_ask
 from r1sgg_cli.models.completion import Completion
@@ -118,7 +118,8 @@ def _answer(
     """Answer what the queue gives until every image has an answer, by whomever."""
     if not queue.wait(console):
         return
-    engine = load_engine(request, engine_name, asker, console)
+    of_a_turn = images_of_a_turn(queue.num_left, len(live_workers(request.out)))
+    engine = load_engine(request, engine_name, asker, console, of_a_turn)
     columns = (TextColumn("infer"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     name = worker_file(queue.worker)
     with AnswersFile(request.out, name) as file, Progress(*columns, console=console) as progress:
