@@ -27,13 +27,18 @@ def show_picture(request: InferRequest, picture: Path) -> None:
     from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.files import insist_on_own
     from r1sgg_cli.inference.one_picture import see_picture
-    from r1sgg_cli.report.picture import draw_graph
 
     if not is_picture(picture):
         raise ConfigError(f"`{picture}` is a file, but no picture; name a folder for the answers, or a .jpg or .png")
     target = Path(f"{picture.stem}.graph.png")
     insist_on_own(target, MARK)
-    seen = see_picture(request, picture)
+    show_seen(see_picture(request, picture), target)
+
+
+def show_seen(seen: SeenPicture, target: Path) -> None:
+    """Print the graph in an answer and write its picture; where there is none, the answer and why. Raises `Exit`."""
+    from r1sgg_cli.report.picture import draw_graph
+
     if seen.parsed is None:
         typer.echo(seen.answer.samples[0].text)
         typer.echo(f"no graph can be read from this answer: {seen.failure}", err=True)
