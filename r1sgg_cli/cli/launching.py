@@ -60,7 +60,7 @@ def launch_training(
     **options: Any,
 ) -> None:
     """Plan a training and start it; `train` imports and returns what trains in this process."""
-    from r1sgg_cli.cli.plans import print_plan
+    from r1sgg_cli.cli.plans import evaluation_of, print_plan
     from r1sgg_cli.launch.launcher import choose_launcher
     from r1sgg_cli.launch.machine import look_at_machine
 
@@ -77,6 +77,8 @@ def launch_training(
     chosen = choose_launcher(plan.preset, machine, launcher)
     if preset is not None or chosen != "here":
         print_plan(plan, console)
+    elif plan.run.recipe.evaluation:
+        console.print(f"evaluation: {escape(evaluation_of(plan))}")
     _start(plan, chosen, train, console)
 
 

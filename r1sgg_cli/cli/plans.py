@@ -114,8 +114,9 @@ def _steps(plan: TrainingPlan) -> str:
     return f"{plan.num_steps:,} ({plan.num_rows:,} images × {_counted(plan.run.recipe.num_epochs, 'epoch')})"
 
 
-def _evaluation(plan: TrainingPlan) -> str:
-    from r1sgg_cli.config.held_out import choice_by_test_images, held_out_split
+def evaluation_of(plan: TrainingPlan) -> str:
+    """What the model is evaluated on while it trains, how often, and which model it ends with."""
+    from r1sgg_cli.config.held_out import held_out_split
     from r1sgg_cli.launch.steps import num_evaluations, num_held_out
 
     run, evaluation = plan.run, plan.run.recipe.evaluation
@@ -127,9 +128,14 @@ def _evaluation(plan: TrainingPlan) -> str:
         said += f": {_counted(times, 'time')}, {times * num_images:,} answers"
     by_vllm = run.stage == "grpo" and run.rollouts.engine != "transformers"
     last = f"the best by {evaluation.best_by}" if evaluation.best_by else "that of the last step"
-    warned = choice_by_test_images(run)
-    said += f", by {'vLLM' if by_vllm else 'transformers'}; the finished model is {last}"
-    return f"{said}. Warning: {warned}" if warned else said
+    return f"{said}, by {'vLLM' if by_vllm else 'transformers'}; the finished model is {last}"
+
+
+def _evaluation(plan: TrainingPlan) -> str:
+    from r1sgg_cli.config.held_out import choice_by_test_images
+
+    warned = choice_by_test_images(plan.run)
+    return f"{evaluation_of(plan)}. Warning: {warned}" if warned else evaluation_of(plan)
 
 
 def _expected(plan: TrainingPlan) -> str:
@@ -137,4 +143,6 @@ def _expected(plan: TrainingPlan) -> str:
         return "known when the data set has been read"
     if plan.hours is None:
         return "unknown: nothing that was published compares; the progress bar says after the first steps"
-    return f"about {plan.hours.hours:.1f} h ({plan.hours.basis})"
+    minutes = round(60 * plan.hours.hours)
+    about = f"about {plan.hours.hours:.1f} h" if minutes >= 60 else f"about {minutes} min" if minutes else "under 1 min"
+    return f"{about} ({plan.hours.basis})"

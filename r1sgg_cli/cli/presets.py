@@ -50,6 +50,8 @@ def _print_list(found: Sequence[Preset]) -> None:
 
 
 def _print_one(preset: Preset, folders: Sequence[Path]) -> None:
+    from r1sgg_cli.config.layers import SHIPPED
+    from r1sgg_cli.config.presets import known_presets, load_preset
     from r1sgg_cli.config.yaml import dump_yaml
 
     console = Console(soft_wrap=True, highlight=False)
@@ -58,12 +60,14 @@ def _print_one(preset: Preset, folders: Sequence[Path]) -> None:
         if path.is_file():
             console.print(f"[dim]{escape(str(path))}[/]")
     console.print(escape(dump_yaml(preset.model_dump(mode="json"))))
+    shipped = [folder for folder in SHIPPED if folder.is_dir()]
+    others = [load_preset(name, shipped) for name in known_presets(shipped) if name != preset.name]
     refused: dict[str, list[str]] = {}
     each = f"GiB per {'GPU' if preset.gpu else 'process'}"
     table = Table("model", "training", "shards", "micro-batch", each, title="the published recipes on it")
     for model in SIZES:
         for stage in ("sft", "grpo"):
-            row = _row(preset, model, stage)
+            row = _row(preset, model, stage, others)
             if len(row) == len(table.columns):
                 table.add_row(*row)
             else:
@@ -74,7 +78,7 @@ def _print_one(preset: Preset, folders: Sequence[Path]) -> None:
         console.print(f"[yellow]not on it:[/] {' and '.join(what)}: {why}")
 
 
-def _row(preset: Preset, model: str, stage: str) -> tuple[str, ...]:
+def _row(preset: Preset, model: str, stage: str, others: Sequence[Preset]) -> tuple[str, ...]:
     """The table's row, or what was refused and why."""
     from r1sgg_cli.config.recipes import resolve_run
     from r1sgg_cli.config.schema import GRPORun, SFTRun
@@ -91,7 +95,7 @@ def _row(preset: Preset, model: str, stage: str) -> tuple[str, ...]:
     loaded = load_config(model, fetch=False)
     assert loaded is not None, f"{model} is one of the shapes that are shipped"
     try:
-        plan = plan_training(run, preset, parse_shape(loaded[0], model))
+        plan = plan_training(run, preset, parse_shape(loaded[0], model), alternatives=others)
     except ConfigError as error:
         return f"{stage} of {named}", escape(str(error))
     return named, stage, plan.run.sharding, str(plan.run.micro_batch), f"{plan.memory.total / GIB:.1f}"

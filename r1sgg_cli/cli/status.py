@@ -92,7 +92,7 @@ def _shown(rows: Sequence[tuple[str, StageStatus]]) -> Group:
 
 
 def _table(rows: Sequence[tuple[str, StageStatus]]) -> Table:
-    table = Table(Column("run", overflow="fold"), "state", "job", "step", "last", "left", "")
+    table = Table(Column("run", overflow="fold"), "state", "job", "step", "last", "left", "note")
     for name, row in rows:
         progress = row.progress
         of = f" of {progress.max_steps:,}" if progress and progress.max_steps else ""

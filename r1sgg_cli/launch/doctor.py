@@ -38,6 +38,8 @@ MIN_HUB_GIB = 30
 MIN_RUN_GIB = 60
 """Two checkpoints of a 2B model with its optimizer, of 27 GB each, and the finished model."""
 MIN_OPEN_FILES = 4096
+_NO_CLUSTER = "Could not establish a configuration source"
+"""What Slurm's commands say where nothing configures them."""
 COMMAND_SECONDS = 60
 MAX_PARTITIONS = 8
 
@@ -170,6 +172,8 @@ def check_slurm(machine: Machine, environ: Mapping[str, str]) -> Finding:
     if not machine.has_sbatch:
         return Finding("Slurm", "note", "no sbatch: runs start on this machine", "module load slurm  # on a cluster")
     succeeded, said = _answer(["sinfo", "--noheader", "--format=%P|%D|%G|%l"], environ)
+    if not succeeded and _NO_CLUSTER in said:
+        return Finding("Slurm", "note", "sbatch belongs to no cluster: runs start on this machine", "scontrol ping")
     if not succeeded:
         return Finding("Slurm", "wrong", said, "scontrol ping")
     partitions = [text for line in said.splitlines() if (text := _partition(line))]
@@ -229,7 +233,9 @@ def check_hub(environ: Mapping[str, str]) -> Iterator[Finding]:
     if environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         offline = f"{folder}; HF_HUB_OFFLINE is set: only what it holds can be used"
         state: State = "ok" if folder.is_dir() else "note"
-        yield Finding("hub cache", state, offline, "" if state == "ok" else "unset HF_HUB_OFFLINE  # it is empty")
+        yield Finding(
+            "hub cache", state, offline, "" if state == "ok" else "unset HF_HUB_OFFLINE  # the cache is empty"
+        )
     else:
         yield check_room("hub cache", folder, MIN_HUB_GIB, "export HF_HOME=/path/with/room")
     file = Path(environ.get("HF_TOKEN_PATH") or _hub_home(environ) / "token").expanduser()

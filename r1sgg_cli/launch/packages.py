@@ -138,7 +138,7 @@ def check_few_bits(supported: Supported, installed: Mapping[str, str]) -> Iterat
     lost = {"qlora": "no weights in 4 bits (`lora.quantize`)", "fp8": "no products in 8 bits (`precision: fp8`)"}
     for extra, what in lost.items():
         requirement = supported.optional[extra]
-        version, install = installed.get(requirement.name), f"uv pip install '{requirement}'"
+        version, install = installed.get(requirement.name), f"uv sync --inexact --extra {extra}"
         if version is None:
             yield Finding(requirement.name, "note", f"not installed: {what}", install)
         else:

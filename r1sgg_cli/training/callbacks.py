@@ -29,6 +29,11 @@ class MetricsLog(TrainerCallback):
                 lambda row: repeats and EVALUATED in row and row["step"] == state.global_step,
             )
 
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Log the last step also where it is none of every `logging_steps`: what was learned last would be lost."""
+        if state.global_step >= state.max_steps:
+            control.should_log = True
+
     def on_log(
         self,
         args: TrainingArguments,
@@ -71,6 +76,10 @@ class ProgressBar(TrainerCallback):
         )
         self.task = self.progress.add_task(title, total=None, note="")
 
+    def show(self, note: str) -> None:
+        """Put a note behind the bar, until the next one."""
+        self.progress.update(self.task, note=note)
+
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Start where the run stands."""
         if state.is_world_process_zero:
@@ -93,7 +102,7 @@ class ProgressBar(TrainerCallback):
         for name in ("reward", "loss"):
             if logs and isinstance(logs.get(name), float):
                 note = f"{name} {logs[name]:.3f}"
-                self.progress.update(self.task, note=note)
+                self.show(note)
                 if not self.progress.console.is_terminal:
                     self.progress.console.print(f"{self.title} step {state.global_step} of {state.max_steps}: {note}")
                 return

@@ -14,7 +14,7 @@ Decisions.
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -80,6 +80,8 @@ class Evaluates(SavesBeforeEvaluation):
     def __init__(self, *, held_out: HeldOut | None = None, **options: Any) -> None:
         super().__init__(eval_dataset=held_out.rows if held_out else None, **options)  # type: ignore[call-arg]
         self.held_out = held_out
+        self.num_asked = (0, 0)
+        """Of an evaluation: images asked about so far, and in all."""
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -104,6 +106,7 @@ class Evaluates(SavesBeforeEvaluation):
         by_vllm = getattr(self, "use_vllm", False)
         share = share_of(len(held_out), self.accelerator.process_index, self.accelerator.num_processes)
         at_once = SAMPLED_AT_ONCE if by_vllm else writing.at_once
+        self._tell(0, len(held_out))
         with _vllm_greedy(self) if by_vllm else self._generating() as model:
             found = [
                 answer
@@ -122,10 +125,14 @@ class Evaluates(SavesBeforeEvaluation):
             if model is None
             else writer.generate(model, Trainer._prepare_inputs(self, prompts))
         )
-        # A sign of life for whoever watches.
-        self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
+        self._tell(self.num_asked[0] + len(positions) * self.accelerator.num_processes, len(held_out))
         completions = map(writer.completion, written)
         return [held_out.answer(*one) for one in zip(positions, completions, examples, strict=True)]
+
+    def _tell(self, num_asked: int, num_images: int) -> None:
+        """A sign of life for whoever watches. Every process asks about as many; the last ones ask some twice."""
+        self.num_asked = (min(num_asked, num_images), num_images)
+        self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
 
     @contextmanager
     def _generating(self) -> Iterator[Any]:
@@ -178,15 +185,33 @@ def _generators_kept() -> Iterator[None]:
         np.random.set_state(numpy_state)
 
 
-class TellsEvaluation(TrainerCallback):
-    """One line for each evaluation; a run that continues begins with one only if it owes that."""
+_TOLD = ("triplet_recall", "mean_recall", "object_recall", "failure_rate")
+"""Of the numbers of an evaluation those that are printed; `metrics.jsonl` has all."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+
+class TellsEvaluation(TrainerCallback):
+    """How far an evaluation is, and one line of its numbers; a run that continues begins with one only if it owes that.
+
+    On a terminal `show` puts how far it is behind the bar; elsewhere a line says that one begins.
+    """
+
+    def __init__(self, trainer: Any, console: Console, show: Callable[[str], None], best_by: str | None) -> None:
+        self.trainer, self.console, self.show = trainer, console, show
+        self.told = dict.fromkeys((*_TOLD, *([best_by] if best_by else [])))
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """What a checkpoint scores is on record, unless the run was ended before."""
         args.eval_on_start = args.eval_on_start and (not state.global_step or owes_evaluation(args, state))
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """How far it is."""
+        num_asked, num_images = self.trainer.num_asked
+        if self.console.is_terminal:
+            self.show(f"evaluating step {state.global_step}: {num_asked} of {num_images}")
+        elif not num_asked:
+            self.console.print(f"evaluating step {state.global_step} on {num_images} images", highlight=False)
 
     def on_evaluate(
         self,
@@ -196,6 +221,12 @@ class TellsEvaluation(TrainerCallback):
         metrics: Mapping[str, float],
         **_: Any,
     ) -> None:
-        """The numbers, in the order in which they are computed."""
-        named = (f"{name.removeprefix('eval_').replace('_', ' ')} {value:.3f}" for name, value in metrics.items())
-        self.console.print(f"evaluation at step {state.global_step}: {', '.join(named)}", highlight=False)
+        """The numbers that say most, a dash where there is nothing to average."""
+        self.show("")
+        values = {name: metrics[f"eval_{name}"] for name in self.told}
+        named = (
+            f"{name.replace('_', ' ')} {f'{value:.3f}' if math.isfinite(value) else '–'}"
+            for name, value in values.items()
+        )
+        seconds = f"{metrics['eval_runtime']:.0f} s"
+        self.console.print(f"evaluation at step {state.global_step}: {', '.join(named)} ({seconds})", highlight=False)

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from transformers import Trainer
 
@@ -56,7 +57,7 @@ def _save_cards(run: SFTRun | GRPORun, asking: Asking, step: int) -> None:
 def _numbers_at(step: int, log: Path) -> dict[str, float]:
     """Of the evaluation at a step, under the names of `metrics.evaluation`; empty where there was none."""
     rows = load_metric_rows(log) if log.exists() else []
-    found = next((row for row in reversed(rows) if EVALUATED in row and row["step"] == step), {})
+    found: dict[str, Any] = next((row for row in reversed(rows) if EVALUATED in row and row["step"] == step), {})
     prefix = EVALUATED.removesuffix("runtime")
     return {
         name.removeprefix(prefix): value

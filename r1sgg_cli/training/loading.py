@@ -21,18 +21,22 @@ _SHARED_MEMORY = "/dev/shm"
 
 
 def loader_options(run: SFTRun, num_micro_batches: int, console: Console) -> dict[str, Any]:
-    """What the Trainer's data loader is told, which `trainer.dataloader_num_workers` may set itself; says what it is.
+    """What the Trainer's data loader is told, which `trainer.dataloader_num_workers` may set itself.
+
+    It says what that is, but where there is no choice: without a GPU.
 
     A step's rows are fetched all at once (`Trainer.get_batch_samples`): workers keep a whole step ahead, at least.
     """
     chosen, why = run.recipe.trainer.get("dataloader_num_workers"), "as `trainer.dataloader_num_workers` says"
+    is_stated = chosen is not None
     if chosen is None:
         row_bytes = _BYTES_PER_PIXEL * run.recipe.max_pixels
         num_cpus, num_processes = len(os.sched_getaffinity(0)), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         step_bytes = row_bytes * run.micro_batch * (num_micro_batches + 2)  # and two that are being made
         free_bytes = shutil.disk_usage(_SHARED_MEMORY).free // num_processes
         chosen, why = choose_workers(num_cpus // num_processes, step_bytes, free_bytes, torch.cuda.is_available())
-    console.print(f"rows are prepared {_said(int(chosen))}: {why}", highlight=False)
+    if chosen or is_stated or torch.cuda.is_available():
+        console.print(f"rows are prepared {_said(int(chosen))}: {why}", highlight=False)
     if not chosen:
         return {"dataloader_num_workers": 0}
     return {"dataloader_num_workers": chosen, "dataloader_prefetch_factor": max(2, -(-num_micro_batches // chosen))}

@@ -264,7 +264,9 @@ def _take_steps(
     keep_gradients_in_buckets(trainer)  # gradients as wide as what is trained
     trainer.remove_callback(PrinterCallback)
     log = MetricsLog(run.out / METRICS_FILE)
-    says = (TellsEvaluation(console), EarlyWarnings(run.out, log.path, console))
+    evaluation = run.recipe.evaluation
+    tells = TellsEvaluation(trainer, console, bar.show, evaluation.best_by if evaluation else None)
+    says = (tells, EarlyWarnings(run.out, log.path, console))
     for callback in (InsistOnSharding(trainer, run), log, *says, *callbacks, bar):
         trainer.add_callback(callback)
     with bar.progress:

@@ -50,6 +50,12 @@ def test_each_is_explained(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert len(refused) == len({line.split(": ", 2)[2] for line in refused})  # each reason once
 
 
+def test_what_does_not_fit_names_a_preset_that_holds_it(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = [line for line in shown(capsys, "single-24gb").splitlines() if line.startswith("not on it:")]
+    assert len(refused) == 4
+    assert all(line.endswith("use `--preset a100-4x`") for line in refused)
+
+
 def test_a_cpu_has_processes_and_no_gpus(capsys: pytest.CaptureFixture[str]) -> None:
     assert "GiB per process" in shown(capsys, "cpu")
 

@@ -158,6 +158,13 @@ def test_slurm_names_partitions_with_their_cards(
     assert finding.detail.endswith(detail) or detail in finding.detail
 
 
+def test_slurms_commands_without_a_cluster_are_a_note(tmp_path: Path) -> None:
+    put_program(tmp_path, "sbatch")
+    put_program(tmp_path, "sinfo", error="sinfo: fatal: Could not establish a configuration source", code=1)
+    environ = environ_of(tmp_path)
+    assert doctor.check_slurm(look_at_machine(environ), environ).state == "note"
+
+
 def test_a_machine_without_slurm_is_a_note(tmp_path: Path) -> None:
     environ = environ_of(tmp_path)
     assert doctor.check_slurm(look_at_machine(environ), environ).state == "note"

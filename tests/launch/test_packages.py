@@ -129,14 +129,14 @@ def test_deepspeed_needs_a_compiler_of_torchs_cuda(
         (
             {},
             {
-                "bitsandbytes": ("note", "uv pip install 'bitsandbytes==0.50.2'"),
-                "torchao": ("note", "uv pip install 'torchao==0.18.0'"),
+                "bitsandbytes": ("note", "uv sync --inexact --extra qlora"),
+                "torchao": ("note", "uv sync --inexact --extra fp8"),
             },
         ),
         ({"bitsandbytes": "0.50.2", "torchao": "0.18.0"}, {"bitsandbytes": ("ok", ""), "torchao": ("ok", "")}),
         (
             {"bitsandbytes": "0.45.0", "torchao": "0.18.0"},
-            {"bitsandbytes": ("wrong", "uv pip install 'bitsandbytes==0.50.2'"), "torchao": ("ok", "")},
+            {"bitsandbytes": ("wrong", "uv sync --inexact --extra qlora"), "torchao": ("ok", "")},
         ),
     ],
     ids=["none", "right", "one is old"],

@@ -27,6 +27,16 @@ def test_each_log_is_a_line(tmp_path: Path) -> None:
     assert rows[0]["time"] <= rows[1]["time"] <= time.time()
 
 
+def test_the_last_step_is_logged_whatever_the_interval(tmp_path: Path) -> None:
+    log, arguments = MetricsLog(tmp_path / "metrics.jsonl"), TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    asked = []
+    for step in (8, 9):
+        control = TrainerControl()
+        log.on_step_end(arguments, TrainerState(global_step=step, max_steps=9), control)
+        asked.append(control.should_log)
+    assert asked == [False, True]
+
+
 def test_a_resumed_run_drops_the_steps_that_it_repeats_and_half_a_line(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path / "metrics.jsonl")
     rows = [{"step": step, "loss": 1.0 / step} for step in range(1, 6)]

@@ -1,12 +1,16 @@
 """Evaluation in training: the numbers of `infer`, `gather` and `eval`, at no cost to what is learned."""
 
 from importlib.util import find_spec
+from io import StringIO
+from math import nan
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from r1sgg_cli.config.schema import SFTRun
-from r1sgg_cli.training.evaluation import share_of
+from r1sgg_cli.training.evaluation import TellsEvaluation, share_of
 from tests.training.schooled import MAX_NEW_TOKENS, Schooled, evaluations, shared_numbers, told_by_commands, train
 from tests.training.torchrun import R1SGG, R1SGG_WITH_FSDP, run_of, torchrun
 
@@ -89,3 +93,37 @@ def test_two_processes_share_the_images(sharding: str, module: str, schooled: Sc
     found = evaluations(run.out)
     assert found[0] == pytest.approx(evaluations(schooled.out)[80])
     assert shared_numbers(found[2]) == pytest.approx(told_by_commands(run.out, schooled.dataset, tmp_path))
+
+
+class Asked:
+    """A trainer, as far as whoever tells of its evaluations looks at it."""
+
+    num_asked = (0, 20)
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "shown", "said"),
+    [
+        (True, ["evaluating step 5: 0 of 20", "evaluating step 5: 8 of 20", ""], []),
+        (False, [""], ["evaluating step 5 on 20 images"]),
+    ],
+    ids=["terminal", "pipe"],
+)
+def test_it_is_told_of_while_it_lasts_and_in_one_short_line(
+    is_terminal: bool, shown: list[str], said: list[str], tmp_path: Path
+) -> None:
+    console, trainer = Console(file=StringIO(), width=200, force_terminal=is_terminal), Asked()
+    notes: list[str] = []
+    tells = TellsEvaluation(trainer, console, notes.append, best_by="triplet_f1")
+    given = (TrainingArguments(output_dir=str(tmp_path), use_cpu=True), TrainerState(global_step=5), TrainerControl())
+    for num_asked in (0, 8):
+        trainer.num_asked = (num_asked, 20)
+        tells.on_prediction_step(*given)
+    numbers = {"triplet_recall": nan, "mean_recall": 0.25, "object_recall": 0.5, "failure_rate": 0, "triplet_f1": 0.1}
+    tells.on_evaluate(*given, metrics={f"eval_{name}": value for name, value in numbers.items()} | {"eval_runtime": 22})
+    assert notes == shown
+    assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        *said,
+        "evaluation at step 5: triplet recall –, mean recall 0.250, object recall 0.500, failure rate 0.000, "
+        "triplet f1 0.100 (22 s)",
+    ]

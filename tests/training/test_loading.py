@@ -4,6 +4,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
 from r1sgg_cli.config.schema import SFTRun
@@ -30,6 +31,14 @@ def test_there_are_as_many_as_can_be_of_use(
     num_cpus: int, step_gib: float, free_gib: float, has_gpu: bool, chosen: int, why: str
 ) -> None:
     assert choose_workers(num_cpus, int(step_gib * GIB), int(free_gib * GIB), has_gpu) == (chosen, why)
+
+
+def test_nothing_is_said_where_there_is_no_choice(tmp_path: Path) -> None:
+    console = Console(file=StringIO(), width=200)
+    chosen = loader_options(sft_run(tmp_path), 8, console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert (said != "") == torch.cuda.is_available()
+    assert torch.cuda.is_available() or chosen == {"dataloader_num_workers": 0}
 
 
 @pytest.mark.parametrize(
