@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,10 +25,16 @@ _OF_MANY = (
     "num_answers",
     "push_to_hub",
     "preset",
+    "overrides",
     "launcher",
     "dry_run",
 )
 """Options that say nothing about one picture."""
+_ASKED = (
+    *("dataset", "split", "predefined_categories", "think", "vocabulary", "max_pixels", "task"),
+    *("engine", "structured", "batch_size", "limit"),
+)
+_SAMPLING = ("max_new_tokens", "temperature", "top_p", "top_k", "num_answers", "seed")
 _PLANNED = ("dataset", "split", "images", "limit", "max_new_tokens", "batch_size")
 """What a plan is made of, said or not."""
 
@@ -49,7 +56,7 @@ def infer(
             rich_help_panel=options.WHAT_IS_ASKED,
         ),
     ] = "sgg",
-    predefined: options.PredefinedOption = None,
+    predefined_categories: options.PredefinedOption = None,
     think: options.ThinkOption = None,
     vocabulary: options.VocabularyOption = None,
     max_pixels: options.MaxPixelsOption = None,
@@ -94,6 +101,10 @@ def infer(
         str | None,
         typer.Option(metavar="OWNER/NAME", help="Upload the finished answers as a private data set of the hub."),
     ] = None,
+    push_claimed: Annotated[
+        bool,
+        typer.Option("--push-claimed", hidden=True, help="Of a worker: its command has made sure of it."),
+    ] = False,
     preset: options.PresetOption = None,
     overrides: Annotated[
         list[str] | None,
@@ -105,61 +116,83 @@ def infer(
     """Write the model's answer for every image of a split, of a folder of pictures, or of one picture.
 
     Answers are greedy unless a temperature is given, and kept as they come; the same command continues with the images
-    that have none yet. On several GPUs (`--preset`) each takes the next few images as it has room; in Slurm they are
-    the tasks of an array. The same command on another machine that sees the folder joins them, and what one that dies
-    leaves is answered by the others.
+    that have none yet. On several GPUs (`--preset`) each takes the next few images as it has room: each is a process of
+    its own (`--launcher torchrun`, of which the first prints here, the others into OUT/logs), in Slurm the task of an
+    array. The same command on another machine that sees the folder joins them, and what one that dies leaves is
+    answered by the others.
 
     With `--images photos/` the pictures of a folder are answered, and `r1sgg infer MODEL photo.jpg` shows the graph of
     one, boxes and all.
 
     Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
     """
-    from r1sgg_cli.cli.launching import split_overrides
-    from r1sgg_cli.cli.sharing import is_worker, launch_inference
-    from r1sgg_cli.errors import ConfigError
-
-    others, for_preset = split_overrides(overrides or ())
-    if others:
-        raise ConfigError(f"`--set {others[0]}`: `infer` has no recipe; only `preset.KEY=VALUE` can be set")
-    asked: dict[str, Any] = {
-        "dataset": dataset,
-        "split": split,
-        "images": images,
-        "predefined_categories": predefined,
-        "think": think,
-        "vocabulary": vocabulary,
-        "max_pixels": max_pixels,
-        "task": task,
-        "engine": engine,
-        "structured": structured,
-        "batch_size": batch_size,
-        "limit": limit,
-    }
-    sampling: dict[str, Any] = {
-        "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
-        "top_p": top_p,
-        "top_k": top_k,
-        "num_answers": num_answers,
-        "seed": seed,
-    }
+    for_preset = _for_preset(overrides or ())
+    _insist_on_picture(out)
     if out.is_file():
-        _insist_without(ctx, out, _OF_MANY)
-        from r1sgg_cli.cli.one_picture import show_picture
-
-        show_picture(_request(model, out, asked, sampling), out)
+        _show(ctx, model, out, images)
         return
     if images is not None:
         _insist_without(ctx, images, ("dataset", "split"))
-    said = {name: value for name, value in (asked | sampling).items() if name in _PLANNED or _is_given(ctx, name)}
-    launched = {**said, "predefined_categories": predefined, "push_to_hub": push_to_hub}
-    if is_worker(preset, for_preset, launcher):
-        if dry_run:
-            typer.echo("it would answer in this process")
-            return
-    elif launch_inference(model, out, launched, preset, for_preset, launcher, dry_run=dry_run):
+    if _is_done_elsewhere(ctx, model, out, images, for_preset):
         return
-    _answer(_request(model, out, asked, sampling), push_to_hub)
+    _answer(_request(ctx, model, out, images), push_to_hub, is_claimed=push_claimed)
+
+
+def _for_preset(overrides: Sequence[str]) -> list[str]:
+    from r1sgg_cli.cli.launching import split_overrides
+    from r1sgg_cli.errors import ConfigError
+
+    others, for_preset = split_overrides(overrides)
+    if others:
+        raise ConfigError(f"`--set {others[0]}`: `infer` has no recipe; only `preset.KEY=VALUE` can be set")
+    return for_preset
+
+
+def _insist_on_picture(out: Path) -> None:
+    """Refuse a picture's name where nothing is: it would become a folder with answers for a whole data set."""
+    from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.files import closest_beside
+
+    kind, _ = mimetypes.guess_type(out.name, strict=False)
+    if out.exists() or kind is None or not kind.startswith("image/"):
+        return
+    close = closest_beside(out)
+    raise ConfigError(f"no picture `{out}`" + (f"; did you mean `{close}`?" if close else ""))
+
+
+def _show(ctx: typer.Context, model: str, picture: Path, images: Path | None) -> None:
+    _insist_without(ctx, picture, _OF_MANY)
+    from r1sgg_cli.cli.one_picture import show_picture
+
+    show_picture(_request(ctx, model, picture, images), picture)
+
+
+def _is_done_elsewhere(
+    ctx: typer.Context, model: str, out: Path, images: Path | None, for_preset: Sequence[str]
+) -> bool:
+    """Whether workers were started, or all that was asked for was to show what would be."""
+    from r1sgg_cli.cli.sharing import is_worker, launch_inference
+
+    preset, launcher, dry_run = (ctx.params[name] for name in ("preset", "launcher", "dry_run"))
+    if not is_worker(preset, for_preset, launcher):
+        said = {
+            name: value
+            for name, value in (_asked(ctx, images) | _named(ctx, _SAMPLING)).items()
+            if name in _PLANNED or _is_given(ctx, name)
+        }
+        launched = {**said, "push_to_hub": ctx.params["push_to_hub"]}
+        return launch_inference(model, out, launched, preset, for_preset, launcher, dry_run=dry_run)
+    if dry_run:
+        typer.echo("it would answer in this process")
+    return bool(dry_run)
+
+
+def _named(ctx: typer.Context, names: Sequence[str]) -> dict[str, Any]:
+    return {name: ctx.params[name] for name in names}
+
+
+def _asked(ctx: typer.Context, images: Path | None) -> dict[str, Any]:
+    return {**_named(ctx, _ASKED), "images": images}  # a context has paths as text
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:
@@ -168,11 +201,11 @@ def _is_given(ctx: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _request(model: str, out: Path, asked: dict[str, Any], sampling: dict[str, Any]) -> InferRequest:
+def _request(ctx: typer.Context, model: str, out: Path, images: Path | None) -> InferRequest:
     from r1sgg_cli.inference.request import InferRequest
     from r1sgg_cli.models.sampling import Sampling
 
-    return InferRequest(model, out, sampling=Sampling(**sampling), **asked)
+    return InferRequest(model, out, sampling=Sampling(**_named(ctx, _SAMPLING)), **_asked(ctx, images))
 
 
 def _insist_without(ctx: typer.Context, pictures: Path, names: Sequence[str]) -> None:
@@ -181,11 +214,11 @@ def _insist_without(ctx: typer.Context, pictures: Path, names: Sequence[str]) ->
 
     given = [name for name in names if _is_given(ctx, name)]
     if given:
-        option = f"--{given[0].replace('_', '-')}"
+        option = next(one.opts[0] for one in ctx.command.params if one.name == given[0])
         raise ConfigError(f"`{option}` has no meaning for `{pictures}`, which is no data set; leave it out")
 
 
-def _answer(request: InferRequest, push_to_hub: str | None) -> None:
+def _answer(request: InferRequest, push_to_hub: str | None, *, is_claimed: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
 
@@ -194,8 +227,12 @@ def _answer(request: InferRequest, push_to_hub: str | None) -> None:
     if push_to_hub is None:
         answer_all(request)
         return
-    from r1sgg_cli.inference.hub import claim_repository, push_answers
+    from r1sgg_cli.inference.hub import claim_repository
+    from r1sgg_cli.inference.push_once import forget_push, push_once
 
-    claim_repository(push_to_hub)
-    if answer_all(request):
-        Console(stderr=True, soft_wrap=True).print(f"pushed: {escape(push_answers(request.out, push_to_hub))}")
+    if not is_claimed:
+        claim_repository(push_to_hub)
+        forget_push(request.out)
+    answer_all(request)
+    if commit := push_once(request.out, push_to_hub):
+        Console(stderr=True, soft_wrap=True).print(f"pushed: {escape(commit)}")

@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from r1sgg_cli.inference.one_picture import SeenPicture
     from r1sgg_cli.inference.request import InferRequest
 
@@ -21,19 +23,22 @@ MARK = "r1sgg infer"
 
 def show_picture(request: InferRequest, picture: Path) -> None:
     """Print the graph that the model sees, and write the picture with its boxes beside. Raises `R1SGGError`."""
-    from PIL.PngImagePlugin import PngInfo
-
     from r1sgg_cli.data.pictures import is_picture
     from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.files import insist_on_own
     from r1sgg_cli.inference.one_picture import see_picture
-    from r1sgg_cli.report.picture import draw_graph
 
     if not is_picture(picture):
         raise ConfigError(f"`{picture}` is a file, but no picture; name a folder for the answers, or a .jpg or .png")
     target = Path(f"{picture.stem}.graph.png")
     insist_on_own(target, MARK)
-    seen = see_picture(request, picture)
+    show_seen(see_picture(request, picture), target)
+
+
+def show_seen(seen: SeenPicture, target: Path) -> None:
+    """Print the graph in an answer and write its picture; where there is none, the answer and why. Raises `Exit`."""
+    from r1sgg_cli.report.picture import draw_graph
+
     if seen.parsed is None:
         typer.echo(seen.answer.samples[0].text)
         typer.echo(f"no graph can be read from this answer: {seen.failure}", err=True)
@@ -41,11 +46,25 @@ def show_picture(request: InferRequest, picture: Path) -> None:
     graph = seen.parsed.graph
     console = Console(soft_wrap=True, highlight=False)
     _print_graph(seen, console)
+    caption = f"{len(graph.ids)} objects, {len(graph.triplets)} relationships"
+    save_drawing(draw_graph(seen.image, graph, caption), target)
+    console.print(f"[bold]{escape(str(target))}[/]: the picture with its boxes")
+
+
+def save_drawing(drawing: Image, target: Path) -> None:
+    """Write a picture with its boxes, marked as our own. Raises `OutputError`."""
+    from PIL.PngImagePlugin import PngInfo
+
+    from r1sgg_cli.errors import OutputError
+
     info = PngInfo()
     info.add_text("Software", MARK)
-    caption = f"{len(graph.ids)} objects, {len(graph.triplets)} relationships"
-    draw_graph(seen.image, graph, caption).save(target, pnginfo=info)
-    console.print(f"[bold]{escape(str(target))}[/]: the picture with its boxes")
+    try:
+        drawing.save(target, pnginfo=info)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write `{target}`: {error.strerror}; run it in a folder with room that you may write to"
+        ) from error
 
 
 def _print_graph(seen: SeenPicture, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -21,26 +22,16 @@ _SWITCHES = {
     "predefined_categories": ("--predefined-cats", "--open-cats"),
     "think": ("--grpo", "--no-grpo"),
     "structured": ("--structured", "--free"),
+    "push_claimed": ("--push-claimed", "--no-push-claimed"),
 }
 
 
 def is_worker(preset_name: str | None, for_preset: Sequence[str], launcher: Launcher | None) -> bool:
-    """Whether this process is one of those that a launcher starts; under torchrun it takes its own card.
+    """Whether this process is one of those that a launcher starts.
 
     Each is told `--launcher here` and no preset: it answers on one card, however many its machine has.
     """
-    if launcher != "here" or preset_name is not None or for_preset:
-        return False
-    if "LOCAL_RANK" in os.environ:
-        _take_own_card(int(os.environ["LOCAL_RANK"]))
-    return True
-
-
-def _take_own_card(local_rank: int) -> None:
-    """Of the cards that torchrun shows all its processes, leave this one its own; torch is not imported yet."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    cards = visible.split(",") if visible else []
-    os.environ["CUDA_VISIBLE_DEVICES"] = cards[local_rank] if local_rank < len(cards) else str(local_rank)
+    return launcher == "here" and preset_name is None and not for_preset
 
 
 def launch_inference(
@@ -54,13 +45,10 @@ def launch_inference(
     dry_run: bool,
 ) -> bool:
     """Start the workers elsewhere or show what would be; False where this process is to answer by itself."""
-    from r1sgg_cli.cli.launching import fetch_offline, launcher_to_show, resolve_preset
+    from r1sgg_cli.cli.launching import launcher_to_show, resolve_preset
     from r1sgg_cli.launch.launcher import choose_launcher
     from r1sgg_cli.launch.machine import look_at_machine
-    from r1sgg_cli.launch.pipeline import ANSWERED
     from r1sgg_cli.launch.plan import without_rollouts
-    from r1sgg_cli.launch.steps import insist_on_split
-    from r1sgg_cli.models.adapter_folder import base_of
 
     console = Console(stderr=not dry_run, soft_wrap=True, highlight=False)
     machine = look_at_machine(os.environ)
@@ -72,20 +60,71 @@ def launch_inference(
         chosen = choose_launcher(preset, machine, launcher)
     if dry_run or chosen != "here":
         _print_plan(model, asked, preset, console)
-    command = infer_command(model, out, asked)
+    is_left = chosen != "here" and not is_answered(out, asked)
+    if is_left:
+        _insist_on_network(asked, preset)
+    command = infer_command(model, out, {**asked, "push_claimed": asked["push_to_hub"] and True})
     if dry_run:
         _show(command, out, preset, chosen, console)
-        return True
-    if chosen == "here" or (out / ANSWERED).exists():  # it says that all is answered, or by what other run
+    elif is_left:
+        _launch(model, command, out, asked, preset, chosen, console)
+    return dry_run or is_left
+
+
+def is_answered(out: Path, asked: Mapping[str, Any]) -> bool:
+    """Whether a folder has an answer for as many images as are asked for; False where that number is not known."""
+    from r1sgg_cli.launch.pipeline import ANSWERED
+
+    try:
+        num_answered = json.loads((out / ANSWERED).read_text(encoding="utf-8"))["images"]
+    except (OSError, ValueError, KeyError, TypeError):
         return False
+    return bool(num_answered == num_asked(asked))
+
+
+def num_asked(asked: Mapping[str, Any]) -> int | None:
+    """How many images are asked for, at most; None where nothing says it without reading them."""
+    from r1sgg_cli.launch.steps import num_rows
+
+    known = (asked["limit"], None if asked["images"] else num_rows(asked["dataset"], asked["split"]))
+    return min((number for number in known if number is not None), default=None)
+
+
+def _insist_on_network(asked: Mapping[str, Any], preset: Preset) -> None:
+    from r1sgg_cli.errors import ConfigError
+
+    if asked["push_to_hub"] and preset.environment.offline:
+        raise ConfigError(
+            f"`--push-to-hub`: the nodes of `{preset.name}` are offline; leave it out, and give it with "
+            "`--launcher here` once all is answered"
+        )
+
+
+def _launch(
+    model: str,
+    command: tuple[str, ...],
+    out: Path,
+    asked: Mapping[str, Any],
+    preset: Preset,
+    launcher: Launcher,
+    console: Console,
+) -> None:
+    """Look at what workers would stumble over, then start them."""
+    from r1sgg_cli.cli.launching import fetch_offline
+    from r1sgg_cli.launch.steps import insist_on_split
+    from r1sgg_cli.models.adapter_folder import base_of
+
     datasets = [] if asked["images"] else [(asked["dataset"], asked["split"])]
     for dataset in datasets:
         insist_on_split(*dataset)
     fetch_offline(preset, [base_of(model)], datasets, console)
-    code = _start(command, out, preset, chosen, console)
-    if code:
-        raise typer.Exit(1)
-    return True
+    if asked["push_to_hub"]:
+        from r1sgg_cli.inference.hub import claim_repository
+        from r1sgg_cli.inference.push_once import forget_push
+
+        claim_repository(asked["push_to_hub"])
+        forget_push(out)
+    _start(command, out, preset, launcher, console)
 
 
 def infer_command(model: str, out: Path, asked: Mapping[str, Any]) -> tuple[str, ...]:
@@ -113,25 +152,22 @@ def inference_job(command: tuple[str, ...], out: Path, preset: Preset) -> Job:
     return command_job("infer", "array", command, out, preset, num_tasks=num_workers(preset))
 
 
-def _torchrun(command: tuple[str, ...], preset: Preset) -> list[str]:
-    from r1sgg_cli.launch.dispatch import bin_dir
-    from r1sgg_cli.launch.torchrun import torchrun_argv
-
-    return torchrun_argv(command, num_workers(preset), torchrun=str(bin_dir() / "torchrun"))
-
-
 def _show(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launcher, console: Console) -> None:
     from r1sgg_cli.launch.sbatch import render_sbatch
 
     if launcher == "here":
         console.print("it would answer in this process")
     elif launcher == "torchrun":
-        console.print(f"it would run: {escape(shlex.join(_torchrun(command, preset)))}")
+        from r1sgg_cli.launch.local_workers import worker_argv
+
+        for own in _variables(preset):
+            argv = ["env", *(f"{name}={value}" for name, value in own.items()), *worker_argv(command)]
+            console.print(f"it would run: {escape(shlex.join(argv))}")
     else:
         typer.echo(render_sbatch(inference_job(command, out, preset)))
 
 
-def _start(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launcher, console: Console) -> int:
+def _start(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launcher, console: Console) -> None:
     from r1sgg_cli.config.record import LAUNCHER_FILES
     from r1sgg_cli.files import insist_on_own_folder
     from r1sgg_cli.launch import dispatch
@@ -139,13 +175,38 @@ def _start(command: tuple[str, ...], out: Path, preset: Preset, launcher: Launch
 
     insist_on_own_folder(out, ANSWERS_RECORD, LAUNCHER_FILES)
     if launcher == "torchrun":
-        return dispatch.run_torchrun(_torchrun(command, preset), os.environ)
+        _run_here(command, out, preset, console)
+        return
     job = inference_job(command, out, preset)
     if launcher == "allocation":
-        return dispatch.run_in_allocation(job)
+        if dispatch.run_in_allocation(job):
+            raise typer.Exit(1)
+        return
     submitted = dispatch.submit_job(job)
     console.print(f"submitted as job {submitted.job_id}; `r1sgg status {escape(str(out))}` follows it")
-    return 0
+
+
+def _run_here(command: tuple[str, ...], out: Path, preset: Preset, console: Console) -> None:
+    """Run the workers on this machine. Raises `LaunchError` where none of them came to the end."""
+    from r1sgg_cli.errors import LaunchError
+    from r1sgg_cli.launch.local_workers import run_workers, worker_argv
+
+    def say(ending: str) -> None:
+        console.print(f"[yellow]{escape(ending)}[/]")
+
+    codes = run_workers(worker_argv(command), os.environ, _variables(preset), out, say)
+    if all(codes):  # a worker ends well once every image has an answer, by whomever
+        raise LaunchError(
+            f"all {len(codes)} workers ended before they were done; the causes stand above: mend them, and the same "
+            "command goes on with the images that are left"
+        )
+
+
+def _variables(preset: Preset) -> list[dict[str, str]]:
+    from r1sgg_cli.launch.local_workers import worker_variables
+
+    num_cpus = len(os.sched_getaffinity(0))
+    return worker_variables(num_workers(preset), os.environ, num_cpus, have_cards=bool(preset.gpu))
 
 
 def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: Console) -> None:
@@ -153,13 +214,11 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     from r1sgg_cli.launch.architectures import parse_shape
     from r1sgg_cli.launch.config_json import load_config
     from r1sgg_cli.launch.memory import GIB
-    from r1sgg_cli.launch.steps import num_rows
     from r1sgg_cli.models.adapter_folder import base_of
 
     loaded = load_config(base_of(model), fetch=False)
     workers = num_workers(preset)
-    known = (asked["limit"], None if asked["images"] else num_rows(asked["dataset"], asked["split"]))
-    rows = min((number for number in known if number is not None), default=None)
+    rows = num_asked(asked)
     each = f", about {-(-rows // workers):,} images each" if rows else ""
     console.print(
         f"plan: {workers} worker{'s' * (workers > 1)}{each}, on {escape(preset.name)} ({escape(preset.description)})"

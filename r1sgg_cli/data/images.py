@@ -8,11 +8,11 @@ import io
 import os
 import struct
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from datasets import Image as ImageColumn
@@ -28,15 +28,15 @@ BROKEN_IMAGE = (
     *(UnidentifiedImageError, OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error),
     Image.DecompressionBombError,
 )
-"""What Pillow raises for files that are cut short or none of its formats."""
+"""What Pillow raises for files that are cut short or none of its formats, its `OSError`s without an `errno`."""
 
 _COLUMN = ImageColumn()
 _HEADER = 8192  # bytes
 _ORIENTED = {"exif", "xmp", "XML:com.adobe.xmp"}  # what Pillow finds an orientation in
 
 
-class BrokenImageError(ValueError):
-    """Bytes that hold no whole image."""
+class BrokenImageError(DataError):
+    """What holds no whole image, however often it is read. A disk that fails for a moment raises `DataError` alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,17 @@ def _size_of(image: Image.Image) -> ImageFile:
 
 
 def decode_image(image_id: str, stored: Mapping[str, Any] | None) -> Image.Image:
-    """The picture in a cell of a data set, as it is shown. Raises `DataError` that names an image it cannot decode."""
-    with _named(image_id, is_null=stored is None):
+    """The picture in a cell of a data set, as it is shown.
+
+    Raises `BrokenImageError` that names an image it cannot decode, `DataError` one whose file it cannot read.
+    """
+    if stored is None:
+        raise _null(image_id)
+    path = stored["path"]
+    with _named(image_id, path):
+        if stored["bytes"] is None and _is_local(path):
+            # Read first: from then on no error is the disk's. A broken picture may seek to where no file can.
+            stored = {"bytes": Path(path).read_bytes(), "path": path}
         image: Image.Image = _COLUMN.decode_example(stored)
         return image
 
@@ -104,34 +113,62 @@ def decode_image(image_id: str, stored: Mapping[str, Any] | None) -> Image.Image
 def stored_image_wh(image_id: str, stored: Any) -> tuple[int, int]:
     """The size of the picture in a cell of an arrow table, as it is shown, from its header alone where that is enough.
 
-    Raises `DataError` that names an image that cannot be read.
+    Raises as `decode_image` does.
     """
-    with _named(image_id, is_null=not stored.is_valid):
+    if not stored.is_valid:
+        raise _null(image_id)
+    path = stored["path"].as_py()
+    with _named(image_id, path):
+        size_wh = None
         if stored["bytes"].is_valid:
-            with _without_warnings(), _opened(memoryview(stored["bytes"].as_buffer())) as image:
-                if image.format != "TIFF":  # which is turned, or not, only when it is loaded
-                    # `getexif` of a PNG without it would decode the whole image.
-                    return _size_of(image).shown_wh if _ORIENTED & image.info.keys() else image.size
-        return decode_image(image_id, stored.as_py()).size
+            whole = memoryview(stored["bytes"].as_buffer())
+            size_wh = _header_wh(whole[:_HEADER], lambda: whole)
+        elif _is_local(path):
+            with Path(path).open("rb") as file:
+                head = file.read(_HEADER)
+                size_wh = _header_wh(head, lambda: head + file.read())
+        return size_wh or decode_image(image_id, stored.as_py()).size
+
+
+def _is_local(path: str | None) -> TypeGuard[str]:
+    """Whether it names a file, there or not, rather than an address that `datasets` fetches."""
+    return path is not None and "://" not in path
+
+
+def _header_wh(head: bytes | memoryview, read_whole: Callable[[], bytes | memoryview]) -> tuple[int, int] | None:
+    """The size that a header shows; None for a TIFF, which is turned, or not, only when it is loaded."""
+    with _without_warnings(), _opened(head, read_whole) as image:
+        if image.format == "TIFF":
+            return None
+        # `getexif` of a PNG without it would decode the whole image.
+        return _size_of(image).shown_wh if _ORIENTED & image.info.keys() else image.size
+
+
+def _opened(head: bytes | memoryview, read_whole: Callable[[], bytes | memoryview]) -> Image.Image:
+    """An image of which no more is read from the disk than its header, where that is short, as it nearly always is."""
+    try:
+        return Image.open(io.BytesIO(head))
+    except BROKEN_IMAGE:  # Pillow needs more of it
+        return Image.open(io.BytesIO(read_whole()))
+
+
+def _null(image_id: str) -> BrokenImageError:
+    return BrokenImageError(f"image {image_id}: column `image` is null; give every row its image")
 
 
 @contextmanager
-def _named(image_id: str, is_null: bool) -> Iterator[None]:
-    """Turn what shows that an image is broken into one line."""
-    if is_null:
-        raise DataError(f"image {image_id}: column `image` is null; give every row its image")
+def _named(image_id: str, path: str | None) -> Iterator[None]:
+    """Turn what shows that an image is broken, or its file out of reach, into one line."""
     try:
         yield
     except BROKEN_IMAGE as error:
-        raise DataError(f"image {image_id} cannot be read: {first_line(error)}; mend or leave out its row") from error
-
-
-def _opened(content: memoryview) -> Image.Image:
-    """An image of which no more is read from the disk than its header, where that is short, as it nearly always is."""
-    try:
-        return Image.open(io.BytesIO(content[:_HEADER]))
-    except OSError:  # Pillow needs more of it
-        return Image.open(io.BytesIO(content))
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DataError(
+                f"image {image_id} cannot be read: `{path}`: {error.strerror}; once it can be, run the same again"
+            ) from error
+        raise BrokenImageError(
+            f"image {image_id} cannot be read: {first_line(error)}; mend or leave out its row"
+        ) from error
 
 
 def turned_boxes(boxes_xyxy: Boxes, image: ImageFile) -> Boxes:

@@ -10,11 +10,18 @@ from PIL import Image
 from r1sgg_cli.data.rows import FEATURES
 from r1sgg_cli.errors import DataError
 
+PHOTO_FORMATS = frozenset({"JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF"})
+"""Of the formats that Pillow has a name for these decode by themselves and hold pictures.
+
+Others are known to it by their first bytes alone (MPEG, HDF5, GRIB), need a program (EPS) or are documents (PDF).
+"""
+
 
 def picture_rows(folder: Path) -> Dataset:
     """A row for each picture in a folder and those below it, by name; `image_id` is its path from the folder.
 
-    Raises `DataError` where there is none.
+    What is hidden, or lies in a hidden folder, is left out. Raises `DataError` where there is none, and for a name that
+    is not UTF-8.
     """
     found = list(_pictures(folder))
     if not found:
@@ -38,13 +45,24 @@ def pictures_fingerprint(folder: Path) -> str:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file's name says that Pillow can open it."""
-    formats = Image.registered_extensions()
-    return formats.get(path.suffix.lower()) in Image.OPEN and path.is_file()
+    """Whether a file's name says that it is a photo of a usual format that Pillow can open here."""
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    return kind in PHOTO_FORMATS and kind in Image.OPEN and path.is_file()
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         raise DataError(f"no folder `{folder}`; `--images` takes a folder of pictures")
-    below = (path for path in sorted(folder.rglob("*")) if not path.name.startswith("."))
-    return (path for path in below if is_picture(path) and path.suffix.lower() != ".pdf")
+    for path in sorted(folder.rglob("*")):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not is_hidden and is_picture(path):
+            _insist_on_utf8(path)
+            yield path
+
+
+def _insist_on_utf8(path: Path) -> None:
+    """A name becomes an image's id, and those are text."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"the name of {str(path)!r} is not UTF-8; rename it") from error

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
 
-from r1sgg_cli.data.images import decode_image, stored_image_wh
+from r1sgg_cli.data.images import BrokenImageError, decode_image, stored_image_wh
 from r1sgg_cli.errors import DataError, first_line, why_unfetched
 from r1sgg_cli.files import folder_fingerprint, missing_local
 from r1sgg_cli.scene_graph.boxes import is_box
@@ -151,18 +151,21 @@ def sized_rows(rows: Dataset) -> Iterator[tuple[dict[str, Any], tuple[int, int]]
     Raises `DataError` that names an image that cannot be read.
     """
     for row, image_wh in rows_with_sizes(rows):
-        if isinstance(image_wh, DataError):
+        if isinstance(image_wh, BrokenImageError):
             raise image_wh
         yield row, image_wh
 
 
-def rows_with_sizes(rows: Dataset) -> Iterator[tuple[dict[str, Any], tuple[int, int] | DataError]]:
-    """The same, with what is wrong in place of the size of an image that cannot be read."""
+def rows_with_sizes(rows: Dataset) -> Iterator[tuple[dict[str, Any], tuple[int, int] | BrokenImageError]]:
+    """The same, with what is wrong in place of the size of an image that is broken.
+
+    Raises `DataError` for a file that cannot be read, which says nothing of the image in it.
+    """
     for batch in rows.with_format("arrow").iter(batch_size=_BATCH):
         for row, image in zip(batch.drop_columns(["image"]).to_pylist(), batch["image"], strict=True):
             try:
-                image_wh: tuple[int, int] | DataError = stored_image_wh(row["image_id"], image)
-            except DataError as error:
+                image_wh: tuple[int, int] | BrokenImageError = stored_image_wh(row["image_id"], image)
+            except BrokenImageError as error:
                 image_wh = error
             yield row, image_wh
 

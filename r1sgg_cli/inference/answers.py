@@ -17,11 +17,11 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, Self, TypedDict, get_args
 
 from r1sgg_cli.data.predictions import checked_graph
 from r1sgg_cli.errors import AnswersError, OutputError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # it imports pydantic, and `gather` should start fast
 
 RUN_FILE, GROUND_TRUTH_FILE, ANSWERS_FILE = "run.json", "ground_truth.jsonl", "answers.jsonl"
 COMPLETE_FILE = "complete.json"
+_BLOCK = 65_536  # bytes
 
 
 class VocabularyRow(TypedDict):
@@ -128,11 +129,14 @@ class BrokenLine:
 
 @dataclass(frozen=True, slots=True)
 class LoadedAnswers:
-    """All readable answers by image id, the first of each image, and what was passed over."""
+    """All readable answers by image id, and what was passed over.
+
+    The first of each image counts, but any text before a record that the image could not be asked about.
+    """
 
     answers: Mapping[str, Answer]
     repeated: tuple[str, ...]
-    """The image of each later answer that was passed over."""
+    """The image of each later answer that was passed over; such a record is none."""
     broken: tuple[BrokenLine, ...]
 
     @property
@@ -194,20 +198,54 @@ def load_answers(out_dir: Path) -> LoadedAnswers:
     broken: list[BrokenLine] = []
     repeated: list[str] = []
     for path in answers_files(out_dir):
-        lines = _load_bytes(path).split(b"\n")
-        for line_number, line in enumerate(lines, start=1):
-            if not line.strip():
+        for _, _, found in answer_lines(path):
+            if isinstance(found, BrokenLine):
+                broken.append(found)
                 continue
-            try:
-                answer = parse_answer_line(line)
-            except (KeyError, TypeError, ValueError) as error:
-                cut = line_number == len(lines)  # no newline after it
-                reason = "cut short, as by a killed run" if cut else f"no answer in it ({error})"
-                broken.append(BrokenLine(line_number, reason, path.name))
-                continue
-            if answers.setdefault(answer.image_id, answer) is not answer:
-                repeated.append(answer.image_id)
+            known = answers.setdefault(found.image_id, found)
+            if known.error is not None:
+                answers[found.image_id] = found if found.error is None else known
+            elif known is not found and found.error is None:
+                repeated.append(found.image_id)
     return LoadedAnswers(answers, tuple(repeated), tuple(broken))
+
+
+class Place(NamedTuple):
+    """Where a line of a file begins."""
+
+    offset: int = 0
+    """In bytes."""
+    line_number: int = 1
+
+
+def answer_lines(path: Path, place: Place = Place()) -> Iterator[tuple[Place, Place, Answer | BrokenLine]]:  # noqa: B008
+    """The lines of a file from a place on: where each begins, where the next one does, and what it holds.
+
+    One line is in memory at a time. Blank lines are left out. After a last line without its newline there is no next
+    one: it begins where it does itself. Raises `AnswersError`.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(place.offset)
+            for line in file:
+                is_ended = line.endswith(b"\n")
+                after = Place(place.offset + len(line), place.line_number + 1) if is_ended else place
+                if line.strip():
+                    yield place, after, _found_in(line, path.name, place.line_number)
+                if not is_ended:
+                    return  # what has been added meanwhile is the rest of this line
+                place = after
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _found_in(line: bytes, file: str, line_number: int) -> Answer | BrokenLine:
+    try:
+        return parse_answer_line(line.removesuffix(b"\n"))
+    except (KeyError, TypeError, ValueError) as error:
+        is_cut = not line.endswith(b"\n")
+        reason = "cut short, as by a killed run" if is_cut else f"no answer in it ({error})"
+        return BrokenLine(line_number, reason, file)
 
 
 def worker_file(worker: str) -> str:
@@ -219,6 +257,26 @@ def answers_files(out_dir: Path) -> list[Path]:
     """All files of answers in a folder, in the order in which the first answer of an image counts."""
     whole = out_dir / ANSWERS_FILE
     return [*([whole] if whole.exists() else []), *sorted(out_dir.glob(worker_file("*")))]
+
+
+def ended_bytes(path: Path) -> int:
+    """Bytes of a file of answers up to the end of its last line that has one. Raises `AnswersError`."""
+    try:
+        with path.open("rb") as file:
+            return _ended_bytes(file.fileno())
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _ended_bytes(descriptor: int) -> int:
+    end = os.fstat(descriptor).st_size
+    while end:
+        start = max(0, end - _BLOCK)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
 
 
 def mark_complete(out_dir: Path, num_images: int) -> None:
@@ -265,12 +323,12 @@ class AnswersFile:
         os.fsync(self._descriptor)
 
     def _end_last_line(self) -> None:
-        content = self._path.read_bytes()
-        end = content.rfind(b"\n") + 1
-        if end == len(content):
+        end = _ended_bytes(self._descriptor)
+        last = os.pread(self._descriptor, os.fstat(self._descriptor).st_size - end, end)
+        if not last:
             return
         try:
-            parse_answer_line(content[end:])
+            parse_answer_line(last)
         except (KeyError, TypeError, ValueError):
             os.ftruncate(self._descriptor, end)
         else:
@@ -287,9 +345,11 @@ def _load_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise AnswersError(
-            f"cannot read `{path}`: {error.strerror}; `r1sgg infer MODEL {path.parent}` fills that folder"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> AnswersError:
+    return AnswersError(f"cannot read `{path}`: {error.strerror}; `r1sgg infer MODEL {path.parent}` fills that folder")
 
 
 def _parse_truth(line: bytes) -> ImageTruth:
@@ -317,13 +377,16 @@ def parse_answer_line(line: bytes) -> Answer:
         raise ValueError("box_origin is not two finite numbers")
     error = row.get("error")
     samples = () if error is not None else tuple(_parse_sample(each) for each in (row, *row.get("more", ())))
-    image_wh = tuple(int(side) for side in row["image_wh"]) if "image_wh" in row else None
+    image_wh = None
+    if "image_wh" in row:
+        image_width, image_height = (int(side) for side in row["image_wh"])
+        image_wh = image_width, image_height
     return Answer(
         str(row["image_id"]),
         (width, height),
         samples,
         (left, top),
-        None if image_wh is None else (image_wh[0], image_wh[1]),
+        image_wh,
         int(row["num_prompt_tokens"]) if "num_prompt_tokens" in row else None,
         None if error is None else str(error),
     )

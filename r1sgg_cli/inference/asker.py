@@ -9,6 +9,7 @@ from rich.console import Console
 
 from r1sgg_cli.config.differences import differences
 from r1sgg_cli.config.schema import SFTRecipe, Task
+from r1sgg_cli.data.images import BrokenImageError
 from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
 from r1sgg_cli.data.rows import decoded, parse_ground_truth
 from r1sgg_cli.data.vocabularies import vocabulary_of
@@ -70,12 +71,18 @@ class Asker:
         )
 
     def question(self, row: Mapping[str, Any]) -> Question | Answer:
-        """The question about a row of `data.rows.undecoded`; for a picture that cannot be asked about, its answer."""
+        """The question about a row of `data.rows.undecoded`; for a picture that cannot be asked about, its answer.
+
+        Raises `DataError` for a file that cannot be read: that may pass, and says nothing of the picture.
+        """
         try:
             image: Image.Image = decoded(row)["image"]
+        except BrokenImageError as error:
+            return Answer(row["image_id"], (1.0, 1.0), (), error=str(error))
+        try:
             fitted = fit_image(image, self.limits)
         except DataError as error:
-            return Answer(row["image_id"], (1.0, 1.0), (), error=str(error))
+            return Answer(row["image_id"], (1.0, 1.0), (), error=f"image {row['image_id']}: {error}")
         given = None
         if self.task == "cls":
             truth = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image.size)

@@ -16,14 +16,15 @@ from rich.progress import Progress
 
 from r1sgg_cli import __version__
 from r1sgg_cli.config.differences import differences
+from r1sgg_cli.data.images import BrokenImageError
 from r1sgg_cli.data.pictures import pictures_fingerprint
 from r1sgg_cli.data.prompts import system_prompt
 from r1sgg_cli.data.rows import dataset_fingerprint, parse_ground_truth, rows_with_sizes
-from r1sgg_cli.errors import AnswersError, ConfigError, DataError
+from r1sgg_cli.errors import AnswersError, ConfigError
+from r1sgg_cli.inference.answered import AnsweredImages
 from r1sgg_cli.inference.answers import (
     ImageTruth,
     RunRecord,
-    load_answers,
     load_ground_truth,
     load_run,
     save_ground_truth,
@@ -99,14 +100,16 @@ def begin(record: RunRecord, rows: Dataset, out: Path, console: Console, *, has_
     """Start a folder of answers, or make sure that the one that stands is of the same run.
 
     A folder without an answer is started anew, unless it `has_workers` that are about to write some. Ground truth that
-    is broken, missing or of another `--limit` is written again, so that a trial run on a few images can be extended.
-    Raises `R1SGGError`.
+    is broken, missing or of another `--limit` is written again, so that a trial run on a few images can be extended;
+    so is that of images which could not be asked about, for a mended picture has another size. Raises `R1SGGError`.
     """
-    if has_workers or load_answers(out).answers:
+    answered = AnsweredImages(out)
+    num_answers = sum(1 for _ in answered.read())
+    if has_workers or num_answers:
         changed = changes(load_run(out), record)
         if changed:
             raise ConfigError(f"`{out}` holds answers of another run ({'; '.join(changed)}); give another folder")
-        if _has_ground_truth(rows, out):
+        if (has_workers or not answered.has_errors) and _has_ground_truth(rows, out):
             return
     with Progress(console=console) as progress:
         sized = progress.track(rows_with_sizes(rows), total=len(rows), description="annotations")
@@ -142,9 +145,9 @@ def _has_ground_truth(rows: Dataset, out: Path) -> bool:
         return False
 
 
-def _truth(row: Mapping[str, Any], image_wh: tuple[int, int] | DataError) -> ImageTruth:
+def _truth(row: Mapping[str, Any], image_wh: tuple[int, int] | BrokenImageError) -> ImageTruth:
     """What is annotated; of a picture that cannot be read, in an image that just holds the annotated boxes."""
-    if isinstance(image_wh, DataError):
+    if isinstance(image_wh, BrokenImageError):
         image_wh = _extent_wh(row["objects"])
     graph = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image_wh)
     return ImageTruth(row["image_id"], image_wh, graph)

@@ -1,5 +1,6 @@
 """Which engine answers, and how it is loaded."""
 
+import math
 import sys
 from importlib.util import find_spec
 
@@ -15,6 +16,8 @@ from r1sgg_cli.inference.room import SHORT_TEXT_TOKENS, TRANSFORMERS_BATCH, room
 from r1sgg_cli.inference.transformers_engine import TransformersEngine
 from r1sgg_cli.launch.packages import check_vllm, installed_versions, load_supported
 from r1sgg_cli.models.adapter_folder import base_of
+
+LEAST_OF_A_TURN = 8
 
 
 def choose_engine(request: InferRequest, console: Console) -> EngineName:
@@ -53,8 +56,18 @@ def _why_no_vllm() -> str | None:
     return f"{found.detail}; `{found.remedy}` mends it" if found.is_fault else None
 
 
-def load_engine(request: InferRequest, name: EngineName, asker: Asker, console: Console) -> Engine:
-    """The engine with the request's model. Raises `R1SGGError`."""
+def images_of_a_turn(num_left: int, num_workers: int) -> int:
+    """Images that one of several workers may have in hand at once, so that the last to load still finds some."""
+    return max(LEAST_OF_A_TURN, math.ceil(num_left / (2 * max(1, num_workers))))
+
+
+def load_engine(
+    request: InferRequest, name: EngineName, asker: Asker, console: Console, of_a_turn: int | None = None
+) -> Engine:
+    """The engine with the request's model, for `of_a_turn` images at once at most where the request does not say.
+
+    Raises `R1SGGError`.
+    """
     model, sampling = request.model, request.sampling
     asked = (base_of(model), asker.asking.max_pixels, sampling.max_new_tokens)
     room = room_for(*asked)
@@ -70,6 +83,14 @@ def load_engine(request: InferRequest, name: EngineName, asker: Asker, console: 
         make,
         room,
         room_for(*asked, SHORT_TEXT_TOKENS),
-        None if request.batch_size is None else request.batch_size * sampling.num_answers,
+        _texts_at_once(request, of_a_turn),
         console,
     )
+
+
+def _texts_at_once(request: InferRequest, of_a_turn: int | None) -> int:
+    each = request.sampling.num_answers
+    if request.batch_size is not None:
+        return request.batch_size * each
+    usual = vllm_start.usual_at_once()
+    return usual if of_a_turn is None else min(usual, of_a_turn * each)

@@ -34,16 +34,16 @@ from r1sgg_cli.inference.answers import (
     AnswersFile,
     RunRecord,
     Sample,
-    load_answers,
     mark_complete,
     worker_file,
 )
 from r1sgg_cli.inference.asker import Asker, make_asker
 from r1sgg_cli.inference.begin import begin, record_of
 from r1sgg_cli.inference.engine import Engine, Question, Reply
-from r1sgg_cli.inference.engines import choose_engine, load_engine
+from r1sgg_cli.inference.engines import choose_engine, images_of_a_turn, load_engine
 from r1sgg_cli.inference.probabilities import answer_logprob, graph_probabilities
-from r1sgg_cli.inference.queue import BEGIN_LOCK, WorkQueue, insist_on_same_images, joined
+from r1sgg_cli.inference.push_once import forget_push
+from r1sgg_cli.inference.queue import BEGIN_LOCK, WorkQueue, insist_on_same_images, joined, live_workers
 from r1sgg_cli.inference.request import EngineName, InferRequest
 from r1sgg_cli.models.adapters import check_to_ask
 from r1sgg_cli.models.completion import Completion
@@ -54,11 +54,8 @@ CHUNKS_AHEAD = 2
 """Chunks at most of which pictures are prepared ahead: those are no other worker's any more."""
 
 
-def infer(request: InferRequest) -> bool:
-    """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake.
-
-    Of several workers that finish a folder together, True in one alone.
-    """
+def infer(request: InferRequest) -> None:
+    """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake."""
     console = Console(stderr=True, soft_wrap=True, emoji=False)
     check_to_ask(request.model)
     asker = make_asker(request, console)
@@ -68,13 +65,10 @@ def infer(request: InferRequest) -> bool:
     engine_name = choose_engine(request, console)
     record = record_of(request, asker, engine_name, split_size)
     with _at_work(request, record, rows, console) as queue:
-        was_complete = not queue.num_left
         _answer(rows, request, asker, engine_name, queue, console)
         with locked(request.out, BEGIN_LOCK, wait=True):  # who joins removes the file where images are left
-            is_first = was_complete or not (request.out / COMPLETE_FILE).exists()
             mark_complete(request.out, len(rows))
     console.print(f"answers: {escape(str(request.out))}")
-    return is_first
 
 
 @contextmanager
@@ -90,6 +84,7 @@ def _at_work(request: InferRequest, record: RunRecord, rows: Dataset, console: C
             queue = held.enter_context(joined(out, rows["image_id"]))
             if queue.num_left:
                 (out / COMPLETE_FILE).unlink(missing_ok=True)
+                forget_push(out)
         _say_what_is_there(request, len(rows), queue, others, console)
         yield queue
 
@@ -97,7 +92,7 @@ def _at_work(request: InferRequest, record: RunRecord, rows: Dataset, console: C
 def _say_what_is_there(
     request: InferRequest, num_images: int, queue: WorkQueue, others: list[str], console: Console
 ) -> None:
-    for line in load_answers(request.out).broken:
+    for line in queue.broken:
         reason = escape(line.reason)
         console.print(f"[yellow]line {line.line_number} of {line.file} passed over[/]: {reason}")
     if queue.num_left < num_images:
@@ -123,7 +118,8 @@ def _answer(
     """Answer what the queue gives until every image has an answer, by whomever."""
     if not queue.wait(console):
         return
-    engine = load_engine(request, engine_name, asker, console)
+    of_a_turn = images_of_a_turn(queue.num_left, len(live_workers(request.out)))
+    engine = load_engine(request, engine_name, asker, console, of_a_turn)
     columns = (TextColumn("infer"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     name = worker_file(queue.worker)
     with AnswersFile(request.out, name) as file, Progress(*columns, console=console) as progress:

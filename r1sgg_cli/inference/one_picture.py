@@ -13,7 +13,7 @@ from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.asker import make_asker
 from r1sgg_cli.inference.engines import choose_engine, load_engine
 from r1sgg_cli.inference.infer import answer_of
-from r1sgg_cli.inference.request import InferRequest
+from r1sgg_cli.inference.request import EngineName, InferRequest
 from r1sgg_cli.models.adapters import check_to_ask
 from r1sgg_cli.scene_graph.parse import ParsedAnswer, ParseError, parse_answer
 
@@ -44,9 +44,7 @@ def see_picture(request: InferRequest, picture: Path) -> SeenPicture:
     question = asker.question(row)
     if isinstance(question, Answer):
         raise DataError(str(question.error))
-    if request.engine is None and not request.structured:  # it starts in a fraction of the time that vLLM takes
-        request = replace(request, engine="transformers")
-    engine = load_engine(request, choose_engine(request, console), asker, console)
+    engine = load_engine(request, _engine_name(request, console), asker, console)
     (reply,) = engine.replies([question])
     answer = answer_of(reply, asker, engine)
     if answer.error is not None:
@@ -58,3 +56,10 @@ def see_picture(request: InferRequest, picture: Path) -> SeenPicture:
         return SeenPicture(image, answer, None, str(error))
     graph = parsed.graph.rescaled(question.image_wh)
     return SeenPicture(image, answer, ParsedAnswer(graph, parsed.defects, parsed.tagged), None)
+
+
+def _engine_name(request: InferRequest, console: Console) -> EngineName:
+    if request.engine or request.structured:
+        return choose_engine(request, console)
+    console.print("engine: transformers (vLLM takes longer to start than to answer one picture)", highlight=False)
+    return "transformers"

@@ -1,6 +1,7 @@
 """The queue from which all workers of a folder take their images: files alone, no server and no clock.
 
-    OUT/queue/plan.json    how many images are asked for, and in chunks of how many
+    OUT/queue/plan.json    how many images are asked for, in chunks of how many, and where the files of answers ended
+                           when the first of the workers began
     OUT/queue/HOST-0.lock  a worker: its process holds a lock on the file for as long as it lives
     OUT/queue/00012-1      a claim on chunk 12: a hard link to the lock file of the worker that has it
 
@@ -21,8 +22,9 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -31,6 +33,7 @@ from rich.markup import escape
 from r1sgg_cli.errors import AnswersError, ConfigError, OutputError
 from r1sgg_cli.files import LOCK_FILE, is_locked, locked, save_text
 from r1sgg_cli.inference.answered import AnsweredImages
+from r1sgg_cli.inference.answers import BrokenLine, answers_files, ended_bytes
 
 QUEUE, PLAN_FILE = "queue", "plan.json"
 BEGIN_LOCK = f"{LOCK_FILE}-begin"
@@ -46,6 +49,17 @@ _CLAIM = re.compile(r"(\d{5,})-(\d+)")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all workers of a folder go by."""
+
+    num_images: int
+    chunk_size: int
+    begun_at: Mapping[str, int]
+    """Bytes of each file of answers when the first of them began: images that could not be asked about before that are
+    asked about once more, by one of them."""
+
+
 def live_workers(out: Path) -> list[str]:
     """Names of the workers that answer into a folder at this moment, as far as their locks are seen from here."""
     found = sorted((out / QUEUE).glob(f"*{_SUFFIX}"))
@@ -56,9 +70,9 @@ def insist_on_same_images(out: Path, num_images: int) -> list[str]:
     """The workers at work in a folder; other images than theirs are refused. Raises `ConfigError`."""
     workers = live_workers(out)
     planned = _load_plan(out / QUEUE)
-    if workers and planned is not None and planned[0] != num_images:
+    if workers and planned is not None and planned.num_images != num_images:
         raise ConfigError(
-            f"`{out}` is being filled with answers for {planned[0]:,} images, not {num_images:,}, by "
+            f"`{out}` is being filled with answers for {planned.num_images:,} images, not {num_images:,}, by "
             f"{', '.join(workers)}; give the same `--limit`, or wait for them"
         )
     return workers
@@ -71,7 +85,7 @@ def joined(out: Path, image_ids: Sequence[str]) -> Iterator["WorkQueue"]:
     The caller holds `BEGIN_LOCK` of the folder while it joins, and has made sure that others answer the same images.
     """
     folder = out / QUEUE
-    chunk_size = _planned_chunk_size(folder, len(image_ids))
+    plan = _shared_plan(out, len(image_ids))
     host = re.sub(r"[^\w-]", "-", socket.gethostname().partition(".")[0]) or "host"
     # Where nothing is kept out by locks, not even by the one that is held here, processes are told apart by their ids.
     indices = itertools.count() if is_locked(out, BEGIN_LOCK) else iter([os.getpid()])
@@ -82,23 +96,26 @@ def joined(out: Path, image_ids: Sequence[str]) -> Iterator["WorkQueue"]:
     except OSError as error:
         raise _unwritable(folder, error) from error
     with locked(folder, lock.name, wait=True):
-        lock.write_text(f"{worker} (process {os.getpid()})", encoding="utf-8")
-        yield WorkQueue(out, worker, image_ids, chunk_size)
+        try:
+            lock.write_text(f"{worker} (process {os.getpid()})", encoding="utf-8")
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        yield WorkQueue(out, worker, image_ids, plan)
 
 
 class WorkQueue:
     """The images that are left, as one worker sees them; `joined` makes it."""
 
-    def __init__(self, out: Path, worker: str, image_ids: Sequence[str], chunk_size: int) -> None:
+    def __init__(self, out: Path, worker: str, image_ids: Sequence[str], plan: Plan) -> None:
         """`image_ids` in the order of the rows; the worker's lock is held."""
         self.worker = worker
-        self.chunk_size = chunk_size
+        self.chunk_size = plan.chunk_size
         self._folder = out / QUEUE
-        self._answered = AnsweredImages(out)
+        self._answered = AnsweredImages(out, plan.begun_at)
         self._position_of = {image_id: position for position, image_id in enumerate(image_ids)}
         self._left: dict[int, set[int]] = {}  # positions without an answer by chunk; a chunk without any is not there
         for position in range(len(image_ids)):
-            self._left.setdefault(position // chunk_size, set()).add(position)
+            self._left.setdefault(position // plan.chunk_size, set()).add(position)
         self._taken: set[int] = set()
         self._claimed: dict[int, int] = {}  # the last claim that was seen on each chunk
         self._names: set[str] = set()  # of the files that it was read from
@@ -108,6 +125,11 @@ class WorkQueue:
     def num_left(self) -> int:
         """Images without an answer, as of the last look."""
         return sum(map(len, self._left.values()))
+
+    @property
+    def broken(self) -> tuple[BrokenLine, ...]:
+        """Lines of files of answers that hold none, as of the last look."""
+        return self._answered.broken
 
     def take(self) -> list[int]:
         """Positions of the next free chunk's images without an answer, now this worker's own; empty: none is free.
@@ -211,31 +233,41 @@ def _claim_name(chunk: int, generation: int) -> str:
     return f"{chunk:05}-{generation}"
 
 
-def _planned_chunk_size(folder: Path, num_images: int) -> int:
-    """Images of a chunk, as the first worker wrote it down; a plan for other images is made anew without its claims."""
+def _shared_plan(out: Path, num_images: int) -> Plan:
+    """The plan of the workers at work, else one that begins now; that for other images is made without its claims."""
+    folder = out / QUEUE
     planned = _load_plan(folder)
-    if planned is not None and planned[0] == num_images:
-        return planned[1]
-    chunk_size = min(MAX_CHUNK, max(1, num_images // NUM_CHUNKS))
+    if planned is not None and planned.num_images == num_images:
+        if live_workers(out):
+            return planned
+        chunk_size = planned.chunk_size
+    else:
+        _drop_claims(folder)
+        chunk_size = min(MAX_CHUNK, max(1, num_images // NUM_CHUNKS))
+    plan = Plan(num_images, chunk_size, {path.name: ended_bytes(path) for path in answers_files(out)})
+    save_text(json.dumps(asdict(plan)) + "\n", folder / PLAN_FILE)
+    return plan
+
+
+def _drop_claims(folder: Path) -> None:
     try:
         for path in folder.glob("*-*"):
             if _CLAIM.fullmatch(path.name):
                 path.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(folder, error) from error
-    save_text(json.dumps({"num_images": num_images, "chunk_size": chunk_size}) + "\n", folder / PLAN_FILE)
-    return chunk_size
 
 
-def _load_plan(folder: Path) -> tuple[int, int] | None:
-    """Numbers of images asked for and of those in a chunk. Raises `AnswersError`."""
+def _load_plan(folder: Path) -> Plan | None:
+    """The plan that stands; older ones do not say where they began. Raises `AnswersError`."""
     path = folder / PLAN_FILE
     try:
         plan = json.loads(path.read_bytes())
-        return int(plan["num_images"]), int(plan["chunk_size"])
+        begun_at = {str(name): int(size) for name, size in plan.get("begun_at", {}).items()}
+        return Plan(int(plan["num_images"]), int(plan["chunk_size"]), begun_at)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AnswersError(f"`{path}` cannot be read: {error}; delete `{folder}`, answers are not in it") from error
 
 

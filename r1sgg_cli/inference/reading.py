@@ -55,14 +55,17 @@ class Reader:
         object_scores, triplet_scores = _scores(parsed.graph, sample, defects, objects_are_given=are_given)
         graph, mapped = self.mapping.apply(parsed.graph.rescaled(truth.image_wh), objects_are_given=are_given)
         defects += mapped
-        self._count_strangers(graph, defects, objects_are_given=are_given)
+        defects += self.strangers(graph)
         return Reading(graph, None, dict(defects), object_scores, triplet_scores)
 
-    def _count_strangers(self, graph: SceneGraph, defects: Counter[str], *, objects_are_given: bool) -> None:
-        if self.names and not objects_are_given and not self.names.issuperset(graph.names):
-            defects["out_of_vocabulary_object"] = sum(name not in self.names for name in graph.names)
+    def strangers(self, graph: SceneGraph) -> Counter[str]:
+        """How many names of the graph are not in the vocabulary; given objects (`cls`) are not the model's."""
+        found: Counter[str] = Counter()
+        if self.names and self.task != "cls" and not self.names.issuperset(graph.names):
+            found["out_of_vocabulary_object"] = sum(name not in self.names for name in graph.names)
         if self.predicates and (num := sum(t.predicate not in self.predicates for t in graph.triplets)):
-            defects["out_of_vocabulary_predicate"] = num
+            found["out_of_vocabulary_predicate"] = num
+        return found
 
 
 def _scores(

@@ -40,13 +40,16 @@ def vllm_engine_class() -> Any:
     return importlib.import_module("r1sgg_cli.inference.vllm_engine").VllmEngine
 
 
-def start(make: Make, room: int, least_room: int, at_once: int | None, console: Console) -> Engine:
+def usual_at_once() -> int:
+    """Texts that this machine writes at once when nothing is said."""
+    return GPU_AT_ONCE if torch.cuda.is_available() else CPU_AT_ONCE
+
+
+def start(make: Make, room: int, least_room: int, at_once: int, console: Console) -> Engine:
     """The engine that `make` gives; where memory does not suffice with a quarter of the texts and `least_room`, said.
 
     Raises `ConfigError` where that does not do either, and for settings that vLLM refuses.
     """
-    if at_once is None:
-        at_once = GPU_AT_ONCE if torch.cuda.is_available() else CPU_AT_ONCE
     engine, said = _tried(make, room, at_once)
     if engine is not None:
         return engine

@@ -193,11 +193,19 @@ def read_progress(metrics: Path) -> Progress | None:
 
 
 def _last_rows(path: Path) -> list[dict[str, Any]]:
-    """The last whole rows; a run that was killed may have left half a line."""
+    """The last whole rows; a run that was killed, or a full disk, may have left half a line."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    return [json.loads(line) for line in lines[-RECENT:] if line]
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    return [row for line in lines[-RECENT:] if (row := _parsed(line)) is not None]
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and "step" in row else None
 
 
 def _seconds_left(rows: Sequence[Mapping[str, Any]]) -> float | None:

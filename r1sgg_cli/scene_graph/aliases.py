@@ -47,8 +47,11 @@ class Aliases:
 def shipped_aliases(vocabulary: Vocabulary) -> tuple[str, Aliases] | None:
     """Name and table of the shipped vocabulary of which this one is all or a part; None where it is of none.
 
-    Aliases of classes that a part lacks are left out, as are aliases that it has as classes.
+    Aliases of classes that a part lacks are left out, as are aliases that it has as classes. An open vocabulary, which
+    names nothing, is of none.
     """
+    if not (vocabulary.objects or vocabulary.predicates):
+        return None
     for name in SHIPPED:
         whole = load_vocabulary(name)
         if set(vocabulary.objects) <= set(whole.objects) and set(vocabulary.predicates) <= set(whole.predicates):

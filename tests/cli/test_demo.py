@@ -5,11 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from r1sgg_cli.cli.app import app
-from r1sgg_cli.data.rows import load_rows
-from r1sgg_cli.errors import ConfigError, OutputError
+from r1sgg_cli.errors import OutputError
 
 pytestmark = pytest.mark.slow
 
@@ -74,26 +72,3 @@ def test_the_same_command_again_trains_nothing_twice(demo_folder: Path, capsys: 
     assert err.count("already trained") == 2
     assert "64 of 64 images are answered already" in err
     assert (demo_folder / "grpo" / "model.safetensors").stat().st_mtime_ns == before
-
-
-def test_a_picture_is_shown_with_what_the_model_sees_in_it(
-    demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    scene = load_rows(str(demo_folder / "data"), "test")[0]["image"]
-    scene.save("scene.png")
-    argv = ["infer", str(demo_folder / "grpo"), "scene.png", "--max-new-tokens", "96"]
-    app(argv, standalone_mode=False)
-    out = capsys.readouterr().out
-    assert "box in pixels" in out
-    assert "scene.graph.png: the picture with its boxes" in out
-    with Image.open("scene.graph.png") as drawn:
-        assert min(drawn.size) > 500
-        colours = {colour for _, colour in drawn.convert("RGB").getcolors(2**24) or ()}
-        assert (0x00, 0x63, 0xA6) in colours, "a box is drawn"
-    app(argv, standalone_mode=False)  # what it wrote is its own to replace
-    Path("scene.graph.png").write_bytes(b"mine")
-    with pytest.raises(OutputError, match="holds something else"):
-        app(argv, standalone_mode=False)
-    with pytest.raises(ConfigError, match=r"`--limit` has no meaning for `scene.png`"):
-        app([*argv, "--limit", "3"], standalone_mode=False)

@@ -128,6 +128,38 @@ def test_an_image_that_cannot_be_read_is_named(stored: dict[str, bytes | str | N
         stored_image_wh("7", pa.array([stored], ImageColumn().pa_type)[0])
 
 
+@pytest.mark.parametrize("name", ["nowhere.jpg", ""], ids=["no file", "a folder"])
+def test_a_file_that_cannot_be_read_says_nothing_of_its_picture(name: str, tmp_path: Path) -> None:
+    """A disk may be back the next time; a broken picture stays one."""
+    path = str(tmp_path / name)
+    said = r"image 7 cannot be read: `.*`: .*; once it can be, run the same again"
+    with pytest.raises(DataError, match=said) as decoding:
+        decode_image("7", {"bytes": None, "path": path})
+    with pytest.raises(DataError, match=said) as measuring:
+        stored_image_wh("7", cell(None, path))
+    assert BrokenImageError not in {decoding.type, measuring.type}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_file_that_is_cut_short_is_broken_also_where_it_lies_outside(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "cut").write_bytes(encoded((600, 400), kind=kind)[:200])
+    with pytest.raises(BrokenImageError, match=r"image 7 cannot be read: .*mend or leave out"):
+        decode_image("7", {"bytes": None, "path": str(tmp_path / "cut")})
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_file_outside_has_the_size_that_is_loaded(kind: str, orientation: int, tmp_path: Path) -> None:
+    content = encoded((80, 40), orientation, kind)
+    (tmp_path / "7").write_bytes(content)
+    assert stored_image_wh("7", cell(None, str(tmp_path / "7"))) == loaded_wh(content)
+
+
+def test_of_a_file_outside_the_header_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "7.jpg").write_bytes(encoded((600, 400))[:-1000])
+    assert stored_image_wh("7", cell(None, str(tmp_path / "7.jpg"))) == (600, 400)
+
+
 def test_the_first_place_that_has_the_file_is_taken(tmp_path: Path) -> None:
     (tmp_path / "VG_100K_2").mkdir()
     (tmp_path / "VG_100K_2" / "1.jpg").touch()

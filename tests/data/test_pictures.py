@@ -1,6 +1,7 @@
 """A folder of pictures as rows."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ def folder(tmp_path: Path) -> Path:
         Image.new("RGB", (8, 6)).save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
     (tmp_path / ".hidden.png").write_bytes(b"")
+    (tmp_path / ".thumbnails" / "deep").mkdir(parents=True)
+    Image.new("RGB", (8, 6)).save(tmp_path / ".thumbnails" / "deep" / "z.png")
     return tmp_path
 
 
@@ -48,7 +51,25 @@ def test_a_folder_without_a_picture_is_one_line(tmp_path: Path) -> None:
         picture_rows(tmp_path / "missing")
 
 
-@pytest.mark.parametrize(("name", "expected"), [("a.jpeg", True), ("a.json", False), ("a.pdf", False), ("a", False)])
+def test_a_folder_within_a_hidden_one_has_its_pictures(folder: Path) -> None:
+    assert picture_rows(folder / ".thumbnails")["image_id"][:] == ["deep/z.png"]
+
+
+@pytest.mark.parametrize("use", [picture_rows, pictures_fingerprint])
+def test_a_name_that_is_not_utf8_is_one_line(use: Callable[[Path], object], folder: Path) -> None:
+    (folder / "z.png").rename(folder / os.fsdecode(b"caf\xe9.png"))
+    with pytest.raises(DataError, match=r"the name of '.*caf\\udce9.png' is not UTF-8; rename it"):
+        use(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *((f"a.{suffix}", True) for suffix in ("jpeg", "JPG", "png", "webp", "bmp", "gif", "tif", "ppm", "jp2")),
+        *((f"a.{suffix}", False) for suffix in ("json", "pdf", "mpg", "h5", "grib", "eps", "psd")),
+        ("a", False),
+    ],
+)
 def test_a_picture_is_known_by_its_name(name: str, expected: bool, tmp_path: Path) -> None:
     (tmp_path / name).touch()
     assert is_picture(tmp_path / name) is expected

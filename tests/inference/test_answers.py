@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from r1sgg_cli.errors import AnswersError, OutputError
+from r1sgg_cli.inference import answers as answers_module
 from r1sgg_cli.inference.answers import (
     ANSWERS_FILE,
     GROUND_TRUTH_FILE,
@@ -18,6 +19,7 @@ from r1sgg_cli.inference.answers import (
     Answer,
     AnswersFile,
     Sample,
+    ended_bytes,
     load_answers,
     load_ground_truth,
     load_run,
@@ -52,6 +54,30 @@ def test_the_first_answer_of_an_image_counts(tmp_path: Path) -> None:
     assert loaded.num_duplicates == 2
 
 
+def test_an_answer_counts_before_any_record_that_its_image_could_not_be_asked_about(tmp_path: Path) -> None:
+    error, other = (Answer("a", (1, 1), (), error=reason) for reason in ("no disk", "no disk still"))
+    with AnswersFile(tmp_path) as file:
+        file.append([error, other])
+        assert load_answers(tmp_path).answers == {"a": error}
+        file.append([make_answer("a", "first"), error])
+        loaded = load_answers(tmp_path)
+        assert (loaded.answers, loaded.repeated) == ({"a": make_answer("a", "first")}, ())
+        file.append([make_answer("a", "second")])
+    loaded = load_answers(tmp_path)
+    assert (loaded.answers, loaded.repeated) == ({"a": make_answer("a", "first")}, ("a",))
+
+
+@pytest.mark.parametrize("block", [1, 7, 65_536])
+def test_a_file_is_known_up_to_its_last_whole_line_whatever_is_read_at_once(
+    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers_module, "_BLOCK", block)
+    path = tmp_path / ANSWERS_FILE
+    for content, ended in ((b"", 0), (b"no end", 0), (b"\n", 1), (b"one\ntwo\n", 8), (b"one\ntwo\nthr", 8)):
+        path.write_bytes(content)
+        assert ended_bytes(path) == ended
+
+
 def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_on(tmp_path: Path) -> None:
     path = tmp_path / ANSWERS_FILE
     with AnswersFile(tmp_path) as file:
@@ -82,6 +108,9 @@ def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_
         pytest.param(b'{"box_space_wh": [9, 9], "box_origin": [0, NaN]}', "two finite numbers", id="an origin of NaN"),
         pytest.param(b'{"box_space_wh": [9, 9], "box_origin": 3}', "not iterable", id="an origin of one number"),
         pytest.param(b'{"box_space_wh": [9, 9], "text": null}', "text is not a string", id="no text"),
+        pytest.param(
+            b'{"box_space_wh": [9, 9], "image_wh": [9], "error": "", "image_id": ""}', "not enough", id="one side"
+        ),
         pytest.param(
             b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "abort"}', "'abort'", id="unknown finish reason"
         ),

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.inference import engines
-from r1sgg_cli.inference.engines import choose_engine
+from r1sgg_cli.inference.engines import choose_engine, images_of_a_turn
 from r1sgg_cli.inference.request import InferRequest
 
 REQUEST = InferRequest("model", Path("out"), "data")
@@ -72,3 +72,12 @@ def test_a_vllm_that_cannot_answer_is_named_with_the_remedy(
 def test_transformers_is_not_asked_to_constrain_decoding() -> None:
     with pytest.raises(ConfigError, match="transformers cannot constrain decoding"):
         choose_engine(replace(REQUEST, engine="transformers", structured=True), Console())
+
+
+@pytest.mark.parametrize(
+    ("num_left", "num_workers", "expected"),
+    [(2186, 16, 69), (5000, 1, 2500), (20, 16, 8), (100, 0, 50)],
+    ids=["PSG on 16 GPUs", "one worker", "a few images", "none is seen to work"],
+)
+def test_a_worker_takes_no_more_than_half_of_its_share_in_hand(num_left: int, num_workers: int, expected: int) -> None:
+    assert images_of_a_turn(num_left, num_workers) == expected

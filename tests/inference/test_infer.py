@@ -1,6 +1,9 @@
 """`infer`: every image of the split answered once, through kills and repeats."""
 
+import errno
+import io
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +16,7 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import get_peft_model
+from PIL import Image
 from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
 from r1sgg_cli.config.schema import Lora
@@ -24,6 +28,7 @@ from r1sgg_cli.inference.answers import (
     COMPLETE_FILE,
     GROUND_TRUTH_FILE,
     RUN_FILE,
+    Answer,
     answers_files,
     load_answers,
     load_ground_truth,
@@ -303,6 +308,17 @@ def test_a_vocabulary_named_by_the_command_wins_over_the_rows_own_prompt(named: 
     assert ("names: cat." in asker.prompt({"prompt_close": "Mine."})) is named
 
 
+def test_a_picture_of_a_shape_that_cannot_be_resized_is_named() -> None:
+    asking = Asking(think=False, predefined_categories=False, max_pixels=6400)
+    asker = Asker(FAMILIES["qwen2_vl"], asking, PixelLimits(20, 1600, 6400), None, vocabulary_named=False)
+    file = io.BytesIO()
+    Image.new("RGB", (900, 2)).save(file, "PNG")
+    answer = asker.question({"image_id": "7", "image": {"bytes": file.getvalue(), "path": None}})
+    assert isinstance(answer, Answer)
+    assert answer.error is not None
+    assert answer.error.startswith("image 7: an image of 900×2 pixels cannot be resized")
+
+
 def test_a_model_is_asked_as_it_was_trained_unless_told_otherwise(
     request_of: InferRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -378,6 +394,39 @@ def test_an_image_that_cannot_be_decoded_is_answered_with_the_reason_and_the_res
     failures = [image.failure for image in gather_answers(request_of.out).images]
     assert failures[:2].count("not_asked") == 0
     assert failures[2] == "not_asked"
+
+
+def test_a_fault_of_the_disk_ends_the_run_and_a_mended_picture_is_asked_about_again(
+    request_of: InferRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, row in zip(("a.png", "b.png"), load_rows(request_of.dataset, "test"), strict=False):
+        row["image"].save(folder / name)
+    whole = (folder / "b.png").read_bytes()
+    (folder / "b.png").write_bytes(bytes(len(whole)))  # as a copy that has just begun
+    request = replace(request_of, images=folder, dataset="", split=None, batch_size=1)
+    read_bytes = Path.read_bytes
+
+    def stale(path: Path) -> bytes:
+        if path.parent == folder:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return read_bytes(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", stale)
+        with pytest.raises(DataError, match=r"image \w.png cannot be read: .*Stale file handle; .*run the same again"):
+            infer(request)
+    assert not load_answers(request.out).answers, "it said nothing of the pictures"
+    infer(request)
+    assert [i for i, answer in load_answers(request.out).answers.items() if answer.error] == ["b.png"]
+    assert load_ground_truth(request.out)[1].image_wh == (1, 1)
+    (folder / "b.png").write_bytes(whole)
+    infer(request)
+    loaded = load_answers(request.out)
+    assert (set(loaded.answers), loaded.repeated) == ({"a.png", "b.png"}, ())
+    assert not any(answer.error for answer in loaded.answers.values())
+    assert load_ground_truth(request.out)[1].image_wh == loaded.answers["b.png"].image_wh
 
 
 def test_pictures_of_a_folder_are_answered_without_a_data_set(

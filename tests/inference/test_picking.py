@@ -10,6 +10,7 @@ from r1sgg_cli.inference.answers import Answer, Sample
 from r1sgg_cli.inference.label_mapping import LabelMapping
 from r1sgg_cli.inference.picking import Pick, picked_reading
 from r1sgg_cli.inference.reading import Reader, Reading
+from r1sgg_cli.scene_graph.aliases import Aliases
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 from .conftest import make_truth
@@ -69,6 +70,19 @@ def test_texts_that_cannot_be_read_are_counted_and_vote_for_nothing() -> None:
     assert reading.graph.names == ("man",)
     assert reading.object_scores == pytest.approx((2 / 3,))
     assert reading.defects == {"unreadable_text": 1}
+
+
+def test_a_majority_has_its_own_strangers_and_the_repairs_of_all_texts() -> None:
+    """A ghost that one text alone sees is no stranger in the graph that is agreed on."""
+    vocabulary = Vocabulary(("man",), ())
+    samples = (sample("man", "ghost"), sample("man", "dog"), sample("man", "dog"))
+    reader = Reader(vocabulary, LabelMapping(vocabulary, Aliases({"ghost": "man"}, {}, {})))
+    reading, _ = picked_reading(Answer("a", (1000, 1000), samples), make_truth("a"), reader, "majority")
+    assert reading.defects == {
+        "out_of_vocabulary_object": 1,
+        "in_texts_out_of_vocabulary_object": 2,
+        "in_texts_object_mapped_by_alias": 1,
+    }
 
 
 def test_where_no_text_can_be_read_the_image_is_a_failure() -> None:

@@ -18,7 +18,7 @@ from rich.console import Console
 from r1sgg_cli.errors import AnswersError, ConfigError, OutputError
 from r1sgg_cli.files import is_locked, locked
 from r1sgg_cli.inference import queue as queue_module
-from r1sgg_cli.inference.answers import AnswersFile, load_answers, worker_file
+from r1sgg_cli.inference.answers import Answer, AnswersFile, load_answers, worker_file
 from r1sgg_cli.inference.queue import (
     BEGIN_LOCK,
     MAX_CHUNK,
@@ -29,12 +29,17 @@ from r1sgg_cli.inference.queue import (
     joined,
     live_workers,
 )
+from tests.conftest import files_no_larger_than
 
 from .conftest import make_answer
 
 
 def ids(num_images: int) -> list[str]:
     return [f"image-{position}" for position in range(num_images)]
+
+
+def not_asked(image_id: str) -> Answer:
+    return Answer(image_id, (1, 1), (), error=f"image {image_id} cannot be read")
 
 
 class Worker:
@@ -225,6 +230,45 @@ def test_who_has_nothing_to_do_says_for_whom_it_waits_and_takes_what_the_other_l
         assert not second.queue.wait(console)
 
 
+def test_who_was_not_asked_in_an_earlier_run_is_asked_once_more_whoever_joins(tmp_path: Path) -> None:
+    """By one of the workers; a second fault is an answer to all of them."""
+    with AnswersFile(tmp_path, worker_file("gone-0")) as file:
+        file.append([make_answer("image-0"), not_asked("image-1"), make_answer("image-2")])
+    with workers_of(tmp_path, 3, 1) as (first,):
+        assert first.queue.num_left == 1
+        assert first.queue.take() == [1]
+        with AnswersFile(tmp_path, first.path.name) as file:
+            file.append([not_asked("image-1")])
+        second = Worker(tmp_path, ids(3))
+        assert (second.queue.num_left, second.queue.take()) == (0, [])
+        second.end()
+        assert not first.queue.wait(Console())
+    assert load_answers(tmp_path).num_duplicates == 0
+    with workers_of(tmp_path, 3, 2) as workers:
+        assert [worker.queue.num_left for worker in workers] == [1, 1]
+        workers[0].taken = workers[0].queue.take()
+        assert workers[0].work()
+        assert not any(worker.queue.wait(Console()) for worker in workers)
+    with workers_of(tmp_path, 3, 1) as (first,):
+        assert first.queue.num_left == 0
+
+
+def test_a_fault_in_place_of_a_line_that_was_cut_short_is_this_runs(tmp_path: Path) -> None:
+    with workers_of(tmp_path, 1, 1) as (worker,):
+        worker.die()
+    with workers_of(tmp_path, 1, 1) as (worker,):
+        assert worker.queue.take() == [0]
+        with AnswersFile(tmp_path, worker.path.name) as file:
+            file.append([not_asked("image-0")])
+        assert not worker.queue.wait(Console())
+
+
+def test_a_plan_of_an_older_version_says_nothing_of_where_it_began(tmp_path: Path) -> None:
+    save_plan(tmp_path, 3, 1)
+    with workers_of(tmp_path, 3, 1) as (worker,):
+        assert worker.queue.take() == [0]
+
+
 def test_an_engine_that_passes_an_image_over_is_a_bug_and_not_waited_for(tmp_path: Path) -> None:
     with workers_of(tmp_path, 2, 1) as (worker,):
         worker.queue.take()
@@ -288,6 +332,16 @@ def test_a_queue_that_cannot_be_written_is_one_line(
     monkeypatch.setattr(os, "link", no_link)
     with workers_of(tmp_path, 2, 1) as (worker,), pytest.raises(OutputError, match=r"cannot write .*queue`: "):
         worker.queue.take()
+
+
+def test_a_lock_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with (
+        workers_of(tmp_path, 2, 1),
+        files_no_larger_than(5),
+        pytest.raises(OutputError, match=r"cannot write .*queue`: File too large; run the same again"),
+        joined(tmp_path, ids(2)),
+    ):
+        pytest.fail("joined")
 
 
 def test_a_plan_that_cannot_be_read_says_what_to_delete(tmp_path: Path) -> None:

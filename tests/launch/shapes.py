@@ -6,7 +6,7 @@ from r1sgg_cli.launch.config_json import load_config
 
 Kind = Literal["wide", "deep", "vocabulary", "vision"]
 SIZES: dict[Kind, dict[str, int]] = {
-    "wide": {"layers": 2, "hidden": 512, "inner": 6144, "vocabulary": 300, "vision_layers": 1, "vision_width": 64},
+    "wide": {"layers": 2, "hidden": 256, "inner": 3072, "vocabulary": 300, "vision_layers": 1, "vision_width": 64},
     "deep": {"layers": 24, "hidden": 256, "inner": 512, "vocabulary": 300, "vision_layers": 1, "vision_width": 64},
     "vocabulary": {
         "layers": 2,

@@ -79,7 +79,11 @@ def test_only_the_last_steps_tell_the_time_left(tmp_path: Path) -> None:
     assert progress.seconds_left == 40
 
 
-@pytest.mark.parametrize(("rest"), ["", '{"step": 1'], ids=["empty", "half a line"])
+@pytest.mark.parametrize(
+    ("rest"),
+    ["", '{"step": 1', '{"step": 1, "lo{"step": 2}\n', "[]\n"],
+    ids=["empty", "half a line", "two lines in one", "no row"],
+)
 def test_before_the_first_whole_row_there_is_no_progress(rest: str, tmp_path: Path) -> None:
     assert read_progress(tmp_path / "none.jsonl") is None
     assert read_progress(write_metrics(tmp_path, [], rest)) is None

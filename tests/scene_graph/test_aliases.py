@@ -78,8 +78,9 @@ def test_a_part_of_a_vocabulary_has_the_aliases_of_its_own_classes() -> None:
     assert aliases.swapped_predicates == {"ridden by": "riding"}
 
 
-def test_another_vocabulary_has_no_table() -> None:
-    assert shipped_aliases(Vocabulary(("red circle",), ("left of",))) is None
+@pytest.mark.parametrize("vocabulary", [Vocabulary(("red circle",), ("left of",)), Vocabulary((), ())])
+def test_another_vocabulary_and_an_open_one_have_no_table(vocabulary: Vocabulary) -> None:
+    assert shipped_aliases(vocabulary) is None
 
 
 def _saved(folder: Path, table: Any) -> Path:

@@ -68,7 +68,7 @@ CASES: dict[str, tuple[str, Kind, dict[str, Any]]] = {
             "qwen2_vl",
             "wide",
             {"stage": "grpo", "micro_batch": 8, "num_shared_rows": 8 // answers, "answers_per_row": answers}
-            | {"completion_tokens": 60, "precision": precision},
+            | {"completion_tokens": 30, "precision": precision},
         )
         for answers in (1, 4, 8)
         for precision in ("float32", "bf16")
