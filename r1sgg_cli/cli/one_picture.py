@@ -38,6 +38,7 @@ def show_picture(request: InferRequest, picture: Path) -> None:
 def show_seen(seen: SeenPicture, target: Path) -> None:
     """Print the graph in an answer and write its picture; where there is none, the answer and why. Raises `Exit`."""
     from r1sgg_cli.report.picture import draw_graph
+    from r1sgg_cli.report.samples import counted
 
     if seen.parsed is None:
         typer.echo(seen.answer.samples[0].text)
@@ -46,7 +47,7 @@ def show_seen(seen: SeenPicture, target: Path) -> None:
     graph = seen.parsed.graph
     console = Console(soft_wrap=True, highlight=False)
     _print_graph(seen, console)
-    caption = f"{len(graph.ids)} objects, {len(graph.triplets)} relationships"
+    caption = f"{counted(len(graph.ids), 'object')}, {counted(len(graph.triplets), 'relationship')}"
     save_drawing(draw_graph(seen.image, graph, caption), target)
     console.print(f"[bold]{escape(str(target))}[/]: the picture with its boxes")
 

@@ -10,8 +10,9 @@ import pytest
 from r1sgg_cli.cli.interruption import WHAT_IS_KEPT
 
 WAITS = """
-import os, sys, time
+import os, signal, sys, time
 from r1sgg_cli import __main__
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
 from r1sgg_cli.cli import app as module
 
 def waits(noted: bool = False, forked: bool = False) -> None:
