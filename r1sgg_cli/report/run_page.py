@@ -10,6 +10,7 @@ from r1sgg_cli.config.record import LAUNCH_FILE, RUN_FILE
 from r1sgg_cli.config.yaml import load_yaml
 from r1sgg_cli.data.run_logs import METRICS_FILE, WARNINGS_FILE, load_metric_rows
 from r1sgg_cli.files import save_text
+from r1sgg_cli.models.asking import ASKING_FILE
 from r1sgg_cli.report.curves import lay_out
 from r1sgg_cli.report.node_layout import WIDTH
 from r1sgg_cli.report.rendering import render_html
@@ -41,7 +42,7 @@ def write_page_of_run(folder: Path, path: Path | None = None) -> None:
         mark=MARK,
         title=folder.absolute().name,
         stage=str(record.get("stage", "")).upper(),
-        status=_status(rows),
+        status=_status(rows, is_finished=(folder / ASKING_FILE).exists()),
         warnings=warnings[: -MAX_WARNINGS - 1 : -1],
         num_warnings=len(warnings),
         curves=[(curve, lay_out(curve)) for curve in training_curves(rows)],
@@ -60,14 +61,16 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return load_metric_rows(path) if path.exists() else []
 
 
-def _status(rows: list[dict[str, Any]]) -> str:
-    """How far the run is, by its last log."""
+def _status(rows: list[dict[str, Any]], *, is_finished: bool) -> str:
+    """How far the run is, by its last log; that it is finished only where its model is there."""
     if not rows:
         return "no step is logged yet"
     last = rows[-1]
     of_all = f" of {last['max_steps']:,}" if "max_steps" in last else ""
     logged = f", logged {datetime.fromtimestamp(last['time'], UTC):%Y-%m-%d %H:%M} UTC" if "time" in last else ""
-    return f"step {last['step']:,}{of_all}{logged}"
+    model = "finished" if is_finished else "its model is not written yet"
+    ended = f", {model}" if is_finished or last["step"] == last.get("max_steps") else ""
+    return f"step {last['step']:,}{of_all}{ended}{logged}"
 
 
 def _preset(folder: Path) -> list[tuple[str, str]]:

@@ -79,14 +79,15 @@ class ShowsRun(TrainerCallback):
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Write the page again, unless that was done a short time ago."""
         if is_first() and self.clock() >= self.page_is_due:
-            self._write_page()
+            self.write_page()
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """The page as the run leaves it."""
         if is_first():
-            self._write_page()
+            self.write_page()
 
-    def _write_page(self) -> None:
+    def write_page(self) -> None:
+        """The page as the run's folder is now; the first process alone calls it."""
         began = self.clock()
         with self._failures_said():
             self.sight.write_page(self.folder)

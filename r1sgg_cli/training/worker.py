@@ -231,6 +231,7 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, sight: Sight | 
         insist_on_as_many(checkpoint, run)
         console.print(f"continuing from `{escape(str(checkpoint))}`")
     watchdog = Watchdog(step_timeout(run))
+    shows = ShowsRun(trainer, run.out, sight, console) if sight else None
     with watchdog.watching():
         if checkpoint and is_last_step(checkpoint) and not owes_evaluation(trainer.args, last_state(checkpoint)):
             # Only the finished model is missing.
@@ -240,13 +241,15 @@ def train(trainer: Trainer, run: SFTRun | GRPORun, epoch: Epoch, sight: Sight | 
             stops = StopsWhenAsked(run.stop_file)
             trainer.stops = stops
             callbacks = [TellEpoch(epoch), AskingBeside(asking), stops, watchdog]
-            callbacks += [ShowsRun(trainer, run.out, sight, console)] if sight else []
+            callbacks += [shows] if shows else []
             _take_steps(trainer, run, checkpoint, callbacks, console)
             if stops.has_stopped:
                 at = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
                 console.print(f"stopped at {at} as asked; the same command continues")
                 return
             save_finished(trainer, run, asking, from_first(best_checkpoint(run, trainer.state, console)))
+    if shows and is_first():
+        shows.write_page()  # which says that the model is there
     console.print(f"finished: {escape(str(run.out))}")
 
 

@@ -60,7 +60,7 @@ def test_nothing_points_outside_the_file(run_folder: Path) -> None:
     [
         "r1sgg GRPO run",
         "my-run",
-        "step 40 of 40, logged 2026-",
+        "step 40 of 40, its model is not written yet, logged 2026-",
         "31 % of answers are cut off",
         "weighted sum",
         "edge_hard_reward",
@@ -123,9 +123,15 @@ def test_the_page_is_whole_or_as_it_was(run_folder: Path, tmp_path: Path) -> Non
 
 def test_how_far_a_run_is_is_told_by_what_its_last_row_has(tmp_path: Path) -> None:
     save_record(tmp_path, RECORD)
-    for row, words in (({"step": 1_000}, "step 1,000\n"), ({"step": 2, "max_steps": 4}, "step 2 of 4\n")):
+    for row, words in (
+        ({"step": 1_000}, "step 1,000\n"),
+        ({"step": 2, "max_steps": 4}, "step 2 of 4\n"),
+        ({"step": 4, "max_steps": 4}, "step 4 of 4, its model is not written yet\n"),
+    ):
         append_row(row, tmp_path / "metrics.jsonl")
         assert words in page_of(tmp_path).text
+    (tmp_path / "r1sgg.json").touch()
+    assert "step 4 of 4, finished\n" in page_of(tmp_path).text
 
 
 @pytest.mark.parametrize("log", ["metrics.jsonl", "warnings.jsonl"])
