@@ -41,12 +41,12 @@ from r1sgg_cli.inference.asker import Asker, make_asker
 from r1sgg_cli.inference.begin import begin, record_of
 from r1sgg_cli.inference.engine import Engine, Question, Reply
 from r1sgg_cli.inference.engines import choose_engine, images_of_a_turn, load_engine
-from r1sgg_cli.inference.probabilities import answer_logprob, graph_probabilities
 from r1sgg_cli.inference.push_once import forget_push
 from r1sgg_cli.inference.queue import BEGIN_LOCK, WorkQueue, insist_on_same_images, joined, live_workers
 from r1sgg_cli.inference.request import EngineName, InferRequest
 from r1sgg_cli.models.adapters import check_to_ask
 from r1sgg_cli.models.completion import Completion
+from r1sgg_cli.models.probabilities import answer_logprob, graph_probabilities
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
 
@@ -216,12 +216,7 @@ def _sample(
         completion.text,
         completion.finish_reason,
         completion.num_tokens,
-        _rounded(answer_logprob(completion)),
-        None if found is None else tuple(map(_rounded, found.objects)),
-        None if found is None else tuple(map(_rounded, found.triplets)),
+        answer_logprob(completion),
+        None if found is None else found.objects,
+        None if found is None else found.triplets,
     )
-
-
-def _rounded(logprob: float | None) -> float | None:
-    """What stands beside an image moves the digits after these."""
-    return None if logprob is None else round(logprob, 4)

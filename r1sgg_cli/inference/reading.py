@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from r1sgg_cli.inference.answers import Answer, ImageTruth, Sample
 from r1sgg_cli.inference.label_mapping import LabelMapping
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
+from r1sgg_cli.scene_graph.scores import Scores, scores_from_logprobs
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # it imports pydantic, which takes longer than anything else here
     from r1sgg_cli.config.schema import Task
-
-Scores = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,13 +80,8 @@ def _scores(
     if len(objects) != len(graph.names) or len(triplets) != len(graph.triplets):
         defects["scores_do_not_fit"] += 1
         return None, None
-    names = [value for value in objects if value is not None]
-    written = [value for value in triplets if value is not None]
-    if len(names) != len(objects) or len(written) != len(triplets):
+    scores = scores_from_logprobs(graph, objects, triplets)
+    if scores is None:
         defects["scores_incomplete"] += 1
         return None, None
-    ranked = (
-        value + names[triplet.subject] + names[triplet.object]
-        for value, triplet in zip(written, graph.triplets, strict=True)
-    )
-    return tuple(math.exp(value) for value in names), tuple(math.exp(value) for value in ranked)
+    return scores

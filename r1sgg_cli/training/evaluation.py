@@ -28,6 +28,7 @@ from trl.models import unwrap_model_for_generation
 
 from r1sgg_cli.config.schema import GRPORecipe, SFTRecipe
 from r1sgg_cli.models.checkpoint import end_token_ids
+from r1sgg_cli.models.sampling import Sampling, TokenChooser
 from r1sgg_cli.models.writer import Writer
 from r1sgg_cli.training.held_out import Answer, HeldOut, scores
 from r1sgg_cli.training.owed import SavesBeforeEvaluation, owes_evaluation
@@ -120,14 +121,17 @@ class Evaluates(SavesBeforeEvaluation):
         examples = [held_out.example(position) for position in positions]
         images = [example["image"] for example in examples]
         prompts = writer.prompts([example["prompt"] for example in examples], images)
-        written = (
+        written, logprobs = (
             _written_by_vllm(self, prompts, images)
             if model is None
-            else writer.generate(model, Trainer._prepare_inputs(self, prompts))
+            else _written_greedily(writer, model, Trainer._prepare_inputs(self, prompts))
         )
         self._tell(self.num_asked[0] + len(positions) * self.accelerator.num_processes, len(held_out))
-        completions = map(writer.completion, written)
-        return [held_out.answer(*one) for one in zip(positions, completions, examples, strict=True)]
+        completions = map(writer.completion, written, logprobs)
+        tokenizer = self.processing_class.tokenizer
+        return [
+            held_out.answer(*one, tokenizer=tokenizer) for one in zip(positions, completions, examples, strict=True)
+        ]
 
     def _tell(self, num_asked: int, num_images: int) -> None:
         """A sign of life for whoever watches. Every process asks about as many; the last ones ask some twice."""
@@ -165,11 +169,20 @@ def _vllm_greedy(trainer: Any) -> Iterator[None]:
         trainer._last_loaded_step = loaded
 
 
-def _written_by_vllm(trainer: Any, prompts: Any, images: Sequence[Any]) -> list[list[int]]:
+_Written = tuple[list[list[int]], list[list[float]]]
+"""Token ids of answers, and the logarithms of their probabilities."""
+
+
+def _written_greedily(writer: Writer, model: Any, prompts: Any) -> _Written:
+    chooser = TokenChooser(Sampling(writer.max_new_tokens), writer.unsampled, ())
+    return writer.generate(model, prompts, chooser), chooser.token_logprobs()
+
+
+def _written_by_vllm(trainer: Any, prompts: Any, images: Sequence[Any]) -> _Written:
     ids = [row[mask.bool()].tolist() for row, mask in zip(prompts["input_ids"], prompts["attention_mask"], strict=True)]
     of_images = {name: value for name, value in prompts.items() if name not in ("input_ids", "attention_mask")}
-    written, _ = trainer._generate_single_turn(ids, [[image] for image in images], of_images, 1)
-    return [list(tokens) for tokens in written]
+    written, logprobs = trainer._generate_single_turn(ids, [[image] for image in images], of_images, 1)
+    return [list(tokens) for tokens in written], logprobs
 
 
 @contextmanager

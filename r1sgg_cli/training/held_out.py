@@ -17,11 +17,14 @@ from r1sgg_cli.data.rows import check_graphs, decoded, load_rows, parse_ground_t
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.metrics.evaluation import evaluate
+from r1sgg_cli.metrics.ranking import UNSCORED, GraphScores
 from r1sgg_cli.models.completion import Completion
 from r1sgg_cli.models.families import ModelFamily, unsampled_token_ids
 from r1sgg_cli.models.images import image_limits
+from r1sgg_cli.models.probabilities import graph_probabilities
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
+from r1sgg_cli.scene_graph.scores import scores_from_logprobs
 from r1sgg_cli.training.examples import ExampleMaker
 
 FROM_EVALUATE = (
@@ -40,6 +43,8 @@ class Answer:
     graph: SceneGraph | None
     """None where no graph could be read."""
     is_cut_off: bool
+    scores: GraphScores = UNSCORED
+    """Of the graph's objects and triplets; none where the engine gave no probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +75,26 @@ class HeldOut:
         """Prompt and image of a row, and the space of the boxes in its answer."""
         return self.maker.grpo_example(decoded(self.rows[position]))
 
-    def answer(self, position: int, completion: Completion, example: dict[str, Any]) -> Answer:
-        """What a completion says about a row's image; `example` is the one that was asked."""
+    def answer(self, position: int, completion: Completion, example: dict[str, Any], tokenizer: Any) -> Answer:
+        """What a completion says about a row's image; `example` is the one that was asked, `tokenizer` wrote it."""
         width, height = example["image_wh"]
         row = self.rows.select_columns(["image_id", "objects", "relationships"])[position]
         truth = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], (width, height))
         is_cut_off = completion.finish_reason == "length"
-        return Answer(row["image_id"], truth, _graph(completion.text, example), is_cut_off)
+        graph, scores = _graph(completion, example, tokenizer)
+        return Answer(row["image_id"], truth, graph, is_cut_off, scores)
 
 
-def _graph(text: str, example: dict[str, Any]) -> SceneGraph | None:
+def _graph(completion: Completion, example: dict[str, Any], tokenizer: Any) -> tuple[SceneGraph | None, GraphScores]:
     (width, height), (left, top) = example["box_space_wh"], example["box_origin"]
     try:
-        parsed = parse_answer(text, (width, height), (left, top))
+        parsed = parse_answer(completion.text, (width, height), (left, top))
     except ParseError:
-        return None
-    return parsed.graph.rescaled((float(example["image_wh"][0]), float(example["image_wh"][1])))
+        return None, UNSCORED
+    found = graph_probabilities(completion, parsed, tokenizer, (left, top))
+    scores = None if found is None else scores_from_logprobs(parsed.graph, found.objects, found.triplets)
+    graph = parsed.graph.rescaled((float(example["image_wh"][0]), float(example["image_wh"][1])))
+    return graph, UNSCORED if scores is None else GraphScores(*scores)
 
 
 def load_held_out_rows(run: SFTRun | GRPORun) -> Dataset | None:
@@ -130,7 +139,12 @@ def hold_out(run: SFTRun | GRPORun, rows: Dataset, family: ModelFamily, processo
 def scores(answers: Sequence[Answer], predicates: Sequence[str]) -> dict[str, float]:
     """The numbers of a set of answers; NaN where there is nothing to average."""
     answers = sorted(answers, key=lambda answer: answer.image_id)  # as `gather` has them: AP depends on the order
-    evaluation = evaluate([one.truth for one in answers], [one.graph for one in answers], predicates)
+    evaluation = evaluate(
+        [one.truth for one in answers],
+        [one.graph for one in answers],
+        predicates,
+        [one.scores for one in answers],
+    )
     graphs = [one.graph for one in answers if one.graph is not None]
     num_empty = sum(not (graph.names and graph.triplets) for graph in graphs)
     return {

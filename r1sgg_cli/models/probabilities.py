@@ -40,7 +40,12 @@ class Probabilities:
 
 def answer_logprob(completion: Completion) -> float | None:
     """Natural logarithm of the whole text's probability, its end included; None where the engine gives none."""
-    return None if completion.token_logprobs is None else sum(completion.token_logprobs)
+    return None if completion.token_logprobs is None else rounded(sum(completion.token_logprobs))
+
+
+def rounded(logprob: float) -> float:
+    """To four digits: what stands beside an image in its batch moves those after them, and equal ones stay equal."""
+    return round(logprob, 4)
 
 
 def graph_probabilities(
@@ -61,8 +66,8 @@ def graph_probabilities(
     objects = [None] * len(graph.ids) if parsed.given else list(_object_spans(completion.text, items, graph, origin))
     triplets = list(_triplet_spans(completion.text, items, graph))
     return Probabilities(
-        tuple(None if span is None else tokens.logprob(span) for span in objects),
-        tuple(None if spans is None else sum(map(tokens.logprob, spans)) for spans in triplets),
+        tuple(None if span is None else rounded(tokens.logprob(span)) for span in objects),
+        tuple(None if spans is None else rounded(sum(map(tokens.logprob, spans))) for spans in triplets),
     )
 
 

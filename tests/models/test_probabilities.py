@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from r1sgg_cli.inference.probabilities import Probabilities, answer_logprob, graph_probabilities, token_ends
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.completion import Completion
+from r1sgg_cli.models.probabilities import Probabilities, answer_logprob, graph_probabilities, token_ends
 from r1sgg_cli.scene_graph.parse import parse_answer
 
 GRAPH: dict[str, list[dict[str, Any]]] = {
