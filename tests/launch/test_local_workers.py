@@ -14,9 +14,10 @@ from r1sgg_cli.launch.local_workers import run_workers, worker_log, worker_varia
 
 NUMBERED = [{"NUMBER": str(number)} for number in range(3)]
 WAITING = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from r1sgg_cli.launch.local_workers import run_workers
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
 argv = ["bash", "-c", "echo $$ > $FOLDER/$NUMBER.pid; exec sleep 60"]
 run_workers(argv, {**os.environ, "FOLDER": sys.argv[1]}, [{"NUMBER": "0"}, {"NUMBER": "1"}], Path(sys.argv[1]), print)
 """
