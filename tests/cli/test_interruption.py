@@ -16,10 +16,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 from r1sgg_cli.cli import app as module
 
 def waits(noted: bool = False, forked: bool = False) -> None:
-    if forked and not (child := os.fork()):
-        time.sleep(60)
     try:
-        print(child if forked else "ready", flush=True)
+        if forked and os.fork():
+            time.sleep(60)
+        print(os.getpid(), flush=True)  # the forked one itself: a signal in the midst of fork() would be lost
         time.sleep(60)
     except KeyboardInterrupt as interrupt:
         if noted:
