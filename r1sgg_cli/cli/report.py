@@ -1,0 +1,178 @@
+"""`r1sgg report`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from r1sgg_cli.data.predictions import Predictions
+    from r1sgg_cli.report.curves import Curve
+    from r1sgg_cli.report.report_page import Report
+
+
+def report(
+    predictions: Annotated[
+        list[Path], typer.Argument(metavar="PREDS.JSON...", help="A file that `r1sgg gather` wrote; two to compare.")
+    ],
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Lay the answers of two files to the same images side by side.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The page, or the folder of `--all`; `PREDS.report.html`, `PREDS.report` if not given."
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The folder of the training, whose curves are then on the page.")
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", "-d", help="Where the photos are; what the predictions name when not given."),
+    ] = None,
+    no_photos: Annotated[bool, typer.Option("--no-photos", help="Draw boxes on blank frames.")] = False,
+    num_images: Annotated[
+        int | None,
+        typer.Option("--images", min=1, help="Images to show at most: failures, worst, best, an even sample.  [200]"),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every image: a folder, with the photos and graphs beside the page.")
+    ] = False,
+) -> None:
+    """Show predictions beside their ground truth as one HTML page: numbers, predicates, failures, pictures.
+
+    The page opens from disk and needs no network. Each image shows the annotated and the predicted graph, drawn and
+    over the photo, with what is matched, missed and wrong, and the raw answer; filters find images by label, verdict
+    and failure.
+
+    Example: r1sgg report preds.json --out report.html
+    """
+    from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.files import insist_on_own, insist_on_own_folder
+    from r1sgg_cli.report.report_page import INDEX_PAGE, MARK, write_report, write_report_folder
+
+    if every and num_images is not None:
+        raise ConfigError("`--all` shows every image; leave `--images` out")
+    if len(predictions) != (2 if compare else 1):
+        raise ConfigError(
+            f"{len(predictions)} predictions files: "
+            + ("`--compare` takes two" if compare else "add `--compare` to lay two side by side")
+        )
+    if compare and run:
+        raise ConfigError("`--run` shows the curves of one training; leave it out with `--compare`")
+    target = out or predictions[0].with_suffix(".report" if every else ".report.html")
+    if every:
+        insist_on_own_folder(target, INDEX_PAGE)
+        insist_on_own(target / INDEX_PAGE, MARK)
+    else:
+        insist_on_own(target, MARK)
+    content = _report(predictions, run, dataset, has_photos=not no_photos)
+    total = len(content.stages[0].predictions.images)
+    if every:
+        shown = write_report_folder(content, target, _track)
+    else:
+        shown = write_report(content, target, num_images or 200, _track)
+    page = target / INDEX_PAGE if every else target
+    Console().print(f"[bold]{escape(str(page))}[/]: {shown} of {total} images", soft_wrap=True, highlight=False)
+
+
+def _track(numbers: Iterable[int]) -> Iterable[int]:
+    from rich.progress import track
+
+    return track(list(numbers), description="drawing", console=Console(stderr=True), transient=True)
+
+
+def _report(paths: list[Path], run: Path | None, dataset: str | None, *, has_photos: bool) -> Report:
+    from r1sgg_cli.data.predictions import load_predictions
+    from r1sgg_cli.report.photos import open_photos
+    from r1sgg_cli.report.report_page import Report
+    from r1sgg_cli.report.stages import evaluated_stage, recall_gain
+
+    curves = _curves(run) if run else []
+    loaded = [load_predictions(path) for path in paths]
+    for path, one in zip(paths, loaded, strict=True):
+        _insist_on_annotated(path, one)
+    if len(loaded) == 2:
+        _insist_on_same_images(paths, loaded)
+    photo_of = open_photos(loaded[0], dataset) if has_photos else None
+    names = [path.name for path in paths] if len({path.name for path in paths}) == len(paths) else map(str, paths)
+    stages = tuple(
+        evaluated_stage("prediction" if len(paths) == 1 else name, one) for name, one in zip(names, loaded, strict=True)
+    )
+    gain = recall_gain(stages, stages[0].name, stages[1].name) if len(stages) == 2 else None
+    return Report(stages, gain, photo_of, _training_predicates(loaded[0], dataset), curves)
+
+
+def _insist_on_annotated(path: Path, predictions: Predictions) -> None:
+    """Refuse answers about pictures of one's own. Raises `AnswersError`."""
+    from r1sgg_cli.errors import AnswersError
+
+    if predictions.provenance.get("annotated") is False:
+        raise AnswersError(
+            f"`{path}` is of pictures without annotations: nothing to compare with; ask about a data set"
+        )
+    if not predictions.images:
+        raise AnswersError(f"`{path}` holds no image: nothing to show; run `r1sgg gather` on another folder")
+
+
+def _insist_on_same_images(paths: list[Path], loaded: list[Predictions]) -> None:
+    """Refuse to lay side by side what is of different images or annotations. Raises `AnswersError`."""
+    from r1sgg_cli.errors import AnswersError
+
+    first, second = ({image.image_id: image for image in one.images} for one in loaded)
+    if alone := sorted(first.keys() ^ second.keys()):
+        where = paths[0] if alone[0] in first else paths[1]
+        raise AnswersError(
+            f"{len(alone)} images are in one of `{paths[0]}` and `{paths[1]}` alone, such as `{alone[0]}` in `{where}`;"
+            " give answers to the same images"
+        )
+    for image_id, image in first.items():
+        other = second[image_id]
+        if image.ground_truth.to_rows() != other.ground_truth.to_rows() or image.image_wh != other.image_wh:
+            raise AnswersError(
+                f"`{paths[0]}` and `{paths[1]}` have different annotations of image `{image_id}`;"
+                " give answers to one data set"
+            )
+
+
+def _training_predicates(predictions: Predictions, dataset: str | None) -> dict[str, int] | None:
+    """How often the data set's training split shows each predicate; None where it does not say."""
+    import json
+
+    from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics
+    from r1sgg_cli.errors import DataError
+    from r1sgg_cli.scene_graph.labels import normalise_label
+
+    path = Path(str(dataset or predictions.provenance.get("dataset", ""))) / STATISTICS_FILE
+    if not path.is_file():
+        return None
+    try:
+        counted = SplitStatistics.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"`{path}` cannot be read: {error!r}; run `r1sgg prepare` again") from error
+    counts: dict[str, int] = {}
+    for name, count in counted.predicates.items():
+        counts[normalise_label(name)] = counts.get(normalise_label(name), 0) + count
+    return counts
+
+
+def _curves(folder: Path) -> list[Curve]:
+    """The curves of a run. Raises `ConfigError`, `AnswersError`."""
+    from r1sgg_cli.data.run_logs import METRICS_FILE, load_metric_rows
+    from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.report.run_curves import training_curves
+    from r1sgg_cli.report.run_page import is_run
+
+    if not is_run(folder):
+        raise ConfigError(f"`{folder}` is no run; give the folder that `r1sgg sft` or `r1sgg grpo` wrote")
+    path = folder / METRICS_FILE
+    curves = training_curves(load_metric_rows(path)) if path.exists() else []
+    if not curves:
+        raise ConfigError(f"`{folder}` has logged nothing to draw; leave `--run` out")
+    return curves

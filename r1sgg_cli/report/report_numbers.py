@@ -1,0 +1,99 @@
+"""The numbers of one run on a report: the headline with its intervals, and why answers failed."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from r1sgg_cli.data.predictions import ImagePrediction, limit_of
+from r1sgg_cli.metrics.evaluation import Evaluation, Metric
+from r1sgg_cli.report.gallery import FAILURES
+from r1sgg_cli.report.headline import THIN
+from r1sgg_cli.report.histograms import percent
+
+HEADLINE: Mapping[str, tuple[str, str]] = {
+    "triplet_recall": ("triplet recall", "higher"),
+    "mean_recall": ("mean recall over predicates", "higher"),
+    "triplet_precision": ("triplet precision", "higher"),
+    "triplet_f1": ("triplet F1", "higher"),
+    "box_ap50": ("box precision AP@50", "higher"),
+    "object_recall": ("object recall", "higher"),
+    "failure_rate": ("failure rate", "lower"),
+}
+"""Metric → its name on the page, and which way is better; where a metric has a K, all relationships count."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlineNumber:
+    """One number, ready to print; positions are per cent of the bar's width."""
+
+    name: str
+    better: str
+    value: str
+    point: float | None
+    """None where there is nothing to average."""
+    interval: str
+    """Such as `"31.2 to 35.0 %"`; empty where none is computed."""
+    low: float
+    high: float
+    counted: str
+
+
+@dataclass(frozen=True, slots=True)
+class CauseBar:
+    """How often one thing went wrong."""
+
+    kind: str
+    phrase: str
+    count: int
+    share: str
+    length: float
+    """Per cent of the longest bar."""
+
+
+def headline_numbers(evaluation: Evaluation) -> tuple[HeadlineNumber, ...]:
+    """The headline, in the order of `HEADLINE`."""
+    metrics = {metric.name: metric for metric in reversed(evaluation.metrics) if metric.k is None}
+    return tuple(_number(*HEADLINE[name], metrics[name]) for name in HEADLINE)
+
+
+def _number(name: str, better: str, metric: Metric) -> HeadlineNumber:
+    if math.isnan(metric.value):
+        return HeadlineNumber(name, better, "–", None, "", 0, 0, metric.counted)
+    low, high = (round(100 * end, 2) for end in metric.interval or (metric.value, metric.value))
+    interval = f"{low:.1f} to {high:.1f}{THIN}%" if metric.interval else ""
+    value = f"{100 * metric.value:.1f}{THIN}%"
+    return HeadlineNumber(name, better, value, round(100 * metric.value, 2), interval, low, high, metric.counted)
+
+
+def failure_causes(images: Sequence[ImagePrediction]) -> tuple[CauseBar, ...]:
+    """Why answers have no graph, the most frequent cause first."""
+    counts = Counter(image.failure for image in images if image.failure is not None)
+    return _bars(counts, {kind: FAILURES.get(kind, "no graph could be read") for kind in counts}, len(images))
+
+
+def repairs(images: Sequence[ImagePrediction]) -> tuple[CauseBar, ...]:
+    """What was repaired or odd in answers that were read, by the images that have it; the most frequent first."""
+    counts = Counter(kind for image in images for kind, count in image.defects.items() if count)
+    times = Counter[str]()
+    for image in images:
+        times.update(image.defects)
+    return _bars(counts, {kind: f"{times[kind]:,} times" for kind in counts}, len(images))
+
+
+def _bars(counts: Mapping[str, int], phrases: Mapping[str, str], num_images: int) -> tuple[CauseBar, ...]:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(
+        CauseBar(kind, phrases[kind], count, percent(count, num_images), round(100 * count / ordered[0][1], 2))
+        for kind, count in ordered
+    )
+
+
+def origin_of(provenance: Mapping[str, Any]) -> str:
+    """Whose answers they are, and to what."""
+    split = f" ({provenance['split']})" if provenance.get("split") else ""
+    limit = f", {part}" if (part := limit_of(provenance)) else ""
+    return (
+        f"{provenance.get('model', 'unknown model')} on {provenance.get('dataset', 'unknown data set')}{split}{limit}"
+    )

@@ -1,0 +1,183 @@
+"""The report of one run's predictions, or of two side by side: one file, or a folder where every image is shown.
+
+The page runs one script of its own, which its content security policy names by its hash: nothing that a label or an
+answer might smuggle past the escaping could run, and no request leaves the file (in a folder: the folder).
+"""
+
+import base64
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from r1sgg_cli.errors import OutputError
+from r1sgg_cli.files import save_text, work_beside
+from r1sgg_cli.report.cards import CardPhoto, make_card
+from r1sgg_cli.report.chosen_images import ChosenImages, Why, choose_images
+from r1sgg_cli.report.curves import Curve, lay_out
+from r1sgg_cli.report.gallery import SIGNS
+from r1sgg_cli.report.gallery_index import GalleryIndex
+from r1sgg_cli.report.headline import headline_rows, verdict
+from r1sgg_cli.report.node_layout import WIDTH
+from r1sgg_cli.report.page import flat
+from r1sgg_cli.report.photos import PhotoOf, thumbnail
+from r1sgg_cli.report.predicate_chart import lay_out_predicates
+from r1sgg_cli.report.rendering import render_html
+from r1sgg_cli.report.report_numbers import failure_causes, headline_numbers, origin_of, repairs
+from r1sgg_cli.report.stages import Gain, Stage
+from r1sgg_cli.report.verdicts import judge
+
+MARK = "r1sgg report"
+"""How a page says what it is, near its beginning, so that nothing else is ever replaced."""
+INDEX_PAGE = "index.html"
+"""In a folder."""
+REASONS: Mapping[Why, str] = {
+    "failure": "a failure",
+    "worst": "among the worst",
+    "best": "among the best",
+    "gained": "gained most",
+    "lost": "lost most",
+    "sample": "an even sample",
+}
+
+Track = Callable[[Iterable[int]], Iterable[int]]
+"""Passes numbers on while it shows how far they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a report is made of."""
+
+    stages: tuple[Stage, ...]
+    """One run's answers, or those of two to the same images."""
+    gain: Gain | None
+    """The change between two, None for one."""
+    photo_of: PhotoOf | None
+    """None: boxes stand on blank frames."""
+    training_predicates: Mapping[str, int] | None
+    """How often the training split shows each predicate, None where that is not known."""
+    curves: Sequence[Curve] = ()
+
+
+def write_report(report: Report, path: Path, num_images: int, track: Track = iter) -> int:
+    """Write a report as one file of at most `num_images`, and say of how many. Raises `OutputError`, `DataError`."""
+    chosen = choose_images(report.stages, num_images)
+    index, cards = GalleryIndex(), []
+    for number in track(chosen.reasons):
+        photo = None if report.photo_of is None else thumbnail(report.photo_of(_answers(report, number)[0]))
+        href = None if photo is None else f"data:image/jpeg;base64,{base64.b64encode(photo).decode('ascii')}"
+        cards.append((number, Markup(_add_card(report, number, chosen, index, href))))
+    save_text(_page(report, chosen, index, cards, "data:"), path)
+    return len(chosen.reasons)
+
+
+def write_report_folder(report: Report, folder: Path, track: Track = iter) -> int:
+    """Write a report of all images as a folder, whole or not at all, and say how many. Raises as `write_report`."""
+    chosen = choose_images(report.stages, None)
+    index = GalleryIndex()
+    with work_beside(folder) as work:
+        new = work / "report"
+        shutil.rmtree(new, ignore_errors=True)
+        for number in track(chosen.reasons):
+            href = None if report.photo_of is None else f"images/{number}.jpg"
+            if report.photo_of is not None:
+                _save_bytes(thumbnail(report.photo_of(_answers(report, number)[0])), new / f"images/{number}.jpg")
+            html = _add_card(report, number, chosen, index, href)
+            save_text(f"r1sggCard({number}, {json.dumps(html)});\n", new / f"cards/{number}.js")
+        save_text(_page(report, chosen, index, [], "data: 'self'"), new / INDEX_PAGE)
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+            new.replace(folder)
+        except OSError as error:
+            raise OutputError(f"cannot write `{folder}`: {error.strerror}; name another folder") from error
+    return len(chosen.reasons)
+
+
+def _save_bytes(content: bytes, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise OutputError(f"cannot write `{path}`: {error.strerror}; free some space or name another place") from error
+
+
+def _answers(report: Report, number: int) -> list[Any]:
+    return [stage.predictions.images[number] for stage in report.stages]
+
+
+def _add_card(report: Report, number: int, chosen: ChosenImages, index: GalleryIndex, href: str | None) -> str:
+    """The card of an image, which is entered into the index."""
+    answers = _answers(report, number)
+    judged = [judge(image) for image in answers]
+    index.add(number, chosen.reasons[number], answers, judged)
+    width, height = answers[0].image_wh
+    scale = min(WIDTH / width, WIDTH / height)
+    photo = CardPhoto(href, (round(width * scale, 2), round(height * scale, 2)))
+    names = [stage.name for stage in report.stages]
+    why = f", chosen as {REASONS[chosen.reasons[number]]}" if chosen.is_choice else ""
+    return render_html(
+        "report_card.html.jinja",
+        card=make_card(names, answers, judged, photo),
+        number=number,
+        note=f"{width}×{height} pixels{why}",
+        width=WIDTH,
+        verdict_of={sign: kind for kind, sign in SIGNS.items()},
+    )
+
+
+def _page(
+    report: Report, chosen: ChosenImages, index: GalleryIndex, cards: Sequence[tuple[int, Markup]], image_source: str
+) -> str:
+    script = (resources.files("r1sgg_cli.report") / "templates" / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    stages, first = report.stages, report.stages[0]
+    kinds = sorted({kind for image in index.images for kind in image["failure"] if kind})
+    origins = [(stage.name, origin_of(stage.predictions.provenance)) for stage in stages]
+    present = set(chosen.reasons.values())
+    return render_html(
+        "report.html.jinja",
+        mark=MARK,
+        title=" against ".join(stage.name for stage in stages) if report.gain else origins[0][1],
+        image_source=Markup(image_source),
+        script_source=Markup(f"'sha256-{digest}'" + ("" if cards else " 'self'")),
+        script=Markup(script),
+        origins=origins,
+        stages=stages,
+        gain=report.gain,
+        **_numbers(report),
+        num_images=len(first.predictions.images),
+        protocol=" ".join(dict.fromkeys(stage.evaluation.protocol for stage in stages)),
+        chart=lay_out_predicates(
+            [stage.evaluation.recall_per_predicate for stage in stages],
+            first.predictions.images,
+            report.training_predicates,
+        ),
+        failures=list(_failures(stages)),
+        curves=[(curve, lay_out(curve)) for curve in report.curves],
+        rule=chosen.rule,
+        has_photos=report.photo_of is not None,
+        failure_kinds=kinds,
+        reasons=[(why, phrase) for why, phrase in REASONS.items() if why in present] if chosen.is_choice else [],
+        provenance=[(stage.name, flat(stage.predictions.provenance)) for stage in stages],
+        index=index.to_json(),
+        cards=cards,
+    )
+
+
+def _numbers(report: Report) -> dict[str, Any]:
+    if report.gain is None:
+        return {"numbers": headline_numbers(report.stages[0].evaluation)}
+    return {"rows": headline_rows(report.stages, report.gain), "verdict": verdict(report.stages, report.gain)}
+
+
+def _failures(stages: Sequence[Stage]) -> Iterator[tuple[str, Any, Any]]:
+    for stage in stages:
+        images = stage.predictions.images
+        yield stage.name, failure_causes(images), repairs(images)
