@@ -154,8 +154,9 @@ def make_card(
 def _truth_panel(image: ImagePrediction, verdicts: Verdicts | None, photo: CardPhoto) -> CardPanel:
     graph = image.ground_truth
     judged = verdicts or judge(replace(image, prediction=None))
-    objects = judged.annotated_objects if verdicts else dict.fromkeys(judged.annotated_objects, "truth")
-    triplets = judged.annotated_triplets if verdicts else dict.fromkeys(judged.annotated_triplets, "truth")
+    objects, triplets = judged.annotated_objects, judged.annotated_triplets
+    if verdicts is None:
+        objects, triplets = _as_they_are(objects), _as_they_are(triplets)
     side = _Side(graph, objects, triplets, _annotated_keys(graph))
     return CardPanel(
         heading="ground truth",
@@ -195,6 +196,11 @@ def _answer_panel(heading: str, image: ImagePrediction, verdicts: Verdicts, lett
         defects=defects_of(image),
         answer=shortened_answer(image.answer),
     )
+
+
+def _as_they_are(verdicts: Mapping[int, Verdict]) -> dict[int, Verdict]:
+    """Neither matched nor missed: where two answers stand beside them, the one may have what the other has not."""
+    return dict.fromkeys(verdicts, "truth")
 
 
 def _annotated_keys(graph: SceneGraph) -> list[str]:

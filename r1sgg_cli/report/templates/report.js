@@ -197,11 +197,13 @@
   document.addEventListener("click", event => {
     const link = event.target.closest("[data-predicate], [data-cause]");
     if (!link) return;
-    $("filters").reset();
+    $("filters").reset();  // at once, unlike a click on its button
     if (link.dataset.cause !== undefined) show.value = link.dataset.cause ? `cause:${link.dataset.cause}` : "failed";
     else predicate.value = String(index.predicates.indexOf(link.dataset.predicate));
     if (predicate.selectedIndex < 0) predicate.value = "";
-    setTimeout(() => { filter(); $("gallery").scrollIntoView(); if (current !== null) buttonOf(current).focus({ preventScroll: true }); });
+    filter();
+    $("gallery").scrollIntoView();
+    if (current !== null) buttonOf(current).focus({ preventScroll: true });
   });
 
   document.addEventListener("keydown", event => {
