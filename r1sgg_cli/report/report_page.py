@@ -16,6 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from r1sgg_cli.data.predictions import ImagePrediction
 from r1sgg_cli.errors import OutputError
 from r1sgg_cli.files import save_text, work_beside
 from r1sgg_cli.report.cards import CardPhoto, make_card
@@ -37,6 +38,8 @@ MARK = "r1sgg report"
 """How a page says what it is, near its beginning, so that nothing else is ever replaced."""
 INDEX_PAGE = "index.html"
 """In a folder."""
+PARTS = ("images", "cards")
+"""Beside it."""
 REASONS: Mapping[Why, str] = {
     "failure": "a failure",
     "worst": "among the worst",
@@ -83,7 +86,8 @@ def write_report_folder(report: Report, folder: Path, track: Track = iter) -> in
     index = GalleryIndex()
     with work_beside(folder) as work:
         new = work / "report"
-        shutil.rmtree(new, ignore_errors=True)
+        for left_over in (new, work / "old"):
+            shutil.rmtree(left_over, ignore_errors=True)
         for number in track(chosen.reasons):
             href = None if report.photo_of is None else f"images/{number}.jpg"
             if report.photo_of is not None:
@@ -91,13 +95,23 @@ def write_report_folder(report: Report, folder: Path, track: Track = iter) -> in
             html = _add_card(report, number, chosen, index, href)
             save_text(f"r1sggCard({number}, {json.dumps(html)});\n", new / f"cards/{number}.js")
         save_text(_page(report, chosen, index, [], "data: 'self'"), new / INDEX_PAGE)
-        try:
-            if folder.exists():
-                shutil.rmtree(folder)
-            new.replace(folder)
-        except OSError as error:
-            raise OutputError(f"cannot write `{folder}`: {error.strerror}; name another folder") from error
+        _move_into_place(new, folder, work / "old")
     return len(chosen.reasons)
+
+
+def _move_into_place(new: Path, folder: Path, old: Path) -> None:
+    """Put a finished report where its folder is to be; of one that stands there only its own parts are replaced."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        old.mkdir(exist_ok=True)
+        for name in PARTS:
+            if (folder / name).exists():
+                (folder / name).replace(old / name)
+            if (new / name).exists():
+                (new / name).replace(folder / name)
+        (new / INDEX_PAGE).replace(folder / INDEX_PAGE)  # last: it is what makes the folder ours
+    except OSError as error:
+        raise OutputError(f"cannot write `{folder}`: {error.strerror}; name another folder") from error
 
 
 def _save_bytes(content: bytes, path: Path) -> None:
@@ -108,7 +122,7 @@ def _save_bytes(content: bytes, path: Path) -> None:
         raise OutputError(f"cannot write `{path}`: {error.strerror}; free some space or name another place") from error
 
 
-def _answers(report: Report, number: int) -> list[Any]:
+def _answers(report: Report, number: int) -> list[ImagePrediction]:
     return [stage.predictions.images[number] for stage in report.stages]
 
 

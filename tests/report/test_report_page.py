@@ -88,7 +88,16 @@ def opened(browser: Page, path: Path, *, width: int = 1280, dark: bool = False) 
 
 def press(browser: Page, key: str, text: str = "") -> None:
     """A key as a keyboard sends it."""
-    codes = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowDown": 40, "ArrowRight": 39, "ArrowUp": 38, "ArrowLeft": 37}
+    codes = {
+        "End": 35,
+        "Enter": 13,
+        "Escape": 27,
+        "Tab": 9,
+        "ArrowDown": 40,
+        "ArrowRight": 39,
+        "ArrowUp": 38,
+        "ArrowLeft": 37,
+    }
     code = codes.get(key, ord(key[0].upper()))
     typed = {"text": text or ("\r" if key == "Enter" else key)} if len(key) == 1 or key == "Enter" else {}
     browser.call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **typed)
@@ -337,10 +346,26 @@ def test_a_folder_shows_every_image_and_asks_for_nothing_outside_it(browser: Pag
     assert len(list((folder / "images").iterdir())) == len(list((folder / "cards").iterdir())) == 8
 
 
-def test_a_folder_is_written_again_in_its_place(folder: Path, stages: list[Stage]) -> None:
+def test_a_folder_is_written_again_in_its_place_and_keeps_what_else_is_there(folder: Path, stages: list[Stage]) -> None:
+    (folder / "notes.txt").write_text("mine")
     write_report_folder(Report((shortened(stages[1], 2),), None, None, None), folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["cards", "index.html"]
+    assert sorted(path.name for path in folder.iterdir()) == ["cards", "index.html", "notes.txt"]
+    assert len(list((folder / "cards").iterdir())) == 2
     assert "The photos were left out" in (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_list_of_many_images_grows_as_it_is_scrolled(browser: Page, tmp_path: Path) -> None:
+    graph = make_graph(["cat"], [[0, 0, 50, 50]], [])
+    many = [ImagePrediction(f"{i:03}", (100, 100), graph, graph, None, {}, "") for i in range(450)]
+    write_report(Report((make_stage("a", many),), None, None, None), tmp_path / "report.html", 450)
+    opened(browser, tmp_path / "report.html")
+    assert shown_ids(browser) == [image.image_id for image in many[:200]]
+    browser.evaluate("document.getElementById('list').scrollTop = 1e6")
+    wait_until(browser, "document.querySelectorAll('#list li').length === 400")
+    browser.evaluate("document.querySelector('#list [aria-current]').focus()")
+    press(browser, "End")
+    assert current_id(browser) == "449"
+    assert browser.evaluate("document.activeElement.querySelector('.id').textContent") == "449"
 
 
 def test_hostile_text_does_nothing_in_a_browser(browser: Page, hostile: Path) -> None:

@@ -85,14 +85,25 @@
   };
   const buttonOf = number => list.querySelector(`[data-number="${number}"]`);
 
+  // Of thousands of images the list holds those that were scrolled to.
+  const STRETCH = 200;
+  const listUpTo = place => {
+    const from = list.childElementCount;
+    if (place >= from) list.append(...shown.slice(from, place + STRETCH).map(item));
+  };
+  list.addEventListener("scroll", () => {
+    if (list.scrollTop + 2 * list.clientHeight > list.scrollHeight) listUpTo(list.childElementCount);
+  });
+  const placeOf = number => shown.findIndex(image => image.number === number);
+
   const filter = () => {
     shown = index.images.filter(isShown).sort(orders[order.value]);
-    list.replaceChildren(...shown.map(item));
+    list.replaceChildren();
     status.textContent = `${shown.length} of ${index.images.length} images`;
     $("none").hidden = shown.length > 0;
     const first = shown[0] ? shown[0].number : null;
-    select(shown.some(image => image.number === current) ? current : first, false);
     list.scrollTop = 0;
+    select(placeOf(current) >= 0 ? current : first, false);
   };
 
   // Cards lie in the page as templates, or beside it as scripts that call `r1sggCard`.
@@ -123,8 +134,7 @@
     card.replaceChildren(content.cloneNode(true));
     card.classList.remove("pointing");
     card.dataset.number = current;
-    const place = shown.findIndex(image => image.number === current);
-    $("place").textContent = `${place + 1} of ${shown.length}`;
+    $("place").textContent = `${placeOf(current) + 1} of ${shown.length}`;
   };
 
   const select = (number, reveal = true) => {
@@ -135,17 +145,19 @@
     current = number;
     $("steps").hidden = number === null;
     if (number === null) { card.replaceChildren(); return; }
+    listUpTo(placeOf(number));
     const button = buttonOf(number), hadFocus = list.contains(document.activeElement);
     button.setAttribute("aria-current", "true");
     button.tabIndex = 0;
-    if (reveal || list.scrollTop) button.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (reveal) button.scrollIntoView({ block: "nearest", inline: "nearest" });
+    else list.scrollTop = Math.max(0, button.offsetTop - list.clientHeight / 2);
     if (hadFocus) button.focus({ preventScroll: true });
     load(number);
     display();
   };
 
   const step = by => {
-    const place = shown.findIndex(image => image.number === current) + by;
+    const place = placeOf(current) + by;
     if (place < 0 || place >= shown.length) return;
     select(shown[place].number);
     for (const near of [place + by, place + 2 * by]) if (shown[near]) load(shown[near].number);
