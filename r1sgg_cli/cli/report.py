@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from r1sgg_cli.data.predictions import Predictions
     from r1sgg_cli.report.curves import Curve
     from r1sgg_cli.report.report_page import Report
+
+
+NUM_IMAGES = 200
+FEW_IMAGES = 60
+"""For so many, worker processes would take longer to start than to draw."""
+MAX_WORKERS = 16
 
 
 def report(
@@ -39,7 +46,9 @@ def report(
     no_photos: Annotated[bool, typer.Option("--no-photos", help="Draw boxes on blank frames.")] = False,
     num_images: Annotated[
         int | None,
-        typer.Option("--images", min=1, help="Images to show at most: failures, worst, best, an even sample.  [200]"),
+        typer.Option(
+            "--images", min=1, help="Images to show at most: failures, worst, best, an even sample. 200 if not given."
+        ),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Show every image: a folder, with the photos and graphs beside the page.")
@@ -74,12 +83,14 @@ def report(
         insist_on_own(target, MARK)
     content = _report(predictions, run, dataset, has_photos=not no_photos)
     total = len(content.stages[0].predictions.images)
+    num_shown = total if every else min(total, num_images or NUM_IMAGES)
+    num_workers = min(len(os.sched_getaffinity(0)), MAX_WORKERS) if num_shown > FEW_IMAGES else 0
     if every:
-        shown = write_report_folder(content, target, _track)
+        write_report_folder(content, target, _track, num_workers)
     else:
-        shown = write_report(content, target, num_images or 200, _track)
+        write_report(content, target, num_shown, _track, num_workers)
     page = target / INDEX_PAGE if every else target
-    Console().print(f"[bold]{escape(str(page))}[/]: {shown} of {total} images", soft_wrap=True, highlight=False)
+    Console().print(f"[bold]{escape(str(page))}[/]: {num_shown} of {total} images", soft_wrap=True, highlight=False)
 
 
 def _track(numbers: Iterable[int]) -> Iterable[int]:

@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,17 @@ from markupsafe import Markup
 from r1sgg_cli.data.predictions import ImagePrediction
 from r1sgg_cli.errors import OutputError
 from r1sgg_cli.files import save_text, work_beside
-from r1sgg_cli.report.cards import CardPhoto, make_card
+from r1sgg_cli.report.card_workers import CardTask, draw_cards
 from r1sgg_cli.report.chosen_images import ChosenImages, Why, choose_images
 from r1sgg_cli.report.curves import Curve, lay_out
-from r1sgg_cli.report.gallery import SIGNS
 from r1sgg_cli.report.gallery_index import GalleryIndex
 from r1sgg_cli.report.headline import headline_rows, verdict
-from r1sgg_cli.report.node_layout import WIDTH
 from r1sgg_cli.report.page import flat
 from r1sgg_cli.report.photos import PhotoOf, thumbnail
 from r1sgg_cli.report.predicate_chart import lay_out_predicates
 from r1sgg_cli.report.rendering import render_html
 from r1sgg_cli.report.report_numbers import failure_causes, headline_numbers, origin_of, repairs
 from r1sgg_cli.report.stages import Gain, Stage
-from r1sgg_cli.report.verdicts import judge
 
 MARK = "r1sgg report"
 """How a page says what it is, near its beginning, so that nothing else is ever replaced."""
@@ -68,35 +66,54 @@ class Report:
     curves: Sequence[Curve] = ()
 
 
-def write_report(report: Report, path: Path, num_images: int, track: Track = iter) -> int:
-    """Write a report as one file of at most `num_images`, and say of how many. Raises `OutputError`, `DataError`."""
+def write_report(report: Report, path: Path, num_images: int, track: Track = iter, num_workers: int = 0) -> None:
+    """Write a report as one file that shows at most `num_images`. Raises `OutputError`, `DataError`."""
     chosen = choose_images(report.stages, num_images)
     index, cards = GalleryIndex(), []
-    for number in track(chosen.reasons):
-        photo = None if report.photo_of is None else thumbnail(report.photo_of(_answers(report, number)[0]))
-        href = None if photo is None else f"data:image/jpeg;base64,{base64.b64encode(photo).decode('ascii')}"
-        cards.append((number, Markup(_add_card(report, number, chosen, index, href))))
+    tasks = _tasks(report, chosen, _data_uri)
+    for number, card in zip(track(chosen.reasons), draw_cards(tasks, num_workers), strict=True):
+        index.add(number, chosen.reasons[number], _answers(report, number), card.verdicts)
+        cards.append((number, Markup(card.html)))
     save_text(_page(report, chosen, index, cards, "data:"), path)
-    return len(chosen.reasons)
 
 
-def write_report_folder(report: Report, folder: Path, track: Track = iter) -> int:
-    """Write a report of all images as a folder, whole or not at all, and say how many. Raises as `write_report`."""
+def write_report_folder(report: Report, folder: Path, track: Track = iter, num_workers: int = 0) -> None:
+    """Write a report of all images as a folder, whole or not at all. Raises `OutputError`, `DataError`."""
     chosen = choose_images(report.stages, None)
     index = GalleryIndex()
     with work_beside(folder) as work:
         new = work / "report"
         for left_over in (new, work / "old"):
             shutil.rmtree(left_over, ignore_errors=True)
-        for number in track(chosen.reasons):
-            href = None if report.photo_of is None else f"images/{number}.jpg"
-            if report.photo_of is not None:
-                _save_bytes(thumbnail(report.photo_of(_answers(report, number)[0])), new / f"images/{number}.jpg")
-            html = _add_card(report, number, chosen, index, href)
-            save_text(f"r1sggCard({number}, {json.dumps(html)});\n", new / f"cards/{number}.js")
+        tasks = _tasks(report, chosen, partial(_saved_photo, new))
+        for number, card in zip(track(chosen.reasons), draw_cards(tasks, num_workers), strict=True):
+            index.add(number, chosen.reasons[number], _answers(report, number), card.verdicts)
+            save_text(f"r1sggCard({number}, {json.dumps(card.html)});\n", new / f"cards/{number}.js")
         save_text(_page(report, chosen, index, [], "data: 'self'"), new / INDEX_PAGE)
         _move_into_place(new, folder, work / "old")
-    return len(chosen.reasons)
+
+
+def _tasks(report: Report, chosen: ChosenImages, place: Callable[[int, bytes], str]) -> Iterator[CardTask]:
+    """The cards that are to be drawn; `place` puts a photo where the page finds it, and says where."""
+    names = tuple(stage.name for stage in report.stages)
+    for number, why in chosen.reasons.items():
+        answers = _answers(report, number)
+        href = None if report.photo_of is None else place(number, thumbnail(report.photo_of(answers[0])))
+        yield CardTask(number, names, answers, href, REASONS[why] if chosen.is_choice else "")
+
+
+def _data_uri(number: int, photo: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(photo).decode('ascii')}"
+
+
+def _saved_photo(folder: Path, number: int, photo: bytes) -> str:
+    path = folder / f"images/{number}.jpg"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(photo)
+    except OSError as error:
+        raise OutputError(f"cannot write `{path}`: {error.strerror}; free some space or name another place") from error
+    return f"images/{number}.jpg"
 
 
 def _move_into_place(new: Path, folder: Path, old: Path) -> None:
@@ -114,36 +131,8 @@ def _move_into_place(new: Path, folder: Path, old: Path) -> None:
         raise OutputError(f"cannot write `{folder}`: {error.strerror}; name another folder") from error
 
 
-def _save_bytes(content: bytes, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise OutputError(f"cannot write `{path}`: {error.strerror}; free some space or name another place") from error
-
-
-def _answers(report: Report, number: int) -> list[ImagePrediction]:
-    return [stage.predictions.images[number] for stage in report.stages]
-
-
-def _add_card(report: Report, number: int, chosen: ChosenImages, index: GalleryIndex, href: str | None) -> str:
-    """The card of an image, which is entered into the index."""
-    answers = _answers(report, number)
-    judged = [judge(image) for image in answers]
-    index.add(number, chosen.reasons[number], answers, judged)
-    width, height = answers[0].image_wh
-    scale = min(WIDTH / width, WIDTH / height)
-    photo = CardPhoto(href, (round(width * scale, 2), round(height * scale, 2)))
-    names = [stage.name for stage in report.stages]
-    why = f", chosen as {REASONS[chosen.reasons[number]]}" if chosen.is_choice else ""
-    return render_html(
-        "report_card.html.jinja",
-        card=make_card(names, answers, judged, photo),
-        number=number,
-        note=f"{width}×{height} pixels{why}",
-        width=WIDTH,
-        verdict_of={sign: kind for kind, sign in SIGNS.items()},
-    )
+def _answers(report: Report, number: int) -> tuple[ImagePrediction, ...]:
+    return tuple(stage.predictions.images[number] for stage in report.stages)
 
 
 def _page(
