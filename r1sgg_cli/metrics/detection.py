@@ -28,7 +28,7 @@ def box_ap(annotated: FlatGraphs, predicted: FlatGraphs) -> BoxAP:
     if not len(annotated.object_image):
         return BoxAP(np.nan, np.nan)
     classes = sorted(set(annotated.object_label.tolist()))
-    annotated_slots, predicted_slots = image_slots(annotated, predicted)
+    annotated_slots, predicted_slots = _image_slots(annotated, predicted)
     evaluator = COCOeval_faster(
         _coco(annotated, annotated_slots, classes), _coco(predicted, predicted_slots, classes), iouType="bbox"
     )
@@ -41,7 +41,7 @@ def box_ap(annotated: FlatGraphs, predicted: FlatGraphs) -> BoxAP:
     return BoxAP(float(precision[precision > -1].mean()), float(precision[0][precision[0] > -1].mean()))
 
 
-def image_slots(annotated: FlatGraphs, predicted: FlatGraphs) -> tuple[Integers, Integers]:
+def _image_slots(annotated: FlatGraphs, predicted: FlatGraphs) -> tuple[Integers, Integers]:
     """For each object, the place of its image, from 1, among the images that hold its class on either side.
 
     The evaluator visits every (class, image), most of them empty. It never compares boxes of two classes, and the

@@ -1,22 +1,30 @@
 """Box AP as the published evaluator prints it: COCO's over the images that were answered, every score 1.
 
 Annotation ids start at 0 there, and COCO's evaluator takes 0 for "unmatched": the first object of the data set can
-never be found, and the box that finds it counts as wrong. faster-coco-eval does the same (and warns of it).
+never be found, and the box that finds it counts as wrong.
 """
 
-import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
 
-from r1sgg_cli.metrics.detection import image_slots
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers
+from r1sgg_cli.metrics.published_matching import (
+    AREAS,
+    MAX_DETECTIONS,
+    THRESHOLDS,
+    LaneMatches,
+    as_xywh,
+    match_in_lanes,
+    outside_areas,
+)
 
-MAX_DETECTIONS = (1, 10, 100)
-AREAS = {"all": (0, 1e10), "s": (0, 32**2), "m": (32**2, 96**2), "l": (96**2, 1e10)}
-"""Ranges of an object's area in square pixels, by the letter in the metric's name."""
+LIMITS = (1, 10, MAX_DETECTIONS)
+"""How many boxes of a class in an image count for AR1, AR10 and AR100."""
+RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
+
+Values = NDArray[np.float64]
 
 
 class PublishedAP(NamedTuple):
@@ -33,65 +41,74 @@ def published_ap(annotated: FlatGraphs, predicted: FlatGraphs, first_object: int
 
     `first_object` is the row of the annotated object that has id 0; None where its image was not answered.
     """
-    classes = sorted(set(annotated.object_label.tolist()))
-    if not classes:
-        empty = np.zeros(0)
-        return PublishedAP(_summary(empty.reshape(10, 101, 0, 4, 3), empty.reshape(10, 0, 4, 3)), {})
-    annotated_slots, predicted_slots = image_slots(annotated, predicted)
-    ids = np.arange(1, len(annotated_slots) + 1)
-    if first_object is not None:
-        ids[first_object] = 0
-    truth_xywh = _xywh(annotated.boxes_xyxy)
-    answer_xywh = _xywh(predicted.boxes_xyxy.astype(np.float32)).astype(np.float64)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Found annotation id 0", UserWarning)
-        truth = _coco(annotated_slots, annotated.object_label, truth_xywh, ids, classes)
-    answer_ids = np.arange(1, len(predicted_slots) + 1)
-    answers = _coco(predicted_slots, predicted.object_label, answer_xywh, answer_ids, classes)
-    evaluator = COCOeval_faster(truth, answers, iouType="bbox")
-    num_slots = int(max(annotated_slots.max(), predicted_slots.max(initial=0)))
-    evaluator.params.imgIds = list(range(1, num_slots + 1))
-    evaluator.params.maxDets = list(MAX_DETECTIONS)
-    evaluator.params.areaRng, evaluator.params.areaRngLbl = [list(AREAS[name]) for name in AREAS], list(AREAS)
-    evaluator.evaluate()
-    evaluator.accumulate()
-    precision, recall = (np.asarray(evaluator.eval[name]) for name in ("precision", "recall"))
-    per_class = {label: _mean(precision[:, :, place, 0, -1]) for place, label in enumerate(classes)}
+    classes, truth_class = np.unique(annotated.object_label, return_inverse=True)
+    num_truths = np.stack(
+        [
+            np.bincount(truth_class[~outside], minlength=len(classes))
+            for outside in outside_areas(as_xywh(annotated.boxes_xyxy))
+        ]
+    )
+    place = _places(predicted)
+    matches = match_in_lanes(annotated, predicted, place, first_object)
+    rows = np.argsort(predicted.object_label, kind="stable")
+    rows = rows[place[rows] < MAX_DETECTIONS]
+    edges = np.searchsorted(predicted.object_label[rows], [classes, classes + 1]).T
+    shape = len(AREAS), len(THRESHOLDS), len(classes)
+    precision, recall = np.full(shape, np.nan), np.full((*shape, len(LIMITS)), np.nan)
+    for number, (first, last) in enumerate(edges.tolist()):
+        boxes = rows[first:last]
+        for area in np.flatnonzero(num_truths[:, number]).tolist():
+            total = int(num_truths[area, number])
+            lanes = LaneMatches(*(table[area][:, boxes] for table in matches))
+            precision[area, :, number] = [_average_precision(*lane, total) for lane in zip(*lanes, strict=True)]
+            recall[area, :, number] = _recalls(lanes, place[boxes], total)
+    per_class = {label: float(precision[0, :, number].mean()) for number, label in enumerate(classes.tolist())}
     return PublishedAP(_summary(precision, recall), per_class)
 
 
-def _summary(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> dict[str, float]:
-    """`precision`: IoU 0.50, 0.55, …, recall level, class, area, limit; `recall`: the same without the level."""
+def _places(predicted: FlatGraphs) -> Integers:
+    """Place of each box among those of its class in its image, from 0."""
+    group = predicted.object_label * predicted.num_images + predicted.object_image
+    order = np.argsort(group, kind="stable")
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order)) - np.searchsorted(group[order], group[order])
+    return places
+
+
+def _average_precision(is_hit: NDArray[np.bool_], is_ignored: NDArray[np.bool_], total: int) -> float:
+    """COCO's mean over the recall levels of the highest precision from there on, of one class in one lane."""
+    counts = ~is_ignored
+    hits = np.flatnonzero(is_hit & counts)
+    if not len(hits):
+        return 0.0
+    num_hits = np.arange(1, len(hits) + 1)
+    precision = num_hits / np.cumsum(counts)[hits]
+    highest = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return float(highest[np.searchsorted(num_hits / total, RECALL_LEVELS)].mean())
+
+
+def _recalls(lanes: LaneMatches, place: Integers, total: int) -> Values:
+    """Share of `total` that the first boxes of each image find, shape (thresholds, limits)."""
+    found = lanes.is_hit & ~lanes.is_ignored
+    return np.stack([found[:, place < limit].sum(axis=1) / total for limit in LIMITS], axis=1)
+
+
+def _summary(precision: Values, recall: Values) -> dict[str, float]:
+    """`precision` of shape (areas, thresholds, classes), `recall` with the limits behind them."""
     half, three_quarters = 0, 5
-    by_area = {name: place for place, name in enumerate(AREAS) if name != "all"}
+    letters = [letter for letter in AREAS if letter]
     return {
-        "AP": _mean(precision[:, :, :, 0, -1]),
-        "AP50": _mean(precision[half, :, :, 0, -1]),
-        "AP75": _mean(precision[three_quarters, :, :, 0, -1]),
-        **{f"AP{name}": _mean(precision[:, :, :, place, -1]) for name, place in by_area.items()},
-        **{f"AR{limit}": _mean(recall[:, :, 0, place]) for place, limit in enumerate(MAX_DETECTIONS)},
-        **{f"AR{name}": _mean(recall[:, :, place, -1]) for name, place in by_area.items()},
-        "AR50": _mean(recall[half, :, 0, -1]),
+        "AP": _mean(precision[0]),
+        "AP50": _mean(precision[0, half]),
+        "AP75": _mean(precision[0, three_quarters]),
+        **{f"AP{letter}": _mean(precision[place]) for place, letter in enumerate(letters, start=1)},
+        **{f"AR{limit}": _mean(recall[0, :, :, place]) for place, limit in enumerate(LIMITS)},
+        **{f"AR{letter}": _mean(recall[place, :, :, -1]) for place, letter in enumerate(letters, start=1)},
+        "AR50": _mean(recall[0, half, :, -1]),
     }
 
 
-def _mean(values: NDArray[np.float64]) -> float:
-    """Over what is not −1, "no such class"."""
-    present = values[values > -1]
+def _mean(values: Values) -> float:
+    """Over the classes that are annotated in the range of area."""
+    present = values[~np.isnan(values)]
     return float(present.mean()) if present.size else np.nan
-
-
-def _xywh(boxes_xyxy: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate([boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]], axis=1)
-
-
-def _coco(
-    slots: Integers, labels: Integers, boxes_xywh: NDArray[np.float64], ids: Integers, classes: list[int]
-) -> COCO:
-    columns = zip(slots.tolist(), labels.tolist(), boxes_xywh.tolist(), ids.tolist(), strict=True)
-    annotations: list[dict[str, Any]] = [
-        {"id": i, "image_id": s, "category_id": c, "bbox": b, "area": b[2] * b[3], "iscrowd": 0, "score": 1.0}
-        for s, c, b, i in columns
-    ]
-    images = [{"id": slot} for slot in sorted(set(slots.tolist()))]
-    return COCO({"images": images, "categories": [{"id": label} for label in classes], "annotations": annotations})

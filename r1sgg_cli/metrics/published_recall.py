@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from r1sgg_cli.metrics.evaluation import Metric
 from r1sgg_cli.metrics.flat import FlatGraphs
 from r1sgg_cli.metrics.published_hits import Mask, PublishedHits
-from r1sgg_cli.metrics.recall import recall_per_image, recall_per_predicate
+from r1sgg_cli.metrics.recall import recall_per_image
 
 CUTS = (20, 50, 100)
 DIGITS = 4
@@ -63,7 +63,7 @@ def recall_without_cut(annotated: FlatGraphs, hits: PublishedHits, num_predicate
     )
     pooled = np.divide(found, counts, out=np.full(num_predicates, np.nan), where=counts > 0).round(DIGITS)
     per_image = recall_per_image(annotated, rows)
-    averaged = recall_per_predicate(annotated, rows, num_predicates).round(DIGITS)
+    averaged = _recall_per_predicate(annotated, rows, num_predicates).round(DIGITS)
     present = f"then over {int((counts > 0).sum())} annotated predicates, each rounded to {DIGITS} digits"
     num_images = int((~np.isnan(per_image)).sum())
     every = "every relationship written, no K; no extra pixel"
@@ -98,10 +98,23 @@ def _add_per_predicate(
 ) -> None:
     truth = annotated.with_triplets(rows)
     for cut in CUTS:
-        values = recall_per_predicate(truth, np.flatnonzero(places[rows] < cut), num_predicates)
+        values = _recall_per_predicate(truth, np.flatnonzero(places[rows] < cut), num_predicates)
         recall.per_predicate[f"{name} @ {cut}"] = values
         value = _mean(np.nan_to_num(values))
         recall.metrics.append(Metric(name=name, value=value, counted=counted, k=cut))
+
+
+def _recall_per_predicate(
+    annotated: FlatGraphs, hit_rows: NDArray[np.int64], num_predicates: int
+) -> NDArray[np.float64]:
+    """Recall of each predicate, mean over the images that contain it, shape (predicates,); NaN where none does."""
+    cells, cell_of_row, counts = np.unique(
+        annotated.triplet_image * num_predicates + annotated.predicate, return_inverse=True, return_counts=True
+    )
+    recall = np.bincount(cell_of_row[hit_rows], minlength=len(cells)) / counts
+    predicates = cells % num_predicates
+    sums, images = (np.bincount(predicates, weights=w, minlength=num_predicates) for w in (recall, None))
+    return np.divide(sums, images, out=np.full(num_predicates, np.nan), where=images > 0)
 
 
 def _mean(values: NDArray[np.float64] | Mask) -> float:
