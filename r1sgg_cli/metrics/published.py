@@ -19,7 +19,7 @@ The box of an unusable answer is uninitialised memory there and hits nothing her
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,18 @@ from numpy.typing import NDArray
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.metrics.evaluation import Metric
 from r1sgg_cli.metrics.flat import FlatGraphs, LabelTable, flatten
-from r1sgg_cli.metrics.published_ap import PublishedAP, published_ap
+from r1sgg_cli.metrics.published_ap import LINES, PublishedAP, published_ap
 from r1sgg_cli.metrics.published_hits import Mask, published_hits
 from r1sgg_cli.metrics.published_recall import recall_at_cuts, recall_without_cut
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+
+PROTOCOL = (
+    "What the published evaluator prints of these graphs, faults included, for comparison with a paper. A hit: equal"
+    " names and predicate, IoU ≥ 0.5 on both boxes; one prediction may hit several, repeats count on both sides. @ K:"
+    " the first K relationships as written. No graph constraint, also where it is printed as if there were one."
+)
+"""What holds for all of its numbers; each says the rest itself."""
 
 NamedTriplet = tuple[str, str, str]
 """Name of the subject, predicate, name of the object, in normal form."""
@@ -56,6 +63,21 @@ class PublishedEvaluation:
     def value(self, name: str, k: int | None = None) -> float:
         """The value of a metric by its printed name. Raises `KeyError`."""
         return {(metric.name, metric.k): metric.value for metric in self.metrics}[name, k]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, without the values per image; what is NaN here is null there."""
+        return {
+            "protocol": PROTOCOL,
+            "metrics": [
+                {"name": metric.name, "k": metric.k, "value": _finite(metric.value), "counted": metric.counted}
+                for metric in self.metrics
+            ],
+            "per_predicate": {
+                name: {predicate: _finite(value) for predicate, value in values.items()}
+                for name, values in self.per_predicate.items()
+            },
+            "ap_per_class": {name: _finite(value) for name, value in self.ap_per_class.items()},
+        }
 
 
 def published_metrics(
@@ -179,7 +201,13 @@ def _box_ap(split: _Split, first_image: int) -> PublishedAP:
 
 def _ap_metrics(ap: PublishedAP, num_answered: int, num_images: int) -> list[Metric]:
     counted = (
-        f"COCO over the {num_answered} of {num_images} images with an answer; all scores 1, ties by image id; the data"
-        " set's first object is never found"
+        f"over the {num_answered} of {num_images} images with an answer; all scores 1, ties by image id; the data set's"
+        " first object is never found"
     )
-    return [Metric(name=name, value=value, counted=counted) for name, value in ap.summary.items()]
+    return [
+        Metric(name=name, value=value, counted=f"COCO, {LINES[name]}, {counted}") for name, value in ap.summary.items()
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isnan(value) else value

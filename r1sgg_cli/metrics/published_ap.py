@@ -4,6 +4,7 @@ Annotation ids start at 0 there, and COCO's evaluator takes 0 for "unmatched": t
 never be found, and the box that finds it counts as wrong.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,19 @@ LIMITS = (1, 10, MAX_DETECTIONS)
 """How many boxes of a class in an image count for AR1, AR10 and AR100."""
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
 
+_MEAN = "IoU 0.50:0.95"
+_AREAS = {"s": "area up to 32²", "m": "area 32² to 96²", "l": "area from 96²"}
+LINES: Mapping[str, str] = {
+    "AP": f"precision at {_MEAN}",
+    "AP50": "precision at IoU 0.50",
+    "AP75": "precision at IoU 0.75",
+    **{f"AP{letter}": f"precision at {_MEAN}, {area}" for letter, area in _AREAS.items()},
+    **{f"AR{limit}": f"recall at {_MEAN}, {limit} boxes per class and image" for limit in LIMITS},
+    **{f"AR{letter}": f"recall at {_MEAN}, {area}" for letter, area in _AREAS.items()},
+    "AR50": "recall at IoU 0.50",
+}
+"""The 13 lines of COCO's summary by the names of the field, in its order: what each measures."""
+
 Values = NDArray[np.float64]
 
 
@@ -31,7 +45,7 @@ class PublishedAP(NamedTuple):
     """Fractions; NaN where the evaluator prints −1, because nothing of the kind is annotated."""
 
     summary: dict[str, float]
-    """The 13 lines of COCO's summary by the names of the field: "AP", "AP50", …, "AR100", …, "AR50"."""
+    """By the names of `LINES`."""
     per_class: dict[int, float]
     """AP of each class that is annotated, by its number."""
 
@@ -96,16 +110,15 @@ def _recalls(lanes: LaneMatches, place: Integers, total: int) -> Values:
 def _summary(precision: Values, recall: Values) -> dict[str, float]:
     """`precision` of shape (areas, thresholds, classes), `recall` with the limits behind them."""
     half, three_quarters = 0, 5
-    letters = [letter for letter in AREAS if letter]
-    return {
-        "AP": _mean(precision[0]),
-        "AP50": _mean(precision[0, half]),
-        "AP75": _mean(precision[0, three_quarters]),
-        **{f"AP{letter}": _mean(precision[place]) for place, letter in enumerate(letters, start=1)},
-        **{f"AR{limit}": _mean(recall[0, :, :, place]) for place, limit in enumerate(LIMITS)},
-        **{f"AR{letter}": _mean(recall[place, :, :, -1]) for place, letter in enumerate(letters, start=1)},
-        "AR50": _mean(recall[0, half, :, -1]),
-    }
+    areas = range(1, len(AREAS))
+    values = [
+        *(precision[0], precision[0, half], precision[0, three_quarters]),
+        *(precision[area] for area in areas),
+        *(recall[0, :, :, limit] for limit in range(len(LIMITS))),
+        *(recall[area, :, :, -1] for area in areas),
+        recall[0, half, :, -1],
+    ]
+    return {name: _mean(value) for name, value in zip(LINES, values, strict=True)}
 
 
 def _mean(values: Values) -> float:

@@ -70,7 +70,11 @@ def recall_without_cut(annotated: FlatGraphs, hits: PublishedHits, num_predicate
     metrics = [
         Metric(name="whole ngR", value=_mean(hits.anywhere), counted=f"hits / annotated of all images; {every}"),
         Metric(name="whole mean of ngR", value=_mean(pooled), counted=f"the same per predicate, {present}"),
-        Metric(name="ngR per image", value=_mean(per_image), counted=f"mean over all {num_images} images; {every}"),
+        Metric(
+            name="ngR per image",
+            value=_mean(per_image),
+            counted=f"mean over all {num_images} images with a relationship; {every}",
+        ),
         Metric(name="mean ngR per image", value=_mean(averaged), counted=f"the same per predicate, {present}"),
     ]
     per_predicate = {"whole mean of ngR": pooled, "mean ngR per image": averaged}

@@ -234,7 +234,15 @@ def test_every_number_says_how_it_is_counted(make_graph: GraphMaker) -> None:
     counted = {m.name: m.counted for m in _score([truth] * 3, [truth, make_graph(OBJECTS), None]).metrics}
     assert "mean over 2 images (1 with relationships skipped" in counted["R"]
     assert "guesses count" in counted["ng-R"]
-    assert "COCO over the 3 of 3 images with an answer" in counted["AP"]
+    assert "COCO, precision at IoU 0.50:0.95, over the 3 of 3 images with an answer" in counted["AP"]
+    assert "recall at IoU 0.50:0.95, 10 boxes per class and image" in counted["AR10"]
+
+
+def test_json_has_null_where_nothing_was_averaged(make_graph: GraphMaker) -> None:
+    content = json.loads(json.dumps(_score([make_graph([])], [None]).to_dict(), allow_nan=False))
+    assert content["metrics"][0] | {"counted": ""} == {"name": "R", "k": 20, "value": None, "counted": ""}
+    assert content["per_predicate"]["mR @ 20"]["on"] is None
+    assert content["ap_per_class"]["man"] is None
 
 
 @pytest.mark.parametrize("num_images", [0, 2])
