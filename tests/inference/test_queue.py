@@ -18,7 +18,8 @@ from rich.console import Console
 from r1sgg_cli.errors import AnswersError, ConfigError, OutputError
 from r1sgg_cli.files import is_locked, locked
 from r1sgg_cli.inference import queue as queue_module
-from r1sgg_cli.inference.answers import Answer, AnswersFile, load_answers, worker_file
+from r1sgg_cli.inference.answers import Answer
+from r1sgg_cli.inference.answers_file import AnswersFile, load_answers, worker_file
 from r1sgg_cli.inference.queue import (
     BEGIN_LOCK,
     MAX_CHUNK,
