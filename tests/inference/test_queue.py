@@ -134,7 +134,7 @@ def test_processes_at_the_same_moment_never_take_the_same_chunk(tmp_path: Path) 
     for racer in racers:
         racer.start()
     for racer in racers:
-        racer.join(60)
+        racer.join(200)
         assert racer.exitcode == 0
     loaded = load_answers(tmp_path)
     assert (len(loaded.answers), loaded.num_duplicates) == (120, 0)
