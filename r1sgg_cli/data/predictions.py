@@ -26,6 +26,10 @@ FORMAT = "r1sgg-predictions"
 VERSION = 1
 SCORE_DIGITS = 6
 """Significant ones: the probability of a triplet may be tiny."""
+MISSING = "missing"
+"""The failure of an image without an answer."""
+NOT_ASKED = "not_asked"
+"""That of one that could not be asked about, such as a picture that cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class ImagePrediction:
     prediction: SceneGraph | None
     """None exactly where `failure` says why no graph could be read."""
     failure: str | None
-    """`ParseError.kind` of the answer, or `"missing"` where there is no answer."""
+    """`ParseError.kind` of the answer, or `MISSING` or `NOT_ASKED` where there is no answer."""
     defects: Mapping[str, int]
     answer: str
     object_scores: tuple[float, ...] | None = None
@@ -137,7 +141,8 @@ def _load_content(path: Path) -> dict[str, Any]:
     return content
 
 
-def _graph_to_row(graph: SceneGraph) -> dict[str, Any]:
+def graph_to_row(graph: SceneGraph) -> dict[str, Any]:
+    """A graph as files of predictions and rollouts hold it, boxes in its own space."""
     objects, relationships = graph.to_rows()
     return {"objects": objects, "relationships": relationships}
 
@@ -164,7 +169,7 @@ def _image_to_row(image: ImagePrediction) -> dict[str, Any]:
     return {
         "image_id": image.image_id,
         "image_wh": list(image.image_wh),
-        "ground_truth": _graph_to_row(image.ground_truth),
+        "ground_truth": graph_to_row(image.ground_truth),
         "prediction": None if image.prediction is None else _prediction_to_row(image.prediction, image),
         "failure": image.failure,
         "defects": dict(image.defects),

@@ -191,7 +191,7 @@ def test_evaluation_prints_nothing_but_its_result_and_loads_no_torch(predictions
         "assert not heavy, heavy\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(predictions)], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", script, str(predictions)], capture_output=True, text=True, check=False, timeout=400
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "DONE" not in done.stdout
