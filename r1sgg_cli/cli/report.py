@@ -101,23 +101,32 @@ def _track(numbers: Iterable[int]) -> Iterable[int]:
 
 def _report(paths: list[Path], run: Path | None, dataset: str | None, *, has_photos: bool) -> Report:
     from r1sgg_cli.data.predictions import load_predictions
+    from r1sgg_cli.metrics.evaluation import NUM_RESAMPLES
     from r1sgg_cli.report.photos import open_photos
     from r1sgg_cli.report.report_page import Report
-    from r1sgg_cli.report.stages import evaluated_stage, recall_gain
+    from r1sgg_cli.report.stages import Stage, evaluate_predictions, recall_gain
 
     curves = _curves(run) if run else []
-    loaded = [load_predictions(path) for path in paths]
+    loaded = [_with_training(load_predictions(path), dataset) for path in paths]
     for path, one in zip(paths, loaded, strict=True):
         _insist_on_annotated(path, one)
     if len(loaded) == 2:
         _insist_on_same_images(paths, loaded)
     photo_of = open_photos(loaded[0], dataset) if has_photos else None
-    names = [path.name for path in paths] if len({path.name for path in paths}) == len(paths) else map(str, paths)
     stages = tuple(
-        evaluated_stage("prediction" if len(paths) == 1 else name, one) for name, one in zip(names, loaded, strict=True)
+        Stage(name, one, evaluate_predictions(one, NUM_RESAMPLES))
+        for name, one in zip(_names(paths), loaded, strict=True)
     )
     gain = recall_gain(stages, stages[0].name, stages[1].name) if len(stages) == 2 else None
-    return Report(stages, gain, photo_of, _training_predicates(loaded[0], dataset), curves)
+    return Report(stages, gain, photo_of, curves)
+
+
+def _names(paths: list[Path]) -> list[str]:
+    """What the answers of each file are called on the page."""
+    if len(paths) == 1:
+        return ["prediction"]
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
 def _insist_on_annotated(path: Path, predictions: Predictions) -> None:
@@ -152,25 +161,17 @@ def _insist_on_same_images(paths: list[Path], loaded: list[Predictions]) -> None
             )
 
 
-def _training_predicates(predictions: Predictions, dataset: str | None) -> dict[str, int] | None:
-    """How often the data set's training split shows each predicate; None where it does not say."""
-    import json
+def _with_training(predictions: Predictions, dataset: str | None) -> Predictions:
+    """The predictions with what the data set's training split shows, which older files do not say themselves."""
+    from dataclasses import replace
 
-    from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics
-    from r1sgg_cli.errors import DataError
-    from r1sgg_cli.scene_graph.labels import normalise_label
+    from r1sgg_cli.data.training_names import training_names
 
-    path = Path(str(dataset or predictions.provenance.get("dataset", ""))) / STATISTICS_FILE
-    if not path.is_file():
-        return None
-    try:
-        counted = SplitStatistics.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"`{path}` cannot be read: {error!r}; run `r1sgg prepare` again") from error
-    counts: dict[str, int] = {}
-    for name, count in counted.predicates.items():
-        counts[normalise_label(name)] = counts.get(normalise_label(name), 0) + count
-    return counts
+    if predictions.training is not None:
+        return predictions
+    name = str(dataset or predictions.provenance.get("dataset", ""))
+    graphs = (image.ground_truth for image in predictions.images)
+    return replace(predictions, training=training_names(name, graphs))
 
 
 def _curves(folder: Path) -> list[Curve]:

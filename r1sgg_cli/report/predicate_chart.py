@@ -1,13 +1,11 @@
 """Recall of each predicate against how often training showed it: plain SVG geometry, the frequency on a log axis."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from r1sgg_cli.data.predictions import ImagePrediction
+from r1sgg_cli.metrics.predicates import PredicateCount
 from r1sgg_cli.report.curves import Tick, linear_scale
-from r1sgg_cli.report.gallery import distinct_triplets
 from r1sgg_cli.report.overlay import text_width
 
 WIDTH, HEIGHT = 640.0, 380.0
@@ -30,6 +28,8 @@ class PredicatePoint:
     """How often it is annotated in the training split, or here where that is not known."""
     annotated: int
     """How often it is annotated in the images of the report."""
+    group: str
+    """Head, body or tail of the training split; empty where that is not known."""
     recalls: tuple[str, ...]
     """Of one run or of two, as text."""
     positions: tuple[tuple[float, float], ...]
@@ -51,47 +51,46 @@ class PredicateChart:
     has_training: bool
 
 
-def lay_out_predicates(
-    recalls: Sequence[Mapping[str, float]], images: Sequence[ImagePrediction], training: Mapping[str, int] | None
-) -> PredicateChart | None:
-    """The chart of the predicates annotated in `images`; None where there are none.
+def lay_out_predicates(runs: Sequence[Sequence[PredicateCount]]) -> PredicateChart | None:
+    """The chart of the predicates that are annotated, None where there are none, of one run or of two on one split.
 
-    `recalls` are those of one run or of two, `training` the counts of the training split, None where they are not
-    known: then the frequency is that of the images themselves.
+    Where it is not known how often training showed them, the frequency is that of the split itself.
     """
-    annotated = Counter(i.ground_truth.triplets[t].predicate for i in images for t in distinct_triplets(i.ground_truth))
-    if not annotated:
+    of_runs = [{count.name: count for count in counts if count.num_annotated} for counts in runs]
+    counts = of_runs[0]
+    if not counts:
         return None
-    frequency = {name: annotated[name] if training is None else training.get(name, 0) for name in annotated}
+    has_training = all(count.num_training is not None for count in counts.values())
+    frequency = {name: (c.num_training if has_training else c.num_annotated) or 0 for name, c in counts.items()}
     scale_x, x_ticks = _log_axis(frequency.values())
     scale_y = linear_scale(0, 1, HEIGHT - BOTTOM, TOP)
-    ordered = sorted(annotated, key=lambda name: (-frequency[name], -annotated[name], name))
-    most = math.sqrt(max(annotated.values()))
+    most = math.sqrt(max(count.num_annotated for count in counts.values()))
     drawn = {}
-    for name in ordered:
-        radius = round(max(RADII[0], RADII[1] * math.sqrt(annotated[name]) / most), 1)
-        drawn[name] = [(scale_x[frequency[name]], scale_y(recall[name])) for recall in recalls], radius
+    for name in sorted(counts, key=lambda name: (-frequency[name], -counts[name].num_annotated, name)):
+        radius = round(max(RADII[0], RADII[1] * math.sqrt(counts[name].num_annotated) / most), 1)
+        drawn[name] = [(scale_x[frequency[name]], scale_y(run[name].recall)) for run in of_runs], radius
     labels = _place_labels({name: (places[-1], radius) for name, (places, radius) in drawn.items()})
     points = (
-        _point(name, frequency[name], annotated[name], [recall[name] for recall in recalls], drawn[name], labels[name])
-        for name in ordered
+        _point([run[name] for run in of_runs], frequency[name], place, labels[name]) for name, place in drawn.items()
     )
     y_ticks = tuple(Tick(scale_y(share / 100), f"{share} %") for share in range(0, 101, 20))
-    where = "these images" if training is None else "the training split"
-    return PredicateChart(tuple(points), x_ticks, y_ticks, f"times annotated in {where} (log scale)", bool(training))
+    where = "the training split" if has_training else "these images"
+    return PredicateChart(tuple(points), x_ticks, y_ticks, f"times annotated in {where} (log scale)", has_training)
 
 
 def _point(
-    name: str,
+    counts: Sequence[PredicateCount],
     frequency: int,
-    annotated: int,
-    recalls: Sequence[float],
     drawn: tuple[Sequence[tuple[float, float]], float],
     label_xy: tuple[float, float] | None,
 ) -> PredicatePoint:
-    told = tuple(f"{100 * recall:.1f} %" for recall in recalls)
-    title = f"{name}: recall {' → '.join(told)}; {annotated:,} annotated here, {frequency:,} on the axis"
-    return PredicatePoint(name, frequency, annotated, told, tuple(drawn[0]), drawn[1], label_xy, title)
+    first = counts[0]
+    told = tuple(f"{100 * count.recall:.1f} %" for count in counts)
+    here = f"{first.num_annotated:,} annotated here"
+    title = f"{first.name}: recall {' → '.join(told)}; {here}, {frequency:,} on the axis"
+    positions = tuple(drawn[0])
+    group = first.group or ""
+    return PredicatePoint(first.name, frequency, first.num_annotated, group, told, positions, drawn[1], label_xy, title)
 
 
 def _log_axis(frequencies: Iterable[int]) -> tuple[dict[int, float], tuple[Tick, ...]]:

@@ -7,21 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from r1sgg_cli.data.predictions import ImagePrediction, limit_of
-from r1sgg_cli.metrics.evaluation import Evaluation, Metric
+from r1sgg_cli.metrics.evaluation import Evaluation
+from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.report.gallery import FAILURES
 from r1sgg_cli.report.headline import THIN
 from r1sgg_cli.report.histograms import percent
 
-HEADLINE: Mapping[str, tuple[str, str]] = {
-    "triplet_recall": ("triplet recall", "higher"),
-    "mean_recall": ("mean recall over predicates", "higher"),
-    "triplet_precision": ("triplet precision", "higher"),
-    "triplet_f1": ("triplet F1", "higher"),
-    "box_ap50": ("box precision AP@50", "higher"),
-    "object_recall": ("object recall", "higher"),
-    "failure_rate": ("failure rate", "lower"),
-}
-"""Metric → its name on the page, and which way is better; where a metric has a K, all relationships count."""
+LOWER_IS_BETTER = frozenset({"failure_rate"})
+"""Of the headline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +46,13 @@ class CauseBar:
 
 
 def headline_numbers(evaluation: Evaluation) -> tuple[HeadlineNumber, ...]:
-    """The headline, in the order of `HEADLINE`."""
-    metrics = {metric.name: metric for metric in reversed(evaluation.metrics) if metric.k is None}
-    return tuple(_number(*HEADLINE[name], metrics[name]) for name in HEADLINE)
+    """The numbers by which models are compared, in their order."""
+    return tuple(_number(metric) for metric in evaluation.headline)
 
 
-def _number(name: str, better: str, metric: Metric) -> HeadlineNumber:
+def _number(metric: Metric) -> HeadlineNumber:
+    name = f"{metric.name.replace('_', ' ')}{'' if metric.k is None else f' @ {metric.k}'}"
+    better = "lower" if metric.name in LOWER_IS_BETTER else "higher"
     if math.isnan(metric.value):
         return HeadlineNumber(name, better, "–", None, "", 0, 0, metric.counted)
     low, high = (round(100 * end, 2) for end in metric.interval or (metric.value, metric.value))

@@ -61,8 +61,6 @@ class Report:
     """The change between two, None for one."""
     photo_of: PhotoOf | None
     """None: boxes stand on blank frames."""
-    training_predicates: Mapping[str, int] | None
-    """How often the training split shows each predicate, None where that is not known."""
     curves: Sequence[Curve] = ()
 
 
@@ -157,11 +155,7 @@ def _page(
         **_numbers(report),
         num_images=len(first.predictions.images),
         protocol=" ".join(dict.fromkeys(stage.evaluation.protocol for stage in stages)),
-        chart=lay_out_predicates(
-            [stage.evaluation.recall_per_predicate for stage in stages],
-            first.predictions.images,
-            report.training_predicates,
-        ),
+        chart=lay_out_predicates([stage.evaluation.predicates for stage in stages]),
         failures=list(_failures(stages)),
         curves=[(curve, lay_out(curve)) for curve in report.curves],
         rule=chosen.rule,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from r1sgg_cli.data.predictions import ImagePrediction
+from r1sgg_cli.metrics.predicates import PredicateCount
 from r1sgg_cli.report.overlay import text_width
 from r1sgg_cli.report.predicate_chart import (
     BOTTOM,
@@ -19,40 +19,38 @@ from r1sgg_cli.report.predicate_chart import (
     PredicateChart,
     lay_out_predicates,
 )
-from tests.report.conftest import make_graph
 
 
-def images_with(counts: dict[str, int]) -> list[ImagePrediction]:
-    """One image in which every predicate is annotated so often."""
-    most = max(counts.values(), default=0)
-    names, boxes = ["thing"] * (most + 1), [[0.0, 0.0, 9.0, 9.0]] * (most + 1)
-    triplets = [(0, name, i) for name, count in counts.items() for i in range(1, count + 1)]
-    return [ImagePrediction("a", (100, 100), make_graph(names, boxes, triplets), None, "missing", {}, "")]
+def count_of(name: str, annotated: int, training: int | None, recall: float = 0.5) -> PredicateCount:
+    return PredicateCount(name, recall, annotated, 0, 1, training, None if training is None else "head")
 
 
-def chart_of(counts: dict[str, int], training: dict[str, int] | None, recall: float = 0.5) -> PredicateChart:
-    chart = lay_out_predicates([dict.fromkeys(counts, recall)], images_with(counts), training)
+def chart_of(*counts: PredicateCount) -> PredicateChart:
+    chart = lay_out_predicates([counts])
     assert chart is not None
     return chart
 
 
 def test_frequencies_are_those_of_training_where_they_are_known() -> None:
-    chart = chart_of({"on": 4, "riding": 1}, {"on": 109_355, "riding": 4_260, "eating": 565})
+    chart = chart_of(count_of("riding", 1, 4_260), count_of("on", 4, 109_355), count_of("eating", 0, 565, math.nan))
     assert [(p.predicate, p.frequency, p.annotated) for p in chart.points] == [("on", 109_355, 4), ("riding", 4_260, 1)]
     assert chart.has_training
     assert "training split" in chart.x_label
-    assert chart.points[0].title == "on: recall 50.0 %; 4 annotated here, 109,355 on the axis"
+    assert (chart.points[0].title, chart.points[0].group) == (
+        "on: recall 50.0 %; 4 annotated here, 109,355 on the axis",
+        "head",
+    )
 
 
-def test_without_them_the_images_own_stand_on_the_axis_which_says_so() -> None:
-    chart = chart_of({"on": 4, "riding": 1}, None)
-    assert [p.frequency for p in chart.points] == [4, 1]
+def test_without_them_the_splits_own_stand_on_the_axis_which_says_so() -> None:
+    chart = chart_of(count_of("riding", 1, None), count_of("on", 4, None))
+    assert [(p.predicate, p.frequency) for p in chart.points] == [("on", 4), ("riding", 1)]
     assert not chart.has_training
     assert chart.x_label == "times annotated in these images (log scale)"
 
 
 def test_what_training_never_showed_has_a_column_of_its_own() -> None:
-    chart = chart_of({"on": 2, "flying in": 1}, {"on": 30})
+    chart = chart_of(count_of("on", 2, 30), count_of("flying in", 1, 0))
     (on_x, _), (never_x, _) = (point.positions[0] for point in chart.points)
     assert never_x < on_x
     assert (chart.x_ticks[0].text, chart.x_ticks[0].position) == ("0", never_x)
@@ -60,13 +58,13 @@ def test_what_training_never_showed_has_a_column_of_its_own() -> None:
 
 
 def test_equal_ratios_are_equal_distances() -> None:
-    chart = chart_of({"a": 1, "b": 1, "c": 1}, {"a": 10, "b": 100, "c": 1000})
+    chart = chart_of(*(count_of(str(power), 1, 10**power) for power in (1, 2, 3)))
     x = [point.positions[0][0] for point in chart.points]
     assert x[0] - x[1] == pytest.approx(x[1] - x[2], abs=0.1)
 
 
 def test_two_runs_are_two_places_of_one_predicate() -> None:
-    chart = lay_out_predicates([{"on": 0.2}, {"on": 0.6}], images_with({"on": 2}), None)
+    chart = lay_out_predicates([[count_of("on", 2, None, 0.2)], [count_of("on", 2, None, 0.6)]])
     assert chart is not None
     (point,) = chart.points
     (before_x, before_y), (after_x, after_y) = point.positions
@@ -76,7 +74,7 @@ def test_two_runs_are_two_places_of_one_predicate() -> None:
 
 
 def test_without_an_annotated_relationship_there_is_no_chart() -> None:
-    assert lay_out_predicates([{}], images_with({}), None) is None
+    assert lay_out_predicates([[count_of("on", 0, 3, math.nan)]]) is None
 
 
 @settings(max_examples=60, deadline=None)
@@ -91,10 +89,7 @@ def test_without_an_annotated_relationship_there_is_no_chart() -> None:
 def test_points_stay_inside_and_names_cover_neither_names_nor_the_frame(
     made: dict[str, tuple[int, int, float]],
 ) -> None:
-    counts = {name: count for name, (count, _, _) in made.items()}
-    recall = {name: value for name, (_, _, value) in made.items()}
-    chart = lay_out_predicates([recall], images_with(counts), {name: seen for name, (_, seen, _) in made.items()})
-    assert chart is not None
+    chart = chart_of(*(count_of(name, *values) for name, values in made.items()))
     placed = []
     for point in chart.points:
         x, y = point.positions[0]

@@ -16,7 +16,8 @@ from r1sgg_cli.data.predictions import ImagePrediction
 from r1sgg_cli.report.curves import Curve
 from r1sgg_cli.report.photos import PhotoOf
 from r1sgg_cli.report.report_page import MARK, Report, write_report, write_report_folder
-from r1sgg_cli.report.stages import Stage, recall_gain
+from r1sgg_cli.report.stages import Stage, evaluate_predictions, recall_gain
+from r1sgg_cli.scene_graph.training_names import TrainingNames
 from tests.report.chromium import Page
 from tests.report.conftest import make_graph, make_stage
 from tests.report.outline import Outline
@@ -37,7 +38,9 @@ def photo_of(image_of: Callable[[str], Image.Image]) -> PhotoOf:
 
 @pytest.fixture(scope="module")
 def report(stages: list[Stage], photo_of: PhotoOf, curves: list[Curve]) -> Report:
-    return Report((stages[1],), None, photo_of, {"left of": 4000, "above": 120}, curves)
+    training = TrainingNames({"left of": 4000, "above": 120}, frozenset())
+    predictions = replace(stages[1].predictions, training=training)
+    return Report((Stage("prediction", predictions, evaluate_predictions(predictions, 100)),), None, photo_of, curves)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, stages: list[Stage], phot
     """Two runs side by side on eight images."""
     pair = (shortened(stages[1], 8), shortened(stages[2], 8))
     path = tmp_path_factory.mktemp("compared") / "report.html"
-    write_report(Report(pair, recall_gain(pair, *(stage.name for stage in pair)), photo_of, None), path, 8)
+    write_report(Report(pair, recall_gain(pair, *(stage.name for stage in pair)), photo_of), path, 8)
     return path
 
 
@@ -61,7 +64,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, stages: list[Stage], phot
 def folder(tmp_path_factory: pytest.TempPathFactory, stages: list[Stage], photo_of: PhotoOf) -> Path:
     """All of eight images as a folder."""
     path = tmp_path_factory.mktemp("folder") / "report"
-    write_report_folder(Report((shortened(stages[1], 8),), None, photo_of, None), path)
+    write_report_folder(Report((shortened(stages[1], 8),), None, photo_of), path)
     return path
 
 
@@ -73,9 +76,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     failed = ImagePrediction("z", (100, 100), graph, None, HOSTILE, {}, "</pre></template>" + HOSTILE)
     stage = make_stage(HOSTILE, [answered, failed])
     provenance = {"model": HOSTILE, "dataset": HOSTILE, HOSTILE: HOSTILE}
-    stage = replace(stage, predictions=replace(stage.predictions, provenance=provenance))
+    predictions = replace(stage.predictions, provenance=provenance, training=TrainingNames({HOSTILE: 3}, frozenset()))
+    stage = Stage(HOSTILE, predictions, evaluate_predictions(predictions, 10))
     path = tmp_path_factory.mktemp("hostile") / "report.html"
-    write_report(Report((stage,), None, lambda _: Image.new("RGB", (100, 100)), {HOSTILE: 3}), path, 9)
+    write_report(Report((stage,), None, lambda _: Image.new("RGB", (100, 100))), path, 9)
     return path
 
 
@@ -348,7 +352,7 @@ def test_a_folder_shows_every_image_and_asks_for_nothing_outside_it(browser: Pag
 
 def test_a_folder_is_written_again_in_its_place_and_keeps_what_else_is_there(folder: Path, stages: list[Stage]) -> None:
     (folder / "notes.txt").write_text("mine")
-    write_report_folder(Report((shortened(stages[1], 2),), None, None, None), folder)
+    write_report_folder(Report((shortened(stages[1], 2),), None, None), folder)
     assert sorted(path.name for path in folder.iterdir()) == ["cards", "index.html", "notes.txt"]
     assert len(list((folder / "cards").iterdir())) == 2
     assert "The photos were left out" in (folder / "index.html").read_text(encoding="utf-8")
@@ -357,7 +361,7 @@ def test_a_folder_is_written_again_in_its_place_and_keeps_what_else_is_there(fol
 def test_a_list_of_many_images_grows_as_it_is_scrolled(browser: Page, tmp_path: Path) -> None:
     graph = make_graph(["cat"], [[0, 0, 50, 50]], [])
     many = [ImagePrediction(f"{i:03}", (100, 100), graph, graph, None, {}, "") for i in range(450)]
-    write_report(Report((make_stage("a", many),), None, None, None), tmp_path / "report.html", 450)
+    write_report(Report((make_stage("a", many),), None, None), tmp_path / "report.html", 450)
     opened(browser, tmp_path / "report.html")
     assert shown_ids(browser) == [image.image_id for image in many[:200]]
     browser.evaluate("document.getElementById('list').scrollTop = 1e6")
@@ -394,7 +398,7 @@ def test_two_hundred_large_photos_make_a_page_of_less_than_20_mb(tmp_path: Path)
     image = ImagePrediction("a", (1024, 1024), graph, graph, None, {}, "x" * 9000)
     path = tmp_path / "report.html"
     write_report(
-        Report((make_stage("a", [replace(image, image_id=f"{i}") for i in range(2)]),), None, lambda _: photo, None),
+        Report((make_stage("a", [replace(image, image_id=f"{i}") for i in range(2)]),), None, lambda _: photo),
         path,
         200,
     )
