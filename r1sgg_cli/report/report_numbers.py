@@ -15,6 +15,7 @@ from r1sgg_cli.report.histograms import percent
 
 LOWER_IS_BETTER = frozenset({"failure_rate"})
 """Of the headline."""
+ACRONYMS = {"ap": "AP", "ap50": "AP", "f1": "F1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class HeadlineNumber:
     """One number, ready to print; positions are per cent of the bar's width."""
 
     name: str
+    symbol: str
+    """What the field calls it, such as `"R@50"`; may be empty."""
     better: str
     value: str
     point: float | None
@@ -51,14 +54,17 @@ def headline_numbers(evaluation: Evaluation) -> tuple[HeadlineNumber, ...]:
 
 
 def _number(metric: Metric) -> HeadlineNumber:
-    name = f"{metric.name.replace('_', ' ')}{'' if metric.k is None else f' @ {metric.k}'}"
+    name = " ".join(ACRONYMS.get(word, word) for word in metric.name.split("_"))
+    symbol = metric.symbol.replace("@K", f"@{'all' if metric.k is None else metric.k}")
     better = "lower" if metric.name in LOWER_IS_BETTER else "higher"
     if math.isnan(metric.value):
-        return HeadlineNumber(name, better, "–", None, "", 0, 0, metric.counted)
+        return HeadlineNumber(name, symbol, better, "–", None, "", 0, 0, metric.counted)
     low, high = (round(100 * end, 2) for end in metric.interval or (metric.value, metric.value))
     interval = f"{low:.1f} to {high:.1f}{THIN}%" if metric.interval else ""
     value = f"{100 * metric.value:.1f}{THIN}%"
-    return HeadlineNumber(name, better, value, round(100 * metric.value, 2), interval, low, high, metric.counted)
+    return HeadlineNumber(
+        name, symbol, better, value, round(100 * metric.value, 2), interval, low, high, metric.counted
+    )
 
 
 def failure_causes(images: Sequence[ImagePrediction]) -> tuple[CauseBar, ...]:

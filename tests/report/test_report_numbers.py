@@ -15,12 +15,13 @@ def image_of(failure: str | None, **defects: int) -> ImagePrediction:
 def test_every_number_says_its_value_how_it_is_counted_and_its_interval(stages: list[Stage]) -> None:
     evaluation = evaluate_predictions(stages[2].predictions, num_resamples=200)
     numbers = headline_numbers(evaluation)
-    assert [number.name for number in numbers][:5] == [
-        "failure rate",
-        "box ap50",
-        "box ap",
-        "object f1",
-        "triplet recall",
+    assert [(number.name, number.symbol) for number in numbers][:6] == [
+        ("failure rate", ""),
+        ("box AP", "AP@50"),
+        ("box AP", "AP"),
+        ("object F1", ""),
+        ("triplet recall", "ng-R@all"),
+        ("graph constrained recall", "R@50"),
     ]
     assert [number.better for number in numbers][:2] == ["lower", "higher"]
     recall, metric = numbers[4], evaluation.metric("triplet_recall")
