@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_exports, save_exports
+
 if TYPE_CHECKING:
     from r1sgg_cli.metrics.evaluation import Evaluation, Metric
 
@@ -24,6 +26,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where the numbers go; `PREDS.metrics.json` when not given.")
     ] = None,
+    export: ExportOption = None,
 ) -> None:
     """Score predicted scene graphs against their ground truth.
 
@@ -41,6 +44,7 @@ def evaluate(
 
     target = out or predictions.with_suffix(".metrics.json")
     insist_on_own(target, FORMAT)
+    insist_on_exports(export or [], 1)
     loaded = load_predictions(predictions)
     if loaded.provenance.get("annotated") is False:
         raise AnswersError(
@@ -50,12 +54,15 @@ def evaluate(
     image_ids = [image.image_id for image in loaded.images]
     content = {"format": FORMAT, "provenance": dict(loaded.provenance), **evaluation.to_dict(), "image_ids": image_ids}
     save_text(json.dumps(content, indent=1) + "\n", target)
+    exported = save_exports(export or [], [EvaluatedRun(predictions, loaded, evaluation)])
     console = Console()
     console.print(escape(_origin(loaded.provenance)), style="bold", soft_wrap=True)
     if mapped := _mapped(loaded.provenance):
         console.print(escape(mapped), soft_wrap=True)
     console.print(_table(evaluation))
     console.print(f"[bold]{escape(str(target))}[/]: the same as JSON", soft_wrap=True)
+    for path in exported:
+        console.print(f"[bold]{escape(str(path))}[/]", soft_wrap=True)
 
 
 def _origin(provenance: Mapping[str, Any]) -> str:
