@@ -24,6 +24,10 @@ FORMAT = "r1sgg-predictions"
 VERSION = 1
 SCORE_DIGITS = 6
 """Significant ones: the probability of a triplet may be tiny."""
+MISSING = "missing"
+"""The failure of an image without an answer."""
+NOT_ASKED = "not_asked"
+"""That of one that could not be asked about, such as a picture that cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class ImagePrediction:
     prediction: SceneGraph | None
     """None exactly where `failure` says why no graph could be read."""
     failure: str | None
-    """`ParseError.kind` of the answer, or `"missing"` where there is no answer."""
+    """`ParseError.kind` of the answer, or `MISSING` or `NOT_ASKED` where there is no answer."""
     defects: Mapping[str, int]
     answer: str
     object_scores: tuple[float, ...] | None = None

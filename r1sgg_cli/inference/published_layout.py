@@ -85,7 +85,7 @@ def load_published(folder: Path, asked: DatasetAsked, family: ModelFamily | None
         if answers.setdefault(file.image_id, answer) is not answer:
             repeated.append(file.image_id)
     return AnsweredSplit(
-        run=_record(folder, asked, family),
+        run=published_record(folder, asked, family),
         vocabulary=asked.vocabulary or OPEN_VOCABULARY,
         truths=asked.truths,
         loaded=LoadedAnswers(answers, tuple(repeated), tuple(broken)),
@@ -137,9 +137,10 @@ def _answer(file: _File, image_wh: tuple[int, int] | None, family: ModelFamily |
     return Answer(file.image_id, family.box_space_wh(image_wh, image_wh), samples, family.box_origin(image_wh))
 
 
-def _record(folder: Path, asked: DatasetAsked, family: ModelFamily | None) -> RunRecord:
+def published_record(answers: Path, asked: DatasetAsked, family: ModelFamily | None) -> RunRecord:
+    """What is known of the run that wrote a folder or file of the published code."""
     return {
-        "model": f"the model of {folder}",
+        "model": f"the model of {answers}",
         "model_fingerprint": None,
         "family": family.name if family else NOT_ON_RECORD,
         "dataset": asked.name,
