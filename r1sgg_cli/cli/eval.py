@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,59 +9,108 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_exports, save_exports
 
 if TYPE_CHECKING:
-    from r1sgg_cli.metrics.evaluation import Evaluation, Metric
+    from r1sgg_cli.data.predictions import Predictions
+    from r1sgg_cli.metrics.background import NamedSimilarity
 
 FORMAT = "r1sgg-metrics"
 """How a file of numbers says what it is, so that nothing else is ever replaced."""
 
 
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(metavar="PREDS.JSON", help="A file that `r1sgg gather` wrote.")],
+    predictions: Annotated[
+        list[Path], typer.Argument(metavar="PREDS.JSON", help="A file that `r1sgg gather` wrote.", show_default=False)
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where the numbers go; `PREDS.metrics.json` when not given.")
     ] = None,
+    training: Annotated[
+        Path | None,
+        typer.Option(
+            help="The prepared data set whose training split says what is zero-shot, rare or novel; for predictions "
+            "that do not say it themselves."
+        ),
+    ] = None,
+    similarity: Annotated[
+        str,
+        typer.Option(
+            help="Also score labels by meaning, for answers in other words: `spacy`, `spacy:MODEL` or "
+            "`sentence-transformers:MODEL`."
+        ),
+    ] = "exact",
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Resamples of the images behind each 95 % interval; 0 for no intervals.")
+    ] = 1_000,
     export: ExportOption = None,
 ) -> None:
     """Score predicted scene graphs against their ground truth.
 
-    Prints every number with how it is counted, and writes the same, with recall per predicate and per image, as JSON.
-    Images without a readable answer count everywhere, as predictions of nothing.
+    Prints every number with how it is counted and its 95 % interval, and writes the same, with recall per predicate and
+    per image, as JSON. Images without a readable answer count everywhere, as predictions of nothing.
 
     Example: r1sgg eval preds.json
     """
     import json
 
-    from r1sgg_cli.data.predictions import load_predictions
-    from r1sgg_cli.errors import AnswersError
+    from r1sgg_cli.cli.numbers import tables
+    from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.files import insist_on_own, save_text
     from r1sgg_cli.report.stages import evaluate_predictions
 
-    target = out or predictions.with_suffix(".metrics.json")
+    if len(predictions) > 1:
+        raise ConfigError(f"`{predictions[1]}`: give one file of predictions")
+    (source,) = predictions
+    target = out or source.with_suffix(".metrics.json")
     insist_on_own(target, FORMAT)
     insist_on_exports(export or [], 1)
-    loaded = load_predictions(predictions)
-    if loaded.provenance.get("annotated") is False:
-        raise AnswersError(
-            f"`{predictions}` is of pictures without annotations: nothing to score; ask about a data set"
-        )
-    evaluation = evaluate_predictions(loaded)
+    loaded = _load(source, training)
+    evaluation = evaluate_predictions(loaded, resamples, _similarity(similarity))
     image_ids = [image.image_id for image in loaded.images]
     content = {"format": FORMAT, "provenance": dict(loaded.provenance), **evaluation.to_dict(), "image_ids": image_ids}
     save_text(json.dumps(content, indent=1) + "\n", target)
-    exported = save_exports(export or [], [EvaluatedRun(predictions, loaded, evaluation)])
+    exported = save_exports(export or [], [EvaluatedRun(source, loaded, evaluation)])
     console = Console()
     console.print(escape(_origin(loaded.provenance)), style="bold", soft_wrap=True)
     if mapped := _mapped(loaded.provenance):
         console.print(escape(mapped), soft_wrap=True)
-    console.print(_table(evaluation))
-    console.print(f"[bold]{escape(str(target))}[/]: the same as JSON", soft_wrap=True)
+    for table in tables(evaluation):
+        console.print(table)
+    for reason in evaluation.left_out:
+        way_out = "" if loaded.training else "; `--training DATASET` with the prepared data set's folder does"
+        console.print(escape(f"not computed: {reason}{way_out}"), soft_wrap=True)
+    console.print(f"[bold]{escape(str(target))}[/]: the same as JSON, and every predicate", soft_wrap=True)
     for path in exported:
         console.print(f"[bold]{escape(str(path))}[/]", soft_wrap=True)
+
+
+def _load(path: Path, training: Path | None) -> Predictions:
+    """The predictions, with what training showed. Raises `R1SGGError`."""
+    from dataclasses import replace
+
+    from r1sgg_cli.data.predictions import load_predictions
+    from r1sgg_cli.errors import AnswersError
+
+    loaded = load_predictions(path)
+    if loaded.provenance.get("annotated") is False:
+        raise AnswersError(f"`{path}` is of pictures without annotations: nothing to score; ask about a data set")
+    if training is None:
+        return loaded
+    from r1sgg_cli.data.training_names import required_training_names
+
+    graphs = [image.ground_truth for image in loaded.images]
+    return replace(loaded, training=required_training_names(str(training), graphs))
+
+
+def _similarity(name: str) -> NamedSimilarity | None:
+    if name == "exact":
+        return None
+    from r1sgg_cli.metrics.background import NamedSimilarity
+    from r1sgg_cli.scene_graph.similarity import load_similarity
+
+    return NamedSimilarity(name, load_similarity(name))
 
 
 def _origin(provenance: Mapping[str, Any]) -> str:
@@ -80,26 +128,3 @@ def _mapped(provenance: Mapping[str, Any]) -> str | None:
     total = sum(count for counts in mapping.get("mapped", {}).values() for count in counts.values())
     by = ", ".join(f"{kind}: {mapping[kind]}" for kind in ("aliases", "wordnet") if mapping.get(kind))
     return f"{total} labels were mapped into the vocabulary ({by}), which raises the numbers" if total else None
-
-
-def _table(evaluation: Evaluation) -> Table:
-    table = Table("metric", title=f"{evaluation.num_images} images", caption=evaluation.protocol)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("how it is counted")
-    for metric in evaluation.metrics:
-        if metric.k is None:
-            table.add_row(metric.name.replace("_", " "), _number(metric.value), _counted(metric))
-        else:
-            table.add_row(f"  @ {metric.k}", _number(metric.value), f"first {metric.k} of each answer")
-    return table
-
-
-def _counted(metric: Metric) -> str:
-    if metric.interval is None:
-        return metric.counted
-    low, high = (_number(end) for end in metric.interval)
-    return f"{metric.counted}; 95 % bootstrap interval {low} to {high}"
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4f}"
