@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from r1sgg_cli.cli.comparing import compare_runs
 from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_exports, save_exports
 
 if TYPE_CHECKING:
@@ -22,10 +23,18 @@ FORMAT = "r1sgg-metrics"
 
 def evaluate(
     predictions: Annotated[
-        list[Path], typer.Argument(metavar="PREDS.JSON", help="A file that `r1sgg gather` wrote.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="PREDS.JSON…",
+            help="A file that `r1sgg gather` wrote; of several, each run is compared with the first.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where the numbers go; `PREDS.metrics.json` when not given.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Where the numbers go; `PREDS.metrics.json`, `A-vs-B.comparison.json` when not given."
+        ),
     ] = None,
     training: Annotated[
         Path | None,
@@ -51,23 +60,32 @@ def evaluate(
     Prints every number with how it is counted and its 95 % interval, and writes the same, with recall per predicate and
     per image, as JSON. Images without a readable answer count everywhere, as predictions of nothing.
 
+    Several files of the same images are compared: paired intervals of each difference, predicates that one run finds
+    more often, and what of it is significant in plain words.
+
     Example: r1sgg eval preds.json
     """
     import json
+    from functools import partial
 
     from r1sgg_cli.cli.numbers import tables
     from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.files import insist_on_own, save_text
     from r1sgg_cli.report.stages import evaluate_predictions
 
+    load = partial(_load, training=training)
+    score = partial(evaluate_predictions, num_resamples=resamples, similarity=_similarity(similarity))
     if len(predictions) > 1:
-        raise ConfigError(f"`{predictions[1]}`: give one file of predictions")
+        if not resamples:
+            raise ConfigError("runs are compared on resamples of their images: leave `--resamples 0` out")
+        compare_runs(predictions, out, load, score, export or [])
+        return
     (source,) = predictions
     target = out or source.with_suffix(".metrics.json")
     insist_on_own(target, FORMAT)
     insist_on_exports(export or [], 1)
-    loaded = _load(source, training)
-    evaluation = evaluate_predictions(loaded, resamples, _similarity(similarity))
+    loaded = load(source)
+    evaluation = score(loaded)
     image_ids = [image.image_id for image in loaded.images]
     content = {"format": FORMAT, "provenance": dict(loaded.provenance), **evaluation.to_dict(), "image_ids": image_ids}
     save_text(json.dumps(content, indent=1) + "\n", target)

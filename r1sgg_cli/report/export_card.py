@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from huggingface_hub import EvalResult, ModelCard
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from r1sgg_cli import __version__
 from r1sgg_cli.errors import OutputError, first_line
 from r1sgg_cli.files import may_be_on_hub
 from r1sgg_cli.report.escaping import escape_markdown
-from r1sgg_cli.report.export_row import COLUMNS, Row
+from r1sgg_cli.report.export_row import COLUMNS, Row, how_counted
 
 TASK = "image-text-to-text"
 """The hub knows no task of scene graphs; this is the one of the models' cards."""
@@ -28,14 +28,14 @@ def model_card_with(row: Row, path: Path) -> str:
     card = _load(path)
     results = _results(row)
     replaced = {(result.dataset_name, result.dataset_split) for result in results}
+    data = card.data
+    assert isinstance(data, ModelCardData)
     others = [
-        result
-        for result in card.data.get("eval_results") or []
-        if (result.dataset_name, result.dataset_split) not in replaced
+        result for result in data.eval_results or [] if (result.dataset_name, result.dataset_split) not in replaced
     ]
     if results or others:
-        card.data.eval_results = [*others, *results]
-        card.data.model_name = card.data.get("model_name") or _short(row.model)
+        data.eval_results = [*others, *results]
+        data.model_name = data.model_name or _short(row.model)
     section = _section(row)
     begin, end = section.splitlines()[0], section.splitlines()[-1]
     old = re.compile(rf"{re.escape(begin)}.*?{re.escape(end)}\n?", re.DOTALL)
@@ -68,7 +68,7 @@ def _results(row: Row) -> list[EvalResult]:
             metric_type=metric.name,
             metric_name=column.title,
             metric_value=round(metric.value, 6),
-            metric_args=_arguments(metric.counted, metric.interval),
+            metric_args=_arguments(how_counted(metric), metric.interval),
         )
         for column, metric in zip(COLUMNS, row.metrics, strict=True)
         if math.isfinite(metric.value)
@@ -87,7 +87,7 @@ def _section(row: Row) -> str:
         f"<!-- r1sgg eval {key} -->",
         f"## Evaluated on {escape_markdown(row.dataset)}{split}",
         "",
-        f"{row.num_images} images, by r1sgg {__version__}; 95 % bootstrap intervals over images.",
+        f"{row.num_images} images, by r1sgg {__version__}; intervals: bootstrap over images.",
         "",
         "| number | value | 95 % interval | how it is counted |",
         "|---|---:|---:|---|",
@@ -95,7 +95,7 @@ def _section(row: Row) -> str:
     for column, metric in zip(COLUMNS, row.metrics, strict=True):
         value = f"{metric.value:.4f}" if math.isfinite(metric.value) else "–"
         ends = " to ".join(f"{end:.4f}" for end in metric.interval) if metric.interval else "–"
-        lines.append(f"| {column.title} | {value} | {ends} | {escape_markdown(metric.counted)} |")
+        lines.append(f"| {column.title} | {value} | {ends} | {escape_markdown(how_counted(metric))} |")
     return "\n".join([*lines, "", f"<!-- end of r1sgg eval {key} -->", ""])
 
 

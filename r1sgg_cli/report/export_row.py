@@ -102,13 +102,13 @@ def markdown_table(rows: Sequence[Row]) -> str:
         names = [escape_markdown(name) for name in (row.model, _of_split(row))]
         lines.append(_piped([*names, str(row.num_images), *(_cell(metric) for metric in row.metrics)]))
     notes = [f"- {title}: {escape_markdown(said)}" for title, said in _how_counted(rows)]
-    return "\n".join([*lines, "", "95 % bootstrap intervals over images in brackets.", "", *notes]) + "\n"
+    return "\n".join([*lines, "", *_brackets(rows), *notes]) + "\n"
 
 
 def latex_table(rows: Sequence[Row]) -> str:
     """A `tabular` that needs `booktabs`, per cent, with how each column is counted in comments above it."""
     header = ["Model", "Data set", "Images", *(rf"{escape_latex(column.title)} (\%)" for column in COLUMNS)]
-    lines = [rf"{LATEX_MARK}; needs \usepackage{{booktabs}}; 95 % bootstrap intervals over images in brackets"]
+    lines = [rf"{LATEX_MARK}; needs \usepackage{{booktabs}}", *(f"% {said}" for said in _brackets(rows) if said)]
     lines += [f"% {title}: {' '.join(said.split())}" for title, said in _how_counted(rows)]
     lines += [rf"\begin{{tabular}}{{lll{'r' * len(COLUMNS)}}}", r"\toprule", _joined(header), r"\midrule"]
     for row in rows:
@@ -131,9 +131,21 @@ def _cell(metric: Metric) -> str:
     return f"{value} [{100 * low:.2f}, {100 * high:.2f}]"
 
 
+def _brackets(rows: Sequence[Row]) -> list[str]:
+    has_intervals = any(metric.interval for row in rows for metric in row.metrics)
+    return ["95 % bootstrap intervals over images in brackets.", ""] if has_intervals else []
+
+
+def how_counted(metric: Metric) -> str:
+    """Averaging, denominator, and for relationships K, constraint and IoU."""
+    if metric.constraint is None:
+        return metric.counted
+    return f"{metric.counted}; all relationships of an answer, no graph constraint, one-to-one, IoU {metric.iou}"
+
+
 def _how_counted(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """Title and convention of each column; where the rows differ in one, all are said."""
-    said = [dict.fromkeys(row.metrics[i].counted for row in rows) for i in range(len(COLUMNS))]
+    said = [dict.fromkeys(how_counted(row.metrics[i]) for row in rows) for i in range(len(COLUMNS))]
     return [(column.title, " / ".join(each)) for column, each in zip(COLUMNS, said, strict=True)]
 
 

@@ -8,7 +8,8 @@ predicate scores per pair. Scene-Graph-Benchmark's own `eval_results.pytorch` pi
 
 As the published gather does: names outside the vocabulary are left out with their relationships, every score is 1, an
 image of which nothing is left has one box and one pair without a label, and an image without an answer is absent. The
-numbers of labels stand in `labels.json`: 0 is the background, but PSG's objects count from 0, as there.
+numbers of labels stand in `labels.json`: 0 is the background, but PSG's objects count from 0, as there. `r1sgg gather`
+reads the file back, and the numbers of the protocol `published` are then the same.
 """
 
 import json
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.data.predictions import ImagePrediction, Predictions
+from r1sgg_cli.data.predictions import MISSING, NOT_ASKED, ImagePrediction, Predictions
 from r1sgg_cli.errors import AnswersError
 from r1sgg_cli.files import save_text
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
@@ -26,7 +27,7 @@ LABELS_FILE = "labels.json"
 MARK = "r1sgg-labels-of-gathered"
 """How the folder says whose it is."""
 BACKGROUND = "__background__"
-ABSENT = ("missing", "not_asked")
+ABSENT = (MISSING, NOT_ASKED)
 """Failures of which the published code has no file."""
 
 

@@ -1,6 +1,12 @@
 """Names that try to be more than text."""
 
+import html
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from r1sgg_cli.report.escaping import escape_latex, escape_markdown
 
@@ -20,3 +26,22 @@ from r1sgg_cli.report.escaping import escape_latex, escape_markdown
 )
 def test_a_name_is_printed_as_it_is(text: str, latex: str, markdown: str) -> None:
     assert (escape_latex(text), escape_markdown(text)) == (latex, markdown)
+
+
+@given(st.text(max_size=40) | st.text(r"\\|`*_[]()<>&~#!$-:. a1", max_size=40))
+def test_any_text_in_a_cell_of_a_markdown_table_reads_as_itself(text: str) -> None:
+    page = (
+        MarkdownIt("commonmark")
+        .enable(["table", "strikethrough"])
+        .render(f"| a | b |\n|---|---|\n| {escape_markdown(text)} | 1 |")
+    )
+    first, second = re.findall(r"<td>(.*?)</td>", page, re.DOTALL)
+    assert html.unescape(first) == " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    assert second == "1"
+
+
+@given(st.text(max_size=40))
+def test_any_text_in_latex_is_on_one_line_without_a_bare_sign(text: str) -> None:
+    escaped = escape_latex(text)
+    bare = re.sub(r"\\(text\w+\{\}|[&%$#_{}])", "", escaped)
+    assert not re.search(r"[\\&%$#_{}~^\n\r]", bare)

@@ -16,7 +16,7 @@ from .evaluated import make_predictions
 @pytest.fixture(scope="module")
 def row() -> Row:
     predictions = make_predictions()
-    return row_of(Path("a/preds.json"), predictions, evaluate_predictions(predictions))
+    return row_of(Path("a/preds.json"), predictions, evaluate_predictions(predictions, 50))
 
 
 def cells_of(path: Path) -> list[dict[str, str]]:

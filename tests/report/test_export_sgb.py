@@ -1,6 +1,8 @@
 """What the published evaluator reads, field by field."""
 
+import gzip
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,11 @@ import pytest
 
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions
 from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.inference.answers import ImageTruth
+from r1sgg_cli.inference.gathered_file import load_gathered
+from r1sgg_cli.inference.published_layout import DatasetAsked
 from r1sgg_cli.report.export_sgb import GATHERED_FILE, LABELS_FILE, save_sgb
+from r1sgg_cli.report.published import published_evaluation
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet, graph_from_rows
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 
@@ -78,13 +84,18 @@ def test_objects_of_psg_count_from_zero_as_in_the_published_code(tmp_path: Path)
     assert (labels["ind_to_classes"][0], labels["ind_to_predicates"][:2]) == ("person", ["__background__", "over"])
 
 
-def test_what_the_published_gather_wrote_is_written_again_field_by_field(shared_dir: Path, tmp_path: Path) -> None:
+def test_what_the_published_gather_wrote_is_written_again_field_by_field(tmp_path: Path) -> None:
     """All 196 files of the golden split; the other four images have no answer."""
-    golden = shared_dir / "golden" / "eval" / "dev"
-    gathered = json.loads((golden / "gathered.json").read_text())
-    rows = [json.loads(line) for line in (golden / "dataset.jsonl").read_text().splitlines()]
+    gathered = json.loads(golden("gathered.json"))
+    rows = [json.loads(line) for line in golden("dataset.jsonl").splitlines()]
     images = tuple(image_of(row, gathered.get(row["image_id"])) for row in rows)
     assert exported(Predictions({}, load_vocabulary("vg150"), images), tmp_path) == gathered
+
+
+def golden(name: str) -> str:
+    """A file of the published code's own results."""
+    folder = Path(__file__).parents[1] / "metrics" / "golden_published"
+    return gzip.decompress((folder / f"{name}.gz").read_bytes()).decode()
 
 
 def image_of(row: dict[str, Any], gathered: dict[str, Any] | None) -> ImagePrediction:
@@ -98,6 +109,21 @@ def image_of(row: dict[str, Any], gathered: dict[str, Any] | None) -> ImagePredi
         names = tuple(gathered["names"]), tuple(gathered["names_target"])
         graph = SceneGraph(*names, np.array(gathered["boxes"]), triplets, image_wh)
     return ImagePrediction(row["image_id"], image_wh, truth, graph, None if graph else failure, {}, "")
+
+
+@pytest.mark.parametrize("make", [make_predictions, lambda: answered(make_predictions())], ids=["in", "and outside"])
+def test_read_back_it_has_the_same_published_numbers(make: Callable[[], Predictions], tmp_path: Path) -> None:
+    """With failures, images without an answer, answers without a relationship and labels outside the vocabulary."""
+    predictions = make()
+    save_sgb(predictions, tmp_path)
+    truths = tuple(ImageTruth(image.image_id, image.image_wh, image.ground_truth) for image in predictions.images)
+    asked = DatasetAsked("data/shapes", "test", None, VOCABULARY, truths)
+    read = load_gathered(tmp_path / GATHERED_FILE, asked, allow_missing=True)
+    there, here = published_evaluation(read), published_evaluation(predictions)
+    assert here.value("R", 20) > 0
+    assert {(m.name, m.k): m.value for m in there.metrics} == pytest.approx(
+        {(m.name, m.k): m.value for m in here.metrics}, abs=1e-12, nan_ok=True
+    )
 
 
 def test_labels_without_numbers_are_refused(tmp_path: Path) -> None:
