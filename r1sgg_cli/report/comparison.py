@@ -10,6 +10,13 @@ from r1sgg_cli.metrics.predicate_comparison import PredicateDifference, compare_
 from r1sgg_cli.metrics.triplets import triplet_candidates
 from r1sgg_cli.report.stages import Stage
 
+OF_TRAINING = ("zero-shot", "groups", "open vocabulary")
+"""Sections of numbers that depend on what training showed."""
+OTHER_TRAINING = (
+    "numbers of what training showed: the two runs do not name the same training split; `--training DATASET` names one "
+    "for both"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -26,6 +33,8 @@ class Comparison:
     """All predicted relationships counted, what differs most surely first."""
     images: ImageCounts
     """By recall of relationships, all predicted ones counted."""
+    left_out: tuple[str, ...] = ()
+    """What could not be compared, and why."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready; what is NaN here is null there."""
@@ -36,6 +45,7 @@ class Comparison:
             "numbers": [number.to_json() for number in self.numbers],
             "predicates": [predicate.to_json() for predicate in self.predicates],
             "images": self.images._asdict(),
+            "left_out": list(self.left_out),
         }
 
 
@@ -54,6 +64,9 @@ def compare_stages(stages: Sequence[Stage]) -> tuple[Comparison, ...]:
 
 def _comparison(first: Stage, other: Stage, predicates: tuple[PredicateDifference, ...]) -> Comparison:
     numbers = compare_metrics(first.evaluation.metrics, other.evaluation.metrics)
+    has_same_training = first.predictions.training == other.predictions.training
+    if not has_same_training:
+        numbers = tuple(number for number in numbers if number.metric.section not in OF_TRAINING)
     leading = {(metric.name, metric.k) for metric in first.evaluation.headline}
     return Comparison(
         first.name,
@@ -63,4 +76,5 @@ def _comparison(first: Stage, other: Stage, predicates: tuple[PredicateDifferenc
         tuple(number for number in numbers if (number.metric.name, number.metric.k) in leading),
         predicates,
         count_images(first.evaluation.triplet_recall_per_image, other.evaluation.triplet_recall_per_image),
+        first.evaluation.left_out if has_same_training else (OTHER_TRAINING,),
     )

@@ -1,4 +1,4 @@
-"""Whether predictions files can be compared: the same images, the same annotations, the same vocabulary."""
+"""Whether runs can be compared: the same images, annotations and vocabulary, and the same things asked."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,8 @@ import numpy as np
 
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions
 from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.metrics.evaluation import Evaluation
+from r1sgg_cli.metrics.setting import GIVEN
 
 PIXELS_ALIKE = 0.01
 """Boxes that differ by less are the same box, written with fewer digits."""
@@ -36,6 +38,17 @@ def insist_on_same_images(paths: Sequence[Path], runs: Sequence[Predictions]) ->
         _insist_on_same_ids(paths[0], runs[0], path, run)
         _insist_on_same_vocabulary(paths[0], runs[0], path, run)
         _insist_on_same_truth(paths[0], runs[0], path, run)
+
+
+def insist_on_same_setting(paths: Sequence[Path], evaluations: Sequence[Evaluation]) -> None:
+    """Refuse to compare who had to find the objects with who was given them. Raises `AnswersError`."""
+    first = evaluations[0].setting
+    for path, evaluation in zip(paths, evaluations, strict=True):
+        if evaluation.setting != first:
+            raise AnswersError(
+                f"`{path}` is {evaluation.setting} ({GIVEN[evaluation.setting]}), `{paths[0]}` is {first} "
+                f"({GIVEN[first]}); compare runs that were asked the same"
+            )
 
 
 def _insist_on_same_ids(first_path: Path, first: Predictions, path: Path, run: Predictions) -> None:

@@ -81,6 +81,14 @@ def test_other_images_are_refused_before_anything_is_written(runs: list[Path]) -
     assert [path.name for path in runs[0].parent.iterdir()] == ["preds.json"]
 
 
+def test_a_run_that_was_given_the_objects_is_not_compared_with_one_that_had_to_find_them(runs: list[Path]) -> None:
+    run = make_predictions(40)
+    save_predictions(replace(run, provenance={**run.provenance, "task": "cls"}), runs[1])
+    refused = str(_eval(*runs).exception)
+    assert "preds.json` is PredCls (the annotated objects were given" in refused
+    assert "compare runs that were asked the same" in refused
+
+
 def test_wrong_files_are_one_line(runs: list[Path], tmp_path: Path) -> None:
     missing = _eval(runs[0], tmp_path / "nothing.json").exception
     assert isinstance(missing, AnswersError)

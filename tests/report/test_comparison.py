@@ -11,9 +11,10 @@ from r1sgg_cli.metrics.comparison import ImageCounts, NumberDifference
 from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.metrics.predicate_comparison import PredicateDifference
 from r1sgg_cli.metrics.significance import DifferenceInterval
-from r1sgg_cli.report.comparison import Comparison, compare_stages
+from r1sgg_cli.report.comparison import OTHER_TRAINING, Comparison, compare_stages
 from r1sgg_cli.report.comparison_words import sentences
 from r1sgg_cli.report.stages import Stage, evaluate_predictions
+from r1sgg_cli.scene_graph.training_names import TrainingNames, named_triplets
 
 from .evaluated import make_predictions
 
@@ -131,3 +132,14 @@ def test_a_run_against_itself_differs_in_nothing() -> None:
 def test_each_run_is_compared_with_the_first() -> None:
     runs = [stage(name, make_predictions(20, seed=seed)) for seed, name in enumerate("abc")]
     assert [(each.first, each.other) for each in compare_stages(runs)] == [("a", "b"), ("a", "c")]
+
+
+def test_zero_shot_recall_is_compared_where_both_know_the_same_training() -> None:
+    run = make_predictions(20)
+    unseen = TrainingNames({"on": 9}, named_triplets(image.ground_truth for image in run.images))
+    seen = TrainingNames({"on": 9}, frozenset())
+    runs = [stage(name, replace(run, training=each)) for name, each in (("a", unseen), ("b", unseen), ("c", seen))]
+    same, other = compare_stages(runs)
+    assert "zero_shot_recall" in {number.metric.name for number in same.numbers}
+    assert "zero_shot_recall" not in {number.metric.name for number in other.numbers}
+    assert (same.left_out, other.left_out) == (runs[0].evaluation.left_out, (OTHER_TRAINING,))
