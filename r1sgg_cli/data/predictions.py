@@ -141,7 +141,8 @@ def _load_content(path: Path) -> dict[str, Any]:
     return content
 
 
-def _graph_to_row(graph: SceneGraph) -> dict[str, Any]:
+def graph_to_row(graph: SceneGraph) -> dict[str, Any]:
+    """A graph as files of predictions and rollouts hold it, boxes in its own space."""
     objects, relationships = graph.to_rows()
     return {"objects": objects, "relationships": relationships}
 
@@ -168,7 +169,7 @@ def _image_to_row(image: ImagePrediction) -> dict[str, Any]:
     return {
         "image_id": image.image_id,
         "image_wh": list(image.image_wh),
-        "ground_truth": _graph_to_row(image.ground_truth),
+        "ground_truth": graph_to_row(image.ground_truth),
         "prediction": None if image.prediction is None else _prediction_to_row(image.prediction, image),
         "failure": image.failure,
         "defects": dict(image.defects),

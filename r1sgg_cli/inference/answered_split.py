@@ -4,15 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1sgg_cli.inference.answers import (
-    RUN_FILE,
-    ImageTruth,
-    LoadedAnswers,
-    RunRecord,
-    load_answers,
-    load_ground_truth,
-    load_run,
-)
+from r1sgg_cli.inference.answers_file import LoadedAnswers, load_answers
+from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth
+from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord, load_run
 from r1sgg_cli.inference.training_file import load_training_names
 from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names

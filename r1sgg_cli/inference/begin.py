@@ -23,16 +23,10 @@ from r1sgg_cli.data.rows import dataset_fingerprint, parse_ground_truth, rows_wi
 from r1sgg_cli.data.training_names import training_names
 from r1sgg_cli.errors import AnswersError, ConfigError
 from r1sgg_cli.inference.answered import AnsweredImages
-from r1sgg_cli.inference.answers import (
-    ImageTruth,
-    RunRecord,
-    load_ground_truth,
-    load_run,
-    save_ground_truth,
-    save_run,
-)
 from r1sgg_cli.inference.asker import Asker
+from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth, save_ground_truth
 from r1sgg_cli.inference.request import EngineName, InferRequest
+from r1sgg_cli.inference.run_record import RunRecord, load_run, save_run
 from r1sgg_cli.inference.training_file import save_training_names
 from r1sgg_cli.models.adapter_folder import adapter_of, base_of
 from r1sgg_cli.models.adapters import asked_fingerprint

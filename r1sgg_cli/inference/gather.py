@@ -12,7 +12,8 @@ from r1sgg_cli.config.differences import differences
 from r1sgg_cli.data.predictions import MISSING, NOT_ASKED, ImagePrediction, Predictions, load_provenance
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.inference.answered_split import NUM_NAMED, AnsweredSplit, load_answered_split, named_images
-from r1sgg_cli.inference.answers import Answer, ImageTruth
+from r1sgg_cli.inference.answers import Answer
+from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.label_mapping import LabelMapping
 from r1sgg_cli.inference.picking import Pick, picked_reading
 from r1sgg_cli.inference.reading import Reader, Reading

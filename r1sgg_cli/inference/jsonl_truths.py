@@ -11,7 +11,7 @@ from pathlib import Path
 
 from r1sgg_cli.data.predictions import checked_graph
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.inference.answers import ImageTruth
+from r1sgg_cli.inference.ground_truth import ImageTruth
 
 
 def load_jsonl_truths(path: Path) -> tuple[ImageTruth, ...]:

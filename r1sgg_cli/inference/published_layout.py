@@ -19,16 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from r1sgg_cli import __version__
 from r1sgg_cli.errors import AnswersError
 from r1sgg_cli.inference.answered_split import OPEN_VOCABULARY, AnsweredSplit, named_images
-from r1sgg_cli.inference.answers import (
-    GROUND_TRUTH_FILE,
-    RUN_FILE,
-    Answer,
-    BrokenLine,
-    ImageTruth,
-    LoadedAnswers,
-    RunRecord,
-    Sample,
-)
+from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.answers_file import BrokenLine, LoadedAnswers
+from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE, ImageTruth
+from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord
 from r1sgg_cli.scene_graph.graph import SpaceWH
 from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary

@@ -97,6 +97,8 @@ def test_wrong_files_are_one_line(runs: list[Path], tmp_path: Path) -> None:
     (tmp_path / "thesis.json").write_text("{}")
     unpaired = _eval(*runs, "--resamples", "0").exception
     assert "leave `--resamples 0` out" in str(unpaired)
+    published = _eval(*runs, "--protocol", "published").exception
+    assert "several runs are compared by the standard protocol" in str(published)
     foreign = _eval(*runs, "--out", tmp_path / "thesis.json").exception
     assert isinstance(foreign, OutputError)
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from r1sgg_cli.cli.eval import evaluate
 from r1sgg_cli.data.predictions import save_predictions
-from r1sgg_cli.errors import OutputError
+from r1sgg_cli.errors import ConfigError, OutputError
 from tests.report.evaluated import make_predictions
 
 
@@ -71,3 +71,9 @@ def test_a_wrong_kind_or_place_is_a_usage_error(predictions: Path, value: str, s
     result = _eval(predictions, "--export", value)
     assert result.exit_code == 2
     assert said in " ".join(result.output.replace("│", " ").split())
+
+
+def test_the_published_protocol_alone_is_not_exported(predictions: Path, tmp_path: Path) -> None:
+    refused = _eval(predictions, "--protocol", "published", f"--export=csv={tmp_path / 'rows.csv'}").exception
+    assert isinstance(refused, ConfigError)
+    assert "leave `--protocol published` out" in str(refused)

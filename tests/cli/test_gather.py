@@ -13,17 +13,10 @@ from typer.testing import CliRunner, Result
 from r1sgg_cli.cli.gather import gather
 from r1sgg_cli.data.rows import load_rows
 from r1sgg_cli.errors import AnswersError, ConfigError, OutputError
-from r1sgg_cli.inference.answers import (
-    ANSWERS_FILE,
-    Answer,
-    AnswersFile,
-    ImageTruth,
-    RunRecord,
-    Sample,
-    load_ground_truth,
-    save_ground_truth,
-    save_run,
-)
+from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.answers_file import ANSWERS_FILE, AnswersFile
+from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth, save_ground_truth
+from r1sgg_cli.inference.run_record import RunRecord, save_run
 from r1sgg_cli.scene_graph.graph import graph_from_rows
 
 RUN: RunRecord = {
@@ -222,7 +215,7 @@ def test_gathering_loads_no_torch(folder: Path, tmp_path: Path) -> None:
         "assert not heavy, heavy\n"
     )
     argv = [sys.executable, "-c", script, str(folder), str(tmp_path / "preds.json"), "--allow-missing"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stderr
 
 

@@ -10,9 +10,10 @@ import pytest
 from r1sgg_cli.data.predictions import Predictions
 from r1sgg_cli.errors import AnswersError
 from r1sgg_cli.inference.answered_split import load_answered_split
-from r1sgg_cli.inference.answers import ANSWERS_FILE, load_run, save_run
+from r1sgg_cli.inference.answers_file import ANSWERS_FILE
 from r1sgg_cli.inference.gather import gather_split
 from r1sgg_cli.inference.label_mapping import label_mapping
+from r1sgg_cli.inference.run_record import load_run, save_run
 
 from .conftest import FolderMaker, make_answer
 

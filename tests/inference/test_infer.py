@@ -24,21 +24,15 @@ from r1sgg_cli.data.predictions import limit_of, save_predictions
 from r1sgg_cli.data.rows import FEATURES, load_rows, undecoded
 from r1sgg_cli.errors import ConfigError, DataError, ModelError, OutputError
 from r1sgg_cli.files import locked
-from r1sgg_cli.inference.answers import (
-    COMPLETE_FILE,
-    GROUND_TRUTH_FILE,
-    RUN_FILE,
-    Answer,
-    answers_files,
-    load_answers,
-    load_ground_truth,
-    load_run,
-)
+from r1sgg_cli.inference.answers import Answer
+from r1sgg_cli.inference.answers_file import answers_files, load_answers
 from r1sgg_cli.inference.asker import Asker
 from r1sgg_cli.inference.gather import gather_answers
+from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE, load_ground_truth
 from r1sgg_cli.inference.infer import infer
 from r1sgg_cli.inference.queue import BEGIN_LOCK, QUEUE, WorkQueue, joined
 from r1sgg_cli.inference.request import InferRequest
+from r1sgg_cli.inference.run_record import COMPLETE_FILE, RUN_FILE, load_run
 from r1sgg_cli.models.asking import Asking, save_asking
 from r1sgg_cli.models.checkpoint import load_checkpoint
 from r1sgg_cli.models.families import FAMILIES, ModelType

@@ -12,8 +12,8 @@ import pytest
 
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions
 from r1sgg_cli.errors import AnswersError
-from r1sgg_cli.inference.answers import ImageTruth
 from r1sgg_cli.inference.gathered_file import load_gathered
+from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.published_layout import DatasetAsked
 from r1sgg_cli.report.export_sgb import GATHERED_FILE, LABELS_FILE, save_sgb
 from r1sgg_cli.report.published import published_evaluation
