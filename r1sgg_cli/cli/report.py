@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from r1sgg_cli.cli.options import SplitOption
+
 if TYPE_CHECKING:
     from r1sgg_cli.data.predictions import Predictions
     from r1sgg_cli.report.curves import Curve
@@ -43,6 +45,7 @@ def report(
         str | None,
         typer.Option("--dataset", "-d", help="Where the photos are; what the predictions name when not given."),
     ] = None,
+    split: SplitOption = None,
     no_photos: Annotated[bool, typer.Option("--no-photos", help="Draw boxes on blank frames.")] = False,
     num_images: Annotated[
         int | None,
@@ -81,7 +84,7 @@ def report(
         insist_on_own(target / INDEX_PAGE, MARK)
     else:
         insist_on_own(target, MARK)
-    content = _report(predictions, run, dataset, has_photos=not no_photos)
+    content = _report(predictions, run, dataset, split, has_photos=not no_photos)
     total = len(content.stages[0].predictions.images)
     num_shown = total if every else min(total, num_images or NUM_IMAGES)
     num_workers = min(len(os.sched_getaffinity(0)), MAX_WORKERS) if num_shown > FEW_IMAGES else 0
@@ -99,34 +102,28 @@ def _track(numbers: Iterable[int]) -> Iterable[int]:
     return track(list(numbers), description="drawing", console=Console(stderr=True), transient=True)
 
 
-def _report(paths: list[Path], run: Path | None, dataset: str | None, *, has_photos: bool) -> Report:
+def _report(paths: list[Path], run: Path | None, dataset: str | None, split: str | None, *, has_photos: bool) -> Report:
     from r1sgg_cli.data.predictions import load_predictions
     from r1sgg_cli.metrics.evaluation import NUM_RESAMPLES
+    from r1sgg_cli.report.comparison import compare_stages
     from r1sgg_cli.report.photos import open_photos
     from r1sgg_cli.report.report_page import Report
-    from r1sgg_cli.report.stages import Stage, evaluate_predictions, recall_gain
+    from r1sgg_cli.report.same_images import insist_on_same_images, insist_on_same_setting, run_names
+    from r1sgg_cli.report.stages import Stage, evaluate_predictions
 
     curves = _curves(run) if run else []
     loaded = [_with_training(load_predictions(path), dataset) for path in paths]
     for path, one in zip(paths, loaded, strict=True):
         _insist_on_annotated(path, one)
-    if len(loaded) == 2:
-        _insist_on_same_images(paths, loaded)
-    photo_of = open_photos(loaded[0], dataset) if has_photos else None
+    names = run_names(paths) if len(paths) == 2 else ["prediction"]
+    insist_on_same_images(paths, loaded)
+    photo_of = open_photos(loaded[0], dataset, split) if has_photos else None
     stages = tuple(
-        Stage(name, one, evaluate_predictions(one, NUM_RESAMPLES))
-        for name, one in zip(_names(paths), loaded, strict=True)
+        Stage(name, one, evaluate_predictions(one, NUM_RESAMPLES)) for name, one in zip(names, loaded, strict=True)
     )
-    gain = recall_gain(stages, stages[0].name, stages[1].name) if len(stages) == 2 else None
-    return Report(stages, gain, photo_of, curves)
-
-
-def _names(paths: list[Path]) -> list[str]:
-    """What the answers of each file are called on the page."""
-    if len(paths) == 1:
-        return ["prediction"]
-    names = [path.name for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+    insist_on_same_setting(paths, [stage.evaluation for stage in stages])
+    comparison = compare_stages(stages)[0] if len(stages) == 2 else None
+    return Report(stages, comparison, photo_of, curves)
 
 
 def _insist_on_annotated(path: Path, predictions: Predictions) -> None:
@@ -139,26 +136,6 @@ def _insist_on_annotated(path: Path, predictions: Predictions) -> None:
         )
     if not predictions.images:
         raise AnswersError(f"`{path}` holds no image: nothing to show; run `r1sgg gather` on another folder")
-
-
-def _insist_on_same_images(paths: list[Path], loaded: list[Predictions]) -> None:
-    """Refuse to lay side by side what is of different images or annotations. Raises `AnswersError`."""
-    from r1sgg_cli.errors import AnswersError
-
-    first, second = ({image.image_id: image for image in one.images} for one in loaded)
-    if alone := sorted(first.keys() ^ second.keys()):
-        where = paths[0] if alone[0] in first else paths[1]
-        raise AnswersError(
-            f"{len(alone)} images are in one of `{paths[0]}` and `{paths[1]}` alone, such as `{alone[0]}` in `{where}`;"
-            " give answers to the same images"
-        )
-    for image_id, image in first.items():
-        other = second[image_id]
-        if image.ground_truth.to_rows() != other.ground_truth.to_rows() or image.image_wh != other.image_wh:
-            raise AnswersError(
-                f"`{paths[0]}` and `{paths[1]}` have different annotations of image `{image_id}`;"
-                " give answers to one data set"
-            )
 
 
 def _with_training(predictions: Predictions, dataset: str | None) -> Predictions:

@@ -98,9 +98,9 @@ def verdict(stages: Sequence[Stage], gain: Gain) -> Verdict:
     move = "rose" if gain.difference > 0 else "fell"
     low, high = format_difference(gain.low, RECALL), format_difference(gain.high, RECALL, points=True)
     return Verdict(
-        claim=f"Triplet recall {move} from {before} ({gain.before}) to {after} ({gain.after})."
+        claim=f"Triplet recall {move} from {before} {gain.before} to {after} {gain.after}."
         if gain.difference
-        else f"Triplet recall did not move: {before} ({gain.before}), {after} ({gain.after}).",
+        else f"Triplet recall did not move: {before} {gain.before}, {after} {gain.after}.",
         interval=f"Difference {format_difference(gain.difference, RECALL, points=True)}, "
         f"{gain.confidence:.0%} interval {low} to {high} (paired bootstrap over {gain.num_images} held-out images). "
         + ("The interval does not contain 0." if gain.is_clear else UNCLEAR),

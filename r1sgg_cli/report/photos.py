@@ -18,13 +18,13 @@ WAY_OUT = "name its data set with `--dataset`, or leave the photos out with `--n
 PhotoOf = Callable[[ImagePrediction], Image.Image]
 
 
-def open_photos(predictions: Predictions, dataset: str | None) -> PhotoOf:
-    """How an image's photo is read, from `dataset` or else from the data set that the predictions name.
+def open_photos(predictions: Predictions, dataset: str | None = None, split: str | None = None) -> PhotoOf:
+    """How an image's photo is read, from this data set and split, or else from those that the predictions name.
 
     Raises `DataError` where that is not there or lacks an image; so does the function, for an image that cannot be read
     or is not of the size that was answered.
     """
-    name, split = dataset or predictions.provenance.get("dataset"), predictions.provenance.get("split")
+    name, split = dataset or predictions.provenance.get("dataset"), split or predictions.provenance.get("split")
     if not name:
         raise DataError(f"the predictions do not say where their photos are; {WAY_OUT}")
     try:

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from r1sgg_cli.data.predictions import ImagePrediction, limit_of
+from r1sgg_cli.metrics.comparison import NumberDifference, Verdict
 from r1sgg_cli.metrics.evaluation import Evaluation
 from r1sgg_cli.metrics.metric import Metric
+from r1sgg_cli.report.comparison import Comparison
+from r1sgg_cli.report.comparison_words import format_change, format_number
 from r1sgg_cli.report.gallery import FAILURES
 from r1sgg_cli.report.headline import THIN
 from r1sgg_cli.report.histograms import percent
 
 LOWER_IS_BETTER = frozenset({"failure_rate"})
 """Of the headline."""
+VERDICT_SIGNS: Mapping[Verdict, str] = {"better": "✓", "worse": "✗", "differs": "≠", "not shown": "="}
 ACRONYMS = {"ap": "AP", "ap50": "AP", "f1": "F1"}
 
 
@@ -37,6 +41,20 @@ class HeadlineNumber:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparedNumber:
+    """One number of two runs, ready to print."""
+
+    name: str
+    symbol: str
+    values: tuple[str, str]
+    difference: str
+    interval: str
+    verdict: str
+    sign: str
+    counted: str
+
+
+@dataclass(frozen=True, slots=True)
 class CauseBar:
     """How often one thing went wrong."""
 
@@ -54,8 +72,7 @@ def headline_numbers(evaluation: Evaluation) -> tuple[HeadlineNumber, ...]:
 
 
 def _number(metric: Metric) -> HeadlineNumber:
-    name = " ".join(ACRONYMS.get(word, word) for word in metric.name.split("_"))
-    symbol = metric.symbol.replace("@K", f"@{'all' if metric.k is None else metric.k}")
+    name, symbol = _names(metric)
     better = "lower" if metric.name in LOWER_IS_BETTER else "higher"
     if math.isnan(metric.value):
         return HeadlineNumber(name, symbol, better, "–", None, "", 0, 0, metric.counted)
@@ -64,6 +81,28 @@ def _number(metric: Metric) -> HeadlineNumber:
     value = f"{100 * metric.value:.1f}{THIN}%"
     return HeadlineNumber(
         name, symbol, better, value, round(100 * metric.value, 2), interval, low, high, metric.counted
+    )
+
+
+def _names(metric: Metric) -> tuple[str, str]:
+    """What a number is called here, and in the field."""
+    name = " ".join(ACRONYMS.get(word, word) for word in metric.name.split("_"))
+    return name, metric.symbol.replace("@K", f"@{'all' if metric.k is None else metric.k}")
+
+
+def compared_numbers(comparison: Comparison) -> tuple[ComparedNumber, ...]:
+    """The same numbers of two runs, with their differences."""
+    return tuple(_compared(difference) for difference in comparison.headline)
+
+
+def _compared(number: NumberDifference) -> ComparedNumber:
+    difference, low, high = (format_change(value, number) for value in number.interval)
+    first, other = (format_number(metric.value, number) for metric in (number.metric, number.other))
+    name, symbol = _names(number.metric)
+    interval = f"{low} to {high}"
+    return ComparedNumber(
+        *(name, symbol, (first, other), difference, interval),
+        *(number.verdict, VERDICT_SIGNS[number.verdict], number.metric.counted),
     )
 
 

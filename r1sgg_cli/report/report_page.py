@@ -22,15 +22,16 @@ from r1sgg_cli.errors import OutputError
 from r1sgg_cli.files import save_text, work_beside
 from r1sgg_cli.report.card_workers import CardTask, draw_cards
 from r1sgg_cli.report.chosen_images import ChosenImages, Why, choose_images
+from r1sgg_cli.report.comparison import Comparison
+from r1sgg_cli.report.comparison_words import HOW, sentences
 from r1sgg_cli.report.curves import Curve, lay_out
 from r1sgg_cli.report.gallery_index import GalleryIndex
-from r1sgg_cli.report.headline import headline_rows, verdict
 from r1sgg_cli.report.page import flat
 from r1sgg_cli.report.photos import PhotoOf, thumbnail
 from r1sgg_cli.report.predicate_chart import lay_out_predicates
 from r1sgg_cli.report.rendering import render_html
-from r1sgg_cli.report.report_numbers import failure_causes, headline_numbers, origin_of, repairs
-from r1sgg_cli.report.stages import Gain, Stage
+from r1sgg_cli.report.report_numbers import compared_numbers, failure_causes, headline_numbers, origin_of, repairs
+from r1sgg_cli.report.stages import Stage
 
 MARK = "r1sgg report"
 """How a page says what it is, near its beginning, so that nothing else is ever replaced."""
@@ -57,8 +58,8 @@ class Report:
 
     stages: tuple[Stage, ...]
     """One run's answers, or those of two to the same images."""
-    gain: Gain | None
-    """The change between two, None for one."""
+    comparison: Comparison | None
+    """Of two, None for one."""
     photo_of: PhotoOf | None
     """None: boxes stand on blank frames."""
     curves: Sequence[Curve] = ()
@@ -145,13 +146,13 @@ def _page(
     return render_html(
         "report.html.jinja",
         mark=MARK,
-        title=" against ".join(stage.name for stage in stages) if report.gain else origins[0][1],
+        title=" against ".join(stage.name for stage in stages) if report.comparison else origins[0][1],
         image_source=Markup(image_source),
         script_source=Markup(f"'sha256-{digest}'" + ("" if cards else " 'self'")),
         script=Markup(script),
         origins=origins,
         stages=stages,
-        gain=report.gain,
+        comparison=report.comparison,
         **_numbers(report),
         num_images=len(first.predictions.images),
         protocol=" ".join(dict.fromkeys(stage.evaluation.protocol for stage in stages)),
@@ -169,9 +170,9 @@ def _page(
 
 
 def _numbers(report: Report) -> dict[str, Any]:
-    if report.gain is None:
+    if report.comparison is None:
         return {"numbers": headline_numbers(report.stages[0].evaluation)}
-    return {"rows": headline_rows(report.stages, report.gain), "verdict": verdict(report.stages, report.gain)}
+    return {"numbers": compared_numbers(report.comparison), "sentences": sentences(report.comparison), "how": HOW}
 
 
 def _failures(stages: Sequence[Stage]) -> Iterator[tuple[str, Any, Any]]:

@@ -56,10 +56,38 @@ def test_the_first_table_says_each_number_its_interval_and_how_it_is_counted(pre
 
 
 def test_the_second_table_has_a_column_for_each_k(predictions: Path) -> None:
-    table = _cells(_eval(predictions).stdout, 7)
-    assert table["triplet recall (ng-R@K)"][:5] == ["0.2500"] * 5
-    assert table["graph constrained recall (R@K)"][5] == "hits / annotated, mean over 4 images with a relationship"
-    assert table["mean recall vocabulary (ng-mR@K)"][:5] == ["0.1250"] * 5
+    output = _eval(predictions).stdout
+    table = _cells(output, 6)
+    assert table["triplet recall (ng-R@K)"] == ["0.2500"] * 5
+    assert table["mean recall vocabulary (ng-mR@K)"] == ["0.1250"] * 5
+    assert "graph constrained recall, phrase recall: hits / annotated, mean over 4 images with a relationship" in output
+
+
+def test_the_published_numbers_stand_beside_the_standard_ones(predictions: Path) -> None:
+    output = _eval(predictions).stdout
+    table = _cells(output, 4)
+    assert table["ngR per image"] == ["0.2500", "0.2500", "triplet recall"]
+    assert table["R @ 20"] == ["1.0000", "0.2500", "triplet recall"]  # there, images without an answer do not count
+    assert "R @ 20, R @ 50, R @ 100: first K as written; mean over 1 images" in output
+    content = json.loads(predictions.with_name("preds.metrics.json").read_text())
+    assert {metric["name"] for metric in content["published"]["metrics"]} >= {"R", "mR", "AP", "APs", "whole ngR"}
+
+
+def test_one_protocol_alone_can_be_asked_for(predictions: Path) -> None:
+    path = predictions.with_name("preds.metrics.json")
+    assert "as published" not in _eval(predictions, "--protocol", "standard").stdout
+    assert "published" not in json.loads(path.read_text())
+    output = _eval(predictions, "--protocol", "published").stdout
+    assert "failure rate" not in output
+    assert _cells(output, 2)["ngR per image"] == ["0.2500"]
+    assert "metrics" not in json.loads(path.read_text())
+
+
+def test_an_open_vocabulary_has_no_published_numbers_and_that_is_said(predictions: Path) -> None:
+    loaded = load_predictions(predictions)
+    save_predictions(replace(loaded, vocabulary=Vocabulary((), ())), predictions)
+    assert "not computed: the published evaluator's numbers: " in _eval(predictions).stdout
+    assert isinstance(_eval(predictions, "--protocol", "published").exception, DataError)
 
 
 def test_without_resamples_there_is_no_column_of_intervals(predictions: Path) -> None:
@@ -80,7 +108,7 @@ def test_a_prepared_data_set_says_what_training_showed(predictions: Path, tmp_pa
     shown = SplitStatistics(1, predicates=Counter(near=5), triplets=Counter({("man", "near", "horse"): 5}))
     (tmp_path / "train_statistics.json").write_text(json.dumps(shown.to_json()))
     output = _eval(predictions, "--training", tmp_path).stdout
-    assert _cells(output, 7)["zero shot recall (ng-zR@K)"][4] == "0.2500"
+    assert _cells(output, 6)["zero shot recall (ng-zR@K)"][4] == "0.2500"
     assert "not computed" not in output
     counts = json.loads(predictions.with_name("preds.metrics.json").read_text())["predicates"]
     assert [(each["name"], each["training"], each["group"]) for each in counts] == [

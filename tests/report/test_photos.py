@@ -29,7 +29,7 @@ def predictions(synthetic_dataset: Path) -> Predictions:
 def test_photos_come_from_the_data_set_that_the_predictions_name(
     predictions: Predictions, synthetic_dataset: Path
 ) -> None:
-    photo_of = open_photos(predictions, None)
+    photo_of = open_photos(predictions)
     rows = load_rows(str(synthetic_dataset), "test")
     for image, row in zip(predictions.images, (3, 1), strict=True):
         assert photo_of(image).tobytes() == rows[row]["image"].tobytes()
@@ -38,25 +38,25 @@ def test_photos_come_from_the_data_set_that_the_predictions_name(
 def test_a_data_set_that_is_elsewhere_can_be_named(predictions: Predictions, synthetic_dataset: Path) -> None:
     moved = replace(predictions, provenance={"dataset": "/gone", "split": "test"})
     with pytest.raises(DataError, match=r"no photos: no folder `/gone`.*`--dataset`, or .*`--no-photos`"):
-        open_photos(moved, None)
+        open_photos(moved)
     assert open_photos(moved, str(synthetic_dataset))(moved.images[0]).size == moved.images[0].image_wh
 
 
 def test_an_image_that_the_data_set_lacks_is_named(predictions: Predictions) -> None:
     other = replace(predictions.images[0], image_id="other")
     with pytest.raises(DataError, match=r"has no image `other` \(1 are missing\); name its data set with `--dataset`"):
-        open_photos(replace(predictions, images=(*predictions.images, other)), None)
+        open_photos(replace(predictions, images=(*predictions.images, other)))
 
 
 def test_a_photo_of_another_size_is_refused(predictions: Predictions) -> None:
     image = replace(predictions.images[0], image_wh=(30, 20))
     with pytest.raises(DataError, match=r"has \d+×\d+ pixels, the one that was answered 30×20; name its data set"):
-        open_photos(predictions, None)(image)
+        open_photos(predictions)(image)
 
 
 def test_predictions_that_name_no_data_set_say_so(predictions: Predictions) -> None:
     with pytest.raises(DataError, match="do not say where their photos are"):
-        open_photos(replace(predictions, provenance={}), None)
+        open_photos(replace(predictions, provenance={}))
 
 
 @pytest.mark.parametrize("size_wh", [(1024, 768), (600, 1024), (50, 40)])

@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from r1sgg_cli.data.predictions import ImagePrediction
+from r1sgg_cli.report.comparison import compare_stages
 from r1sgg_cli.report.curves import Curve
 from r1sgg_cli.report.photos import PhotoOf
 from r1sgg_cli.report.report_page import MARK, Report, write_report, write_report_folder
-from r1sgg_cli.report.stages import Stage, evaluate_predictions, recall_gain
+from r1sgg_cli.report.stages import Stage, evaluate_predictions
 from r1sgg_cli.scene_graph.training_names import TrainingNames
 from tests.report.chromium import Page
 from tests.report.conftest import make_graph, make_stage
@@ -29,6 +30,11 @@ NUM_SHOWN = 12
 def shortened(stage: Stage, num_images: int) -> Stage:
     """The same run on its first images."""
     return make_stage(stage.name, list(stage.predictions.images[:num_images]))
+
+
+def resampled(stage: Stage) -> Stage:
+    """The same run with intervals."""
+    return Stage(stage.name, stage.predictions, evaluate_predictions(stage.predictions, 100))
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +60,9 @@ def page(tmp_path_factory: pytest.TempPathFactory, report: Report) -> Path:
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, stages: list[Stage], photo_of: PhotoOf) -> Path:
     """Two runs side by side on eight images."""
-    pair = (shortened(stages[1], 8), shortened(stages[2], 8))
+    pair = tuple(resampled(shortened(stage, 8)) for stage in stages[1:])
     path = tmp_path_factory.mktemp("compared") / "report.html"
-    write_report(Report(pair, recall_gain(pair, *(stage.name for stage in pair)), photo_of), path, 8)
+    write_report(Report(pair, compare_stages(pair)[0], photo_of), path, 8)
     return path
 
 
@@ -336,7 +342,7 @@ def test_two_runs_stand_side_by_side_and_what_gained_most_comes_first(browser: P
     choose(browser, "order", "lost")
     gains = [images[i]["matched"][1] - images[i]["matched"][0] for i in shown_ids(browser)]
     assert gains == sorted(gains)
-    assert "Triplet recall" in browser.evaluate("document.querySelector('.claim').textContent")
+    assert "annotated relationships than after SFT" in browser.evaluate("document.querySelector('.claim').textContent")
 
 
 def test_a_folder_shows_every_image_and_asks_for_nothing_outside_it(browser: Page, folder: Path) -> None:
