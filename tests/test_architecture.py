@@ -102,6 +102,7 @@ def test_every_package_is_named_in_the_rules() -> None:
         ["sft", "--help"],
         ["infer", "--help"],
         ["view", "--help"],
+        ["report", "--help"],
         ["prepare", "--help"],
         ["nonsense"],
         ["sft"],

@@ -18,7 +18,7 @@ from r1sgg_cli.report.histograms import percent
 
 LOWER_IS_BETTER = frozenset({"failure_rate"})
 """Of the headline."""
-VERDICT_SIGNS: Mapping[Verdict, str] = {"better": "✓", "worse": "✗", "differs": "≠", "not shown": "="}
+VERDICT_SIGNS: Mapping[Verdict, str] = {"better": "✓", "worse": "✗", "differs": "≠", "not shown": "–"}
 ACRONYMS = {"ap": "AP", "ap50": "AP", "f1": "F1"}
 
 

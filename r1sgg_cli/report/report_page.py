@@ -15,8 +15,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from r1sgg_cli.data.predictions import ImagePrediction
 from r1sgg_cli.errors import OutputError
 from r1sgg_cli.files import save_text, work_beside
@@ -72,7 +70,7 @@ def write_report(report: Report, path: Path, num_images: int, track: Track = ite
     tasks = _tasks(report, chosen, _data_uri)
     for number, card in zip(track(chosen.reasons), draw_cards(tasks, num_workers), strict=True):
         index.add(number, chosen.reasons[number], _answers(report, number), card.verdicts)
-        cards.append((number, Markup(card.html)))
+        cards.append((number, card.html))
     save_text(_page(report, chosen, index, cards, "data:"), path)
 
 
@@ -135,7 +133,7 @@ def _answers(report: Report, number: int) -> tuple[ImagePrediction, ...]:
 
 
 def _page(
-    report: Report, chosen: ChosenImages, index: GalleryIndex, cards: Sequence[tuple[int, Markup]], image_source: str
+    report: Report, chosen: ChosenImages, index: GalleryIndex, cards: Sequence[tuple[int, str]], image_source: str
 ) -> str:
     script = (resources.files("r1sgg_cli.report") / "templates" / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
@@ -147,9 +145,9 @@ def _page(
         "report.html.jinja",
         mark=MARK,
         title=" against ".join(stage.name for stage in stages) if report.comparison else origins[0][1],
-        image_source=Markup(image_source),
-        script_source=Markup(f"'sha256-{digest}'" + ("" if cards else " 'self'")),
-        script=Markup(script),
+        image_source=image_source,
+        script_source=f"'sha256-{digest}'" + ("" if cards else " 'self'"),
+        script=script,
         origins=origins,
         stages=stages,
         comparison=report.comparison,
