@@ -20,8 +20,8 @@ import numpy as np
 from r1sgg_cli.data.predictions import MISSING, ImagePrediction, Predictions
 from r1sgg_cli.errors import AnswersError, ConfigError
 from r1sgg_cli.inference.answered_split import named_images
-from r1sgg_cli.inference.answers import ImageTruth
 from r1sgg_cli.inference.gather import first_annotated
+from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.published_layout import DatasetAsked, published_record
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, Triplet
 from r1sgg_cli.scene_graph.labels import object_name
