@@ -194,11 +194,14 @@ def _asked(dataset: str, split: str | None, vocabulary: str | None) -> DatasetAs
         named = load_vocabulary(vocabulary) if vocabulary else None
         return DatasetAsked(dataset, None, None, named, load_jsonl_truths(Path(dataset)))
     from r1sgg_cli.data.rows import dataset_fingerprint
+    from r1sgg_cli.data.training_names import training_names
     from r1sgg_cli.data.vocabularies import vocabulary_of
     from r1sgg_cli.inference.dataset_truths import load_dataset_truths
 
     truths = load_dataset_truths(dataset, split)
-    return DatasetAsked(dataset, split, dataset_fingerprint(dataset), vocabulary_of(dataset, vocabulary), truths)
+    training = training_names(dataset, [truth.graph for truth in truths])
+    fingerprint = dataset_fingerprint(dataset)
+    return DatasetAsked(dataset, split, fingerprint, vocabulary_of(dataset, vocabulary), truths, training)
 
 
 def _print_passed_over(predictions: Predictions, console: Console) -> None:

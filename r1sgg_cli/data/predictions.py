@@ -2,7 +2,8 @@
 
 One image per line, so that the file can be read by eye and searched with grep. Boxes are in pixels of the original
 image. A predicted object has its `name` beside its id where a label was mapped, and predicted objects and relationships
-have a `score` where the model gave probabilities; files without either read the same.
+have a `score` where the model gave probabilities. `training` says what the data set's training split showed, where that
+is known. Files without any of these read the same.
 """
 
 import json
@@ -18,6 +19,7 @@ from r1sgg_cli.errors import AnswersError
 from r1sgg_cli.files import save_text
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
 from r1sgg_cli.scene_graph.labels import normalise_label, object_name
+from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 FORMAT = "r1sgg-predictions"
@@ -57,6 +59,8 @@ class Predictions:
     vocabulary: Vocabulary
     """The run's, whether or not its prompt listed it; empty where there was none."""
     images: tuple[ImagePrediction, ...]
+    training: TrainingNames | None = None
+    """What the training split of the data set showed; None where that is not known."""
 
 
 def save_predictions(predictions: Predictions, path: Path) -> None:
@@ -68,6 +72,8 @@ def save_predictions(predictions: Predictions, path: Path) -> None:
         "provenance": predictions.provenance,
         "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)},
     }
+    if predictions.training is not None:
+        head["training"] = predictions.training.to_json()
     lines = [f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
     encode = json.JSONEncoder(allow_nan=False).encode
     images = ",\n".join(encode(_image_to_row(image)) for image in predictions.images)
@@ -99,7 +105,8 @@ def load_predictions(path: Path) -> Predictions:
             tuple(content["vocabulary"]["predicates"]),
         )
         rows, provenance = list(content["images"]), dict(content["provenance"])
-    except (KeyError, TypeError, ValueError) as error:
+        training = TrainingNames.from_json(content["training"]) if "training" in content else None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise AnswersError(
             f"`{path}` lacks a part of a predictions file: {error!r}; run `r1sgg gather` again"
         ) from error
@@ -110,7 +117,7 @@ def load_predictions(path: Path) -> Predictions:
     for first, second in pairwise(images):
         if first.image_id == second.image_id:
             raise AnswersError(f"`{path}` holds image `{first.image_id}` twice; run `r1sgg gather` again")
-    return Predictions(provenance, vocabulary, tuple(images))
+    return Predictions(provenance, vocabulary, tuple(images), training)
 
 
 def _load_content(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
     run.json             what ran (`inference.run_record`)
     ground_truth.jsonl   every image of the split (`inference.ground_truth`)
+    training.json        what the training split showed, where that is known (`inference.training_file`)
     answers-WORKER.jsonl one line per answered image; only ever appended to, by one worker
     queue/               which worker has which images (`inference.queue`)
     complete.json        there once every image is answered

@@ -54,6 +54,7 @@ def gather_split(
         provenance=_provenance(split, pick, mapping),
         vocabulary=split.vocabulary,
         images=tuple(sorted(images, key=lambda image: image.image_id)),
+        training=split.training,
     )
 
 

@@ -68,6 +68,7 @@ def load_gathered(path: Path, asked: DatasetAsked, *, allow_missing: bool = Fals
         provenance=_provenance(path, asked, mapped, strangers),
         vocabulary=asked.vocabulary,
         images=tuple(sorted(images, key=lambda image: image.image_id)),
+        training=asked.training,
     )
 
 

@@ -24,6 +24,7 @@ from r1sgg_cli.inference.answers_file import BrokenLine, LoadedAnswers
 from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE, ImageTruth
 from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord
 from r1sgg_cli.scene_graph.graph import SpaceWH
+from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # it imports transformers, and most folders need no family
@@ -41,6 +42,8 @@ class DatasetAsked(NamedTuple):
     fingerprint: str | None
     vocabulary: Vocabulary | None
     truths: tuple[ImageTruth, ...]
+    training: TrainingNames | None = None
+    """What its training split showed; None where that is not known."""
 
 
 class _File(NamedTuple):
@@ -84,6 +87,7 @@ def load_published(folder: Path, asked: DatasetAsked, family: ModelFamily | None
         truths=asked.truths,
         loaded=LoadedAnswers(answers, tuple(repeated), tuple(broken)),
         how_to_go_on="let the program that wrote the folder answer them, or name the data set it asked about",
+        training=asked.training,
     )
 
 
