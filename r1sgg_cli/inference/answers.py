@@ -15,7 +15,6 @@ dropped by the next writer and passed over by readers.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,8 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, Self, TypedDict, get_args
 
-from r1sgg_cli.data.predictions import checked_graph
-from r1sgg_cli.errors import AnswersError, OutputError
+from r1sgg_cli.data.predictions import LARGEST, checked_graph, checked_image_wh
+from r1sgg_cli.data.provenance import checked_names, checked_provenance
+from r1sgg_cli.errors import MALFORMED, AnswersError, OutputError
 from r1sgg_cli.files import save_text
 from r1sgg_cli.models.completion import FinishReason
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
@@ -35,6 +35,8 @@ if TYPE_CHECKING:  # it imports pydantic, and `gather` should start fast
 RUN_FILE, GROUND_TRUTH_FILE, ANSWERS_FILE = "run.json", "ground_truth.jsonl", "answers.jsonl"
 COMPLETE_FILE = "complete.json"
 _BLOCK = 65_536  # bytes
+_SMALLEST_SPACE = 1e-6  # boxes as fractions of a square have a side of 1, and less where an image is flat
+_LARGEST_LOGPROB = 1e-3  # a sum of rounded ones may be a little above 0
 
 
 class VocabularyRow(TypedDict):
@@ -154,11 +156,11 @@ def load_run(out_dir: Path) -> RunRecord:
     """Read `run.json`. Raises `AnswersError`."""
     path = out_dir / RUN_FILE
     try:
-        run = json.loads(_load_bytes(path))
+        run: Any = checked_provenance(json.loads(_load_bytes(path)))
         vocabulary = run["vocabulary"]
         if vocabulary is not None:
-            run["vocabulary"] = {key: [str(name) for name in vocabulary[key]] for key in ("objects", "predicates")}
-    except (KeyError, TypeError, ValueError) as error:
+            run["vocabulary"] = {key: checked_names(vocabulary[key]) for key in ("objects", "predicates")}
+    except MALFORMED as error:
         raise AnswersError(
             f"`{path}` is not what `r1sgg infer` writes: {error!r}; name a folder that it filled"
         ) from error
@@ -182,7 +184,7 @@ def load_ground_truth(out_dir: Path) -> tuple[ImageTruth, ...]:
     for line_number, line in enumerate(_load_bytes(path).splitlines(), start=1):
         try:
             truth = _parse_truth(line)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MALFORMED as error:
             raise AnswersError(
                 f"line {line_number} of `{path}` cannot be read: {error!r}; run `r1sgg infer` again"
             ) from error
@@ -242,7 +244,7 @@ def answer_lines(path: Path, place: Place = Place()) -> Iterator[tuple[Place, Pl
 def _found_in(line: bytes, file: str, line_number: int) -> Answer | BrokenLine:
     try:
         return parse_answer_line(line.removesuffix(b"\n"))
-    except (KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         is_cut = not line.endswith(b"\n")
         reason = "cut short, as by a killed run" if is_cut else f"no answer in it ({error})"
         return BrokenLine(line_number, reason, file)
@@ -329,7 +331,7 @@ class AnswersFile:
             return
         try:
             parse_answer_line(last)
-        except (KeyError, TypeError, ValueError):
+        except MALFORMED:
             os.ftruncate(self._descriptor, end)
         else:
             self._write(b"\n")  # whole but for its newline, as an editor leaves it
@@ -354,7 +356,7 @@ def _unreadable(path: Path, error: OSError) -> AnswersError:
 
 def _parse_truth(line: bytes) -> ImageTruth:
     row = json.loads(line)
-    width, height = (int(side) for side in row["image_wh"])
+    width, height = checked_image_wh(row["image_wh"])
     graph = checked_graph(row["objects"], row["relationships"], (width, height))
     return ImageTruth(str(row["image_id"]), (width, height), graph)
 
@@ -367,20 +369,15 @@ def _answer_row(answer: Answer) -> dict[str, Any]:
 
 
 def parse_answer_line(line: bytes) -> Answer:
-    """A line of a file of answers. Raises `KeyError`, `TypeError` or `ValueError` where it holds no answer."""
+    """A line of a file of answers. Raises one of `errors.MALFORMED` where it holds no answer."""
     row = json.loads(line)
-    width, height = (float(side) for side in row["box_space_wh"])
-    if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):
-        raise ValueError("box_space_wh is not two positive numbers")
+    width, height = checked_space_wh(row["box_space_wh"], "box_space_wh")
     left, top = (float(number) for number in row.get("box_origin", (0.0, 0.0)))
-    if not (math.isfinite(left) and math.isfinite(top)):
+    if not (abs(left) <= LARGEST and abs(top) <= LARGEST):
         raise ValueError("box_origin is not two finite numbers")
     error = row.get("error")
     samples = () if error is not None else tuple(_parse_sample(each) for each in (row, *row.get("more", ())))
-    image_wh = None
-    if "image_wh" in row:
-        image_width, image_height = (int(side) for side in row["image_wh"])
-        image_wh = image_width, image_height
+    image_wh = checked_image_wh(row["image_wh"]) if "image_wh" in row else None
     return Answer(
         str(row["image_id"]),
         (width, height),
@@ -392,6 +389,14 @@ def parse_answer_line(line: bytes) -> Answer:
     )
 
 
+def checked_space_wh(value: Any, name: str) -> SpaceWH:
+    """The space of an answer's boxes that came from a file, there called `name`. Raises one of `errors.MALFORMED`."""
+    width, height = (float(side) for side in value)
+    if not (_SMALLEST_SPACE <= width <= LARGEST and _SMALLEST_SPACE <= height <= LARGEST):
+        raise ValueError(f"{name} is not two positive numbers")
+    return width, height
+
+
 def _parse_sample(row: Mapping[str, Any]) -> Sample:
     if not isinstance(row["text"], str):
         raise TypeError("text is not a string")
@@ -401,11 +406,20 @@ def _parse_sample(row: Mapping[str, Any]) -> Sample:
         row["text"],
         row["finish_reason"],
         int(row["num_tokens"]),
-        None if row.get("logprob") is None else float(row["logprob"]),
+        _parse_logprob(row.get("logprob")),
         _parse_logprobs(row.get("object_logprobs")),
         _parse_logprobs(row.get("triplet_logprobs")),
     )
 
 
 def _parse_logprobs(values: Sequence[Any] | None) -> tuple[float | None, ...] | None:
-    return None if values is None else tuple(None if value is None else float(value) for value in values)
+    return None if values is None else tuple(map(_parse_logprob, values))
+
+
+def _parse_logprob(value: Any) -> float | None:
+    if value is None:
+        return None
+    logprob = float(value)
+    if not logprob <= _LARGEST_LOGPROB:  # nor is a NaN
+        raise ValueError("a log-probability is no number up to 0")
+    return logprob

@@ -114,6 +114,23 @@ def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_
         pytest.param(
             b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "abort"}', "'abort'", id="unknown finish reason"
         ),
+        pytest.param(b"[" * 50_000, "maximum recursion", id="lists in lists"),
+        pytest.param(b'{"box_space_wh": [1' + b"0" * 400 + b", 9]}", "too large", id="a number beyond any float"),
+        pytest.param(b'{"box_space_wh": [5e-324, 9]}', "two positive numbers", id="a space that nothing divides"),
+        pytest.param(
+            b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "stop", "num_tokens": 1e400}',
+            "cannot convert float infinity",
+            id="infinitely many tokens",
+        ),
+        *(
+            pytest.param(
+                b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "stop", "num_tokens": 1, "logprob": %s}'
+                % value,
+                "no number up to 0",
+                id=f"log-probability {value.decode()}",
+            )
+            for value in (b"NaN", b"0.5", b"Infinity")
+        ),
     ],
 )
 def test_a_broken_line_is_named_by_number_and_the_rest_is_kept(tmp_path: Path, line: bytes, reason: str) -> None:
@@ -214,6 +231,11 @@ def test_the_run_comes_back_as_it_was(tmp_path: Path) -> None:
         pytest.param("[]", id="no object"),
         pytest.param('{"model": "m"}', id="no vocabulary"),
         pytest.param('{"vocabulary": {"objects": 3}}', id="a vocabulary without lists"),
+        pytest.param('{"vocabulary": {"objects": "abc", "predicates": []}}', id="letters for names"),
+        pytest.param('{"vocabulary": null, "task": "seg"}', id="an unknown task"),
+        pytest.param('{"vocabulary": null, "limit": "3"}', id="a limit that is no number"),
+        pytest.param('{"vocabulary": null, "model": "\\ud800"}', id="a name that no terminal prints"),
+        pytest.param("[" * 50_000, id="lists in lists"),
     ],
 )
 def test_another_json_file_is_no_run(tmp_path: Path, content: str) -> None:
