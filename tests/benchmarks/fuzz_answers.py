@@ -83,10 +83,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--golden", type=Path, default=GOLDEN, help="a folder with more real answers")
+    parser.add_argument("--first", type=int, default=0, metavar="BATCH", help="go on from here after an interruption")
     parser.add_argument("--only", type=int, metavar="BATCH", help="this batch alone")
     arguments = parser.parse_args()
     golden = arguments.golden if arguments.golden.is_dir() else None
-    numbers = range(-(-arguments.cases // BATCH)) if arguments.only is None else [arguments.only]
+    numbers = range(arguments.first, -(-arguments.cases // BATCH)) if arguments.only is None else [arguments.only]
     sizes = [min(BATCH, arguments.cases - BATCH * number) if arguments.only is None else BATCH for number in numbers]
     started = time.monotonic()
     counts: Counts = Counter()
