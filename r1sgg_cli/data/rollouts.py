@@ -13,7 +13,7 @@ from typing import Any
 
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.predictions import checked_graph, graph_to_row
-from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.errors import MALFORMED, AnswersError
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 ROLLOUTS_FILE = "rollouts.jsonl"
@@ -97,7 +97,7 @@ def parse_rollout(line: str, folder: Path) -> Rollout:
             _graph_from_row(row["ground_truth"], image_wh),
             answers,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MALFORMED as error:
         path = folder / ROLLOUTS_FILE
         raise AnswersError(f"`{path}` has a line that cannot be read ({error!r}); delete that line") from error
 

@@ -14,6 +14,11 @@ from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
 from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
+HEAD = (
+    b'{"format": "r1sgg-predictions", "version": 1, "vocabulary": {%s, "predicates": []}, "provenance": {%s}, '
+    b'"images": []}'
+)
+
 
 def _graph(left: float) -> SceneGraph:
     objects = [{"id": "man.1", "bbox": [left, 0, 20.1, 10]}, {"id": "traffic-light.2", "bbox": [1 / 3, 0, 9, 9]}]
@@ -117,6 +122,10 @@ def test_a_missing_file_says_what_makes_it(tmp_path: Path) -> None:
         pytest.param(b'{"format": "coco"}', "is not a predictions file", id="another format"),
         pytest.param(b'{"format": "r1sgg-predictions", "version": 9}', "version 9 .* reads 1", id="a later version"),
         pytest.param(b'{"format": "r1sgg-predictions", "version": 1}', "lacks a part", id="nothing in it"),
+        pytest.param(b"[" * 50_000, "is not JSON: maximum recursion", id="lists in lists"),
+        pytest.param(HEAD % (b'"objects": [["man"]]', b""), "must be a list of texts", id="a vocabulary of lists"),
+        pytest.param(HEAD % (b'"objects": "man"', b""), "must be a list of texts", id="a vocabulary of letters"),
+        pytest.param(HEAD % (b'"objects": []', b'"gather": []'), "`gather` must be a mapping", id="odd provenance"),
     ],
 )
 def test_another_file_is_refused_with_the_reason(tmp_path: Path, content: bytes, match: str) -> None:
@@ -152,6 +161,15 @@ def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         pytest.param(_set("prediction", "relationships", 0, "subject", value="ghost.9"), id="an end without object"),
         pytest.param(_set("prediction", "relationships", value=[3]), id="a relationship that is none"),
         pytest.param(_set("defects", value=None), id="no defects"),
+        pytest.param(_set("defects", value={"prose": None}), id="defects that are no counts"),
+        pytest.param(_set("answer", value=["a man"]), id="an answer that is no text"),
+        pytest.param(_set("failure", value=[]), id="a failure that is no text"),
+        pytest.param(_set("image_wh", value=[0, 100]), id="an image without a pixel"),
+        pytest.param(_set("image_wh", value=[float("inf"), 100]), id="an infinite image"),
+        pytest.param(_set("ground_truth", "objects", 0, "bbox", 2, value=10**400), id="a number beyond any float"),
+        pytest.param(_set("prediction", "objects", 0, "bbox", 2, value=1e308), id="a box with an infinite area"),
+        pytest.param(_set("prediction", "objects", 0, "bbox", 2, value=-1), id="a box that ends before it begins"),
+        pytest.param(_set("prediction", "objects", value=""), id="objects that are no list"),
     ],
 )
 def test_a_broken_image_is_named_by_its_number(
