@@ -77,7 +77,7 @@ def test_the_micro_batch_changes_no_batch(tmp_path: Path) -> None:
 
 def test_an_unknown_reward_names_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no reward `edge_rewrad`; did you mean `edge_reward`\? there are format"):
-        reward_functions(grpo_run(tmp_path, "rewards.edge_rewrad=1").recipe)
+        reward_functions(grpo_run(tmp_path, "rewards.edge_rewrad=1"))
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_an_unknown_reward_names_those_there_are(tmp_path: Path) -> None:
 )
 def test_a_task_that_no_reward_applies_to_is_refused(tmp_path: Path, overrides: list[str], task: str) -> None:
     with pytest.raises(ConfigError, match=f"looks at what task `{task}` answers; name one of (node_acc|edge)_reward"):
-        reward_functions(grpo_run(tmp_path, *overrides).recipe)
+        reward_functions(grpo_run(tmp_path, *overrides))
     rewards = "rewards={format_reward: 1, node_box_reward: 1, edge_reward: 1}"
-    assert reward_functions(grpo_run(tmp_path, "tasks={sgg: 1, det: 1, cls: 1}", rewards).recipe)
+    assert reward_functions(grpo_run(tmp_path, "tasks={sgg: 1, det: 1, cls: 1}", rewards))
 
 
 def test_rewards_keep_their_names_for_the_logs(tmp_path: Path) -> None:
-    assert [f.__name__ for f in reward_functions(grpo_run(tmp_path).recipe)] == ["format_reward", "edge_hard_reward"]
+    assert [f.__name__ for f in reward_functions(grpo_run(tmp_path))] == ["format_reward", "edge_hard_reward"]
 
 
 def test_processes_share_a_batch(tmp_path: Path) -> None:
