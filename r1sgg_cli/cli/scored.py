@@ -23,7 +23,7 @@ def print_scored(scored: Scored, weights: Mapping[str, float], console: Console)
     from r1sgg_cli.rewards.workbench import READING, summarise
 
     num_answers, num_groups = len(scored.values), len(set(scored.group.tolist()))
-    table = Table(title=f"{num_answers} answers in {num_groups} groups", title_justify="left")
+    table = Table(title=f"{num_answers} answers in {num_groups} groups", title_justify="left", caption_justify="left")
     table.add_column("reward", no_wrap=True)
     for name in ("weight", "mean", "sd", "zero", "none", "sd in a\ngroup", "groups\nall equal", "ms CPU\nan answer"):
         table.add_column(name, justify="right")
@@ -66,7 +66,7 @@ def print_adversaries(rows: Sequence[Adversary], names: Sequence[str], console: 
     """What each kind of answer earns, and whether any pays."""
     from r1sgg_cli.rewards.adversaries import KINDS
 
-    table = Table(title="what answers earn that should not pay", title_justify="left")
+    table = Table(title="what answers earn that should not pay", title_justify="left", caption_justify="left")
     table.add_column("answer", no_wrap=True)
     for name in names:
         table.add_column(escape(_short(name)), justify="right")

@@ -11,6 +11,7 @@ from typing import Any
 
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.scene_graph.labels import normalise_label
 
 HONEST = "honest"
 KINDS = {
@@ -84,12 +85,12 @@ def _all_predicates(truth: SceneGraph, predicates: Sequence[str]) -> list[dict[s
     """What the truth does not say between its objects, those pairs first of which it says something."""
     annotated = [(triplet.subject, triplet.object) for triplet in truth.triplets]
     pairs = dict.fromkeys([*annotated, *itertools.permutations(range(len(truth.ids)), 2)])
-    said = set(truth.triplets)
+    said = set(truth.triplets)  # labels in normal form
     return [
         {"subject": truth.ids[subject], "predicate": predicate, "object": truth.ids[target]}
         for subject, target in itertools.islice(pairs, MAX_PAIRS)
         for predicate in predicates
-        if (subject, predicate, target) not in said
+        if (subject, normalise_label(predicate), target) not in said
     ]
 
 

@@ -9,7 +9,7 @@ from trl import SFTConfig
 
 from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
-from r1sgg_cli.errors import ConfigError, OutputError
+from r1sgg_cli.errors import ConfigError, DataError, OutputError
 from r1sgg_cli.training.grpo import grpo_config, reward_functions
 from r1sgg_cli.training.worker import begun, num_micro_batches, trainer_config
 
@@ -99,6 +99,16 @@ def test_a_task_that_no_reward_applies_to_is_refused(tmp_path: Path, overrides: 
 
 def test_rewards_keep_their_names_for_the_logs(tmp_path: Path) -> None:
     assert [f.__name__ for f in reward_functions(grpo_run(tmp_path))] == ["format_reward", "edge_hard_reward"]
+
+
+def test_predicates_are_weighed_by_what_the_data_set_counted(synthetic_dataset: Path, tmp_path: Path) -> None:
+    run = grpo_run(tmp_path, "rewards={weighted_recall_reward: 1}")
+    with pytest.raises(DataError, match=r"`d` has no `train_statistics.json`.*`r1sgg prepare` writes it"):
+        reward_functions(run)
+    (reward,) = reward_functions(run.model_copy(update={"dataset": str(synthetic_dataset)}))
+    weights = reward.keywords["predicate_weights"]
+    assert (min(weights.values()), max(weights.values())) == (2, 10)
+    assert reward.__name__ == "weighted_recall_reward"
 
 
 def test_processes_share_a_batch(tmp_path: Path) -> None:
