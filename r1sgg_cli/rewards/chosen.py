@@ -27,9 +27,9 @@ def chosen_rewards(
     def bound(name: str) -> RewardFunction:
         if is_own(name):
             return own_reward(name)
+        reward: Any = REWARDS[name]
         more = {"predicate_weights": weights} if name in WEIGHED else {}
-        function: Any = partial(REWARDS[name], **options, **more)
-        return update_wrapper(function, REWARDS[name])  # type: ignore[no-any-return]
+        return update_wrapper(partial(reward, **options, **more), reward)
 
     assert weights is not None or WEIGHED.isdisjoint(names), names
     return [bound(name) for name in names]

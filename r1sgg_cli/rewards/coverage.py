@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import lru_cache
+from itertools import chain
 
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.parse import ParsedAnswer
@@ -31,56 +32,49 @@ def cluster_coverage_reward(answer: ParsedAnswer | None, truth: SceneGraph, simi
         return None
     if answer is None:
         return 0.0
-    groups = _groups(truth, similarity)
+    group_of, sizes = _groups(truth, similarity)
     found: Counter[int] = Counter()
     for labels, number in _labels(answer.graph).items():
-        group = _closest(labels, groups, similarity)
+        group = group_of[labels] if labels in group_of else _closest(labels, group_of, similarity)
         if group is not None:
             found[group] += number
     if not found:
         return 0.0
-    sizes = {group: sum(groups[group].values()) for group in found}
-    fullness = sum(min(found[group], size) for group, size in sizes.items()) / sum(sizes.values())
-    return COVERAGE_WEIGHT * len(found) / len(groups) * fullness
+    fullness = sum(min(number, sizes[group]) for group, number in found.items()) / sum(sizes[group] for group in found)
+    return COVERAGE_WEIGHT * len(found) / len(sizes) * fullness
 
 
 def _labels(graph: SceneGraph) -> Counter[Labels]:
     """How many different relationships of a graph have these labels."""
-    return Counter((graph.names[s], predicate, graph.names[o]) for s, predicate, o in set(graph.triplets))
+    return Counter((graph.names[s], predicate, graph.names[o]) for s, predicate, o in dict.fromkeys(graph.triplets))
 
 
 @lru_cache(maxsize=4096)
-def _groups(truth: SceneGraph, similarity: Similarity) -> list[Counter[Labels]]:
+def _groups(truth: SceneGraph, similarity: Similarity) -> tuple[dict[Labels, int], dict[int, int]]:
+    """Of each triplet of labels its group, and of each group how many relationships it has."""
     counts = _labels(truth)
-    groups: list[Counter[Labels]] = []
-    for labels in sorted(counts):
-        joined = [group for group in groups if any(_is_alike(labels, other, similarity) for other in group)]
-        whole = Counter({labels: counts[labels]})
-        for group in joined:
-            whole += group
-        groups = [group for group in groups if group not in joined] + [whole]
-    return groups
-
-
-def _is_alike(labels: Labels, others: Labels, similarity: Similarity) -> bool:
-    return _likeness(labels, others, similarity) >= ALIKE
+    groups: list[list[Labels]] = []
+    for labels in counts:
+        joined = [group for group in groups if any(_likeness(labels, other, similarity) for other in group)]
+        groups = [group for group in groups if group not in joined] + [[labels, *chain(*joined)]]
+    group_of = {labels: number for number, group in enumerate(groups) for labels in group}
+    return group_of, {number: sum(counts[labels] for labels in group) for number, group in enumerate(groups)}
 
 
 def _likeness(labels: Labels, others: Labels, similarity: Similarity) -> float:
-    """The product of the three similarities; 0 as soon as one of them rules out that they are alike."""
-    product = 1.0
-    for label, other in zip(labels, others, strict=True):
-        product *= similarity(label, other)
-        if product < ALIKE:
-            return 0.0
-    return product
+    """The product of the three similarities; 0 where they are not alike."""
+    product = similarity(labels[0], others[0])
+    if product >= ALIKE:
+        product *= similarity(labels[2], others[2])
+    if product >= ALIKE:
+        product *= similarity(labels[1], others[1])
+    return product if product >= ALIKE else 0.0
 
 
-def _closest(labels: Labels, groups: list[Counter[Labels]], similarity: Similarity) -> int | None:
+def _closest(labels: Labels, group_of: dict[Labels, int], similarity: Similarity) -> int | None:
     best, closest = 0.0, None
-    for number, group in enumerate(groups):
-        for others in group:
-            likeness = _likeness(labels, others, similarity)
-            if likeness > best:
-                best, closest = likeness, number
+    for others, group in group_of.items():
+        likeness = _likeness(labels, others, similarity)
+        if likeness > best:
+            best, closest = likeness, group
     return closest

@@ -61,7 +61,7 @@ def own_reward(name: str) -> RewardFunction:
 
     reward.__name__ = name
     reward.__doc__ = function.__doc__
-    return reward  # type: ignore[return-value]
+    return reward
 
 
 def own_fingerprints(names: Iterable[str]) -> dict[str, str]:

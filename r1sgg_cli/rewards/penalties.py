@@ -6,7 +6,7 @@ way; the definitions here are our own.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.parse import ParsedAnswer
@@ -44,7 +44,8 @@ def length_penalty_reward(answer: ParsedAnswer | None, truth: SceneGraph, simila
     """Minus how far the number of listed items exceeds twice the annotated, whole from four times on; at least −1.
 
     Items are objects and relationships, those that were written and could not be kept among them; relationships alone
-    where the objects are given. It does not apply to an image without any.
+    where the objects are given. An answer that should list objects alone may list as many as there are of both. It does
+    not apply to an image without any.
     """
     is_given = answer is not None and answer.given
     num_true = len(truth.triplets) + (0 if is_given else len(truth.names))
@@ -62,9 +63,11 @@ _Item = tuple[Hashable, Hashable]
 """What an item says, and where."""
 
 
-def _num_repeated(items: Iterable[_Item], annotated: Iterable[_Item]) -> int:
+def _num_repeated(items: list[_Item], annotated: list[_Item]) -> int:
     whole = Counter(items)
-    said, different = Counter(label for label, _ in whole.elements()), Counter(label for label, _ in whole)
+    if len(whole) == len(items):
+        return 0
+    said, different = Counter(label for label, _ in items), Counter(label for label, _ in whole)
     allowed = Counter(label for label, _ in annotated)
     return sum(min(number - different[label], max(0, number - allowed[label])) for label, number in said.items())
 

@@ -13,7 +13,8 @@ BOTH = ["repetition_penalty_reward", "length_penalty_reward"]
 
 @pytest.mark.parametrize("name", BOTH)
 def test_the_truth_and_anything_shorter_cost_nothing(rate: Rate, truth: Truth, name: str) -> None:
-    for answer in (truth, {**truth, "relationships": []}, {"objects": [], "relationships": []}, "no graph"):
+    empty: Truth = {"objects": [], "relationships": []}
+    for answer in (truth, {**truth, "relationships": []}, empty, "no graph"):
         assert rate(name, answer, truth) == 0
 
 
