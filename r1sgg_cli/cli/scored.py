@@ -108,7 +108,7 @@ def _short(name: str) -> str:
 
 
 def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
+    return "–" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}"  # no −0.000
 
 
 def _share(value: float) -> str:

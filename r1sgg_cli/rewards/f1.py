@@ -52,8 +52,9 @@ def object_f1_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity:
 def _lists_an_object_twice(prediction: SceneGraph, truth: SceneGraph) -> bool:
     """Not so where the annotations hold as many of the name: they list some objects twice themselves."""
     superfluous = Counter(prediction.names) - Counter(truth.names)
-    for name in superfluous:
-        boxes = prediction.boxes_xyxy[[number for number, other in enumerate(prediction.names) if other == name]]
-        if np.triu(box_iou(boxes, boxes) >= DUPLICATE_IOU, k=1).any():
-            return True
-    return False
+    suspects = [number for number, name in enumerate(prediction.names) if name in superfluous]
+    if not suspects:
+        return False
+    boxes = prediction.boxes_xyxy[suspects]
+    pairs = np.argwhere(np.triu(box_iou(boxes, boxes) >= DUPLICATE_IOU, k=1)).tolist()
+    return any(prediction.names[suspects[one]] == prediction.names[suspects[other]] for one, other in pairs)
