@@ -15,6 +15,7 @@ from r1sgg_cli.cli import (
     init,
     prepare,
     presets,
+    report,
     score,
     serve,
     sft,
@@ -73,6 +74,7 @@ app.command("infer")(infer.infer)
 app.command("serve", context_settings=serve.CONTEXT)(serve.serve)
 app.command("gather")(gather.gather)
 app.command("eval")(evaluate.evaluate)
+app.command("report")(report.report)
 app.command("score")(score.score)
 app.command("submit", context_settings={"allow_interspersed_args": False})(submit.submit)
 app.command("status")(status.status)
