@@ -98,8 +98,11 @@ def verdict(rows: Sequence[Adversary]) -> str:
 
 
 def _lead(row: Adversary) -> str:
-    more = -row.lead
-    return f"earns {more:.2f} more than the honest answer" if more > 0.005 else "earns as much as the honest answer"
+    from r1sgg_cli.rewards.workbench import MARGIN
+
+    if -row.lead > MARGIN * abs(row.total):
+        return f"earns {-row.lead:.2f} more than the honest answer"
+    return "earns as much as the honest answer"
 
 
 def _short(name: str) -> str:

@@ -21,6 +21,8 @@ READING = "reading"
 """Under which name the time is kept that parsing takes, once for all rewards."""
 EQUAL = 1e-9
 """Values that differ by less are the same."""
+MARGIN = 0.01
+"""Share of what the truth earns, by less of which no answer is worth less: a policy would not feel it."""
 _BATCH = 512  # answers; each is parsed once, as the rewards keep what they read of some thousand
 
 Values = NDArray[np.float64]
@@ -182,8 +184,8 @@ class Adversary:
 
     @property
     def pays(self) -> bool:
-        """Whether it earns as much as the truth, or more."""
-        return self.kind != HONEST and self.lead <= EQUAL
+        """Whether it earns as much as the truth, up to a hundredth, or more."""
+        return self.kind != HONEST and self.lead <= MARGIN * abs(self.total + self.lead)
 
 
 def adversarial_table(

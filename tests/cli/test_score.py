@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from r1sgg_cli.cli.score import score
+from r1sgg_cli.data.statistics import SplitStatistics
 from r1sgg_cli.errors import ConfigError, DataError, OutputError
 from r1sgg_cli.inference.answers import Answer, Sample
 from r1sgg_cli.inference.answers_file import AnswersFile
@@ -89,6 +91,17 @@ def test_a_verdict_names_what_pays_and_strict_makes_it_count(folder: Path) -> No
     assert run(folder, "--rewards", "format_reward,edge_hard_reward", "--strict", "--adversaries", "0").exit_code == 0
 
 
+def test_a_hundredth_less_is_no_less(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "terse.py").write_text(
+        "def short(completions, **columns):\n    return [-len(turns[-1]['content']) / 1e6 for turns in completions]\n",
+        encoding="utf-8",
+    )
+    done = run(folder, "--rewards", "edge_hard_reward,terse:short")
+    assert "`box spam` earns as much as the honest answer" in done.stdout
+
+
 def test_each_answer_is_written_as_a_line(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "scores.jsonl"
     for _ in range(2):  # anew, not at the end of it
@@ -126,12 +139,14 @@ def test_a_function_of_ones_own_is_scored_and_tried_like_any(
     assert "more than the honest answer" in done.stdout
 
 
-def test_predicates_are_weighed_by_the_statistics_of_a_data_set(folder: Path, synthetic_dataset: Path) -> None:
+def test_predicates_are_weighed_by_the_statistics_of_a_data_set(folder: Path, tmp_path: Path) -> None:
     asked = ("--rewards", "weighted_recall_reward")
     refused = run(folder, *asked).exception
     assert isinstance(refused, DataError)
     assert "`data/shapes` has no `train_statistics.json`" in str(refused)
-    done = run(folder, *asked, "--dataset", synthetic_dataset)
+    counts = SplitStatistics(2, predicates=Counter({"sitting on": 3, "near": 400}))
+    (tmp_path / "train_statistics.json").write_text(json.dumps(counts.to_json()), encoding="utf-8")
+    done = run(folder, *asked, "--dataset", tmp_path)
     assert cells(done.stdout)["weighted_recall_reward"][1] == "3.750"
 
 

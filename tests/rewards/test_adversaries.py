@@ -26,7 +26,7 @@ RECALL_ONLY = {"grpo", "grpo-predefined", "grpo-relax", "grpo-soft", "grpo-lora"
 GRPO_RECIPES = [name for name in shipped_recipes() if "grpo" in name]
 
 
-def make_groups(task: Task = "sgg", number: int = 6) -> list[AnswerGroup]:
+def make_groups(task: Task = "sgg", number: int = 3) -> list[AnswerGroup]:
     """Images of eight objects, two names among them twice, and nine relationships."""
     random = Random(7)
     groups = []

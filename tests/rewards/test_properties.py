@@ -69,7 +69,7 @@ def rate(name: str, graph: Any, truth: Any, task: str = "sgg") -> float | None:
     )[0]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(answer=graphs(), truth=graphs())
 def test_values_stay_in_range_and_none_exceeds_that_of_the_truth(answer: Any, truth: Any) -> None:
     for name, (least, most) in RANGES.items():
@@ -82,7 +82,7 @@ def test_values_stay_in_range_and_none_exceeds_that_of_the_truth(answer: Any, tr
             assert is_empty or value <= honest + 1e-9, name
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(answer=graphs(), truth=graphs(), data=st.data())
 def test_the_order_of_an_answer_changes_nothing(answer: Any, truth: Any, data: st.DataObject) -> None:
     shuffled = {key: data.draw(st.permutations(answer[key])) for key in ("objects", "relationships")}
@@ -91,7 +91,7 @@ def test_the_order_of_an_answer_changes_nothing(answer: Any, truth: Any, data: s
         assert value == (other if other is None else pytest.approx(other)), name
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(answer=graphs(), truth=graphs(), cut=st.floats(0, 1), task=st.sampled_from(("sgg", "det", "cls")))
 def test_cut_answers_of_any_task_stay_in_range(answer: Any, truth: Any, cut: float, task: str) -> None:
     text = f"<think></think><answer>{json.dumps(answer)}</answer>"
