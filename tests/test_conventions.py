@@ -15,8 +15,11 @@ from PIL import Image
 from r1sgg_cli.cli.app import app
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import ground_truth_graph
-from r1sgg_cli.inference.answers import Answer, AnswersFile, ImageTruth, Sample, save_ground_truth, save_run
+from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.answers_file import AnswersFile
 from r1sgg_cli.inference.gather import gather_answers
+from r1sgg_cli.inference.ground_truth import ImageTruth, save_ground_truth
+from r1sgg_cli.inference.run_record import save_run
 from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.report.stages import evaluate_predictions
 from r1sgg_cli.rewards import REWARDS

@@ -96,16 +96,16 @@ def test_a_forked_worker_does_not_hold_the_lock(tmp_path: Path) -> None:
 
     def work() -> None:
         begun.set()
-        over.wait(60)
+        over.wait(200)
 
     worker = context.Process(target=work, daemon=True)
     with locked(tmp_path):
         worker.start()
-        assert begun.wait(60)
+        assert begun.wait(200)
     with locked(tmp_path):
         assert worker.is_alive()
     over.set()
-    worker.join(60)
+    worker.join(200)
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP], ids=["no locks", "not supported"])

@@ -2,60 +2,149 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 if TYPE_CHECKING:
-    from r1sgg_cli.metrics.evaluation import Evaluation, Metric
+    from r1sgg_cli.data.predictions import Predictions
+    from r1sgg_cli.metrics.background import NamedSimilarity
+    from r1sgg_cli.metrics.evaluation import Evaluation
+    from r1sgg_cli.metrics.published import PublishedEvaluation
 
+Protocol = Literal["standard", "published"]
 FORMAT = "r1sgg-metrics"
 """How a file of numbers says what it is, so that nothing else is ever replaced."""
 
 
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(metavar="PREDS.JSON", help="A file that `r1sgg gather` wrote.")],
+    predictions: Annotated[
+        list[Path], typer.Argument(metavar="PREDS.JSON", help="A file that `r1sgg gather` wrote.", show_default=False)
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where the numbers go; `PREDS.metrics.json` when not given.")
     ] = None,
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(
+            help="`standard`: repaired, with intervals; `published`: what the published evaluator prints, faults "
+            "included; both when not given.",
+            show_default=False,
+        ),
+    ] = None,
+    training: Annotated[
+        Path | None,
+        typer.Option(
+            help="The prepared data set whose training split says what is zero-shot, rare or novel; for predictions "
+            "that do not say it themselves."
+        ),
+    ] = None,
+    similarity: Annotated[
+        str,
+        typer.Option(
+            help="Also score labels by meaning, for answers in other words: `spacy`, `spacy:MODEL` or "
+            "`sentence-transformers:MODEL`."
+        ),
+    ] = "exact",
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Resamples of the images behind each 95 % interval; 0 for no intervals.")
+    ] = 1_000,
 ) -> None:
     """Score predicted scene graphs against their ground truth.
 
-    Prints every number with how it is counted, and writes the same, with recall per predicate and per image, as JSON.
-    Images without a readable answer count everywhere, as predictions of nothing.
+    Prints every number with how it is counted and its 95 % interval, and writes the same, with recall per predicate and
+    per image, as JSON. Images without a readable answer count everywhere, as predictions of nothing.
 
     Example: r1sgg eval preds.json
     """
     import json
 
-    from r1sgg_cli.data.predictions import load_predictions
-    from r1sgg_cli.errors import AnswersError
+    from r1sgg_cli.cli.numbers import print_numbers, print_published
+    from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.files import insist_on_own, save_text
     from r1sgg_cli.report.stages import evaluate_predictions
 
-    target = out or predictions.with_suffix(".metrics.json")
+    if len(predictions) > 1:
+        raise ConfigError(f"`{predictions[1]}`: give one file of predictions")
+    (source,) = predictions
+    target = out or source.with_suffix(".metrics.json")
     insist_on_own(target, FORMAT)
-    loaded = load_predictions(predictions)
-    if loaded.provenance.get("annotated") is False:
-        raise AnswersError(
-            f"`{predictions}` is of pictures without annotations: nothing to score; ask about a data set"
-        )
-    evaluation = evaluate_predictions(loaded)
-    image_ids = [image.image_id for image in loaded.images]
-    content = {"format": FORMAT, "provenance": dict(loaded.provenance), **evaluation.to_dict(), "image_ids": image_ids}
+    loaded = _load(source, training)
+    evaluation = None
+    if protocol != "published":
+        evaluation = evaluate_predictions(loaded, resamples, _similarity(similarity))
+    published, unpublished = _published(loaded, protocol)
+    content = {
+        "format": FORMAT,
+        "provenance": dict(loaded.provenance),
+        **(evaluation.to_dict() if evaluation else {}),
+        **({"published": published.to_dict()} if published else {}),
+        "image_ids": [image.image_id for image in loaded.images],
+    }
     save_text(json.dumps(content, indent=1) + "\n", target)
     console = Console()
     console.print(escape(_origin(loaded.provenance)), style="bold", soft_wrap=True)
     if mapped := _mapped(loaded.provenance):
         console.print(escape(mapped), soft_wrap=True)
-    console.print(_table(evaluation))
-    console.print(f"[bold]{escape(str(target))}[/]: the same as JSON", soft_wrap=True)
+    if evaluation is not None:
+        print_numbers(evaluation, console)
+    if published is not None:
+        print_published(published, evaluation, console)
+    for reason in _left_out(evaluation, unpublished, knows_training=loaded.training is not None):
+        console.print(escape(f"not computed: {reason}"), soft_wrap=True)
+    console.print(f"[bold]{escape(str(target))}[/]: the same as JSON, and every predicate", soft_wrap=True)
+
+
+def _published(loaded: Predictions, protocol: Protocol | None) -> tuple[PublishedEvaluation | None, str | None]:
+    """The published evaluator's numbers, or why there are none. Raises `DataError` where they are asked for by name."""
+    from r1sgg_cli.errors import DataError
+    from r1sgg_cli.report.published import published_evaluation
+
+    if protocol == "standard":
+        return None, None
+    try:
+        return published_evaluation(loaded), None
+    except DataError as error:
+        if protocol == "published":
+            raise
+        return None, f"the published evaluator's numbers: {error}"
+
+
+def _left_out(evaluation: Evaluation | None, unpublished: str | None, *, knows_training: bool) -> list[str]:
+    way_out = "" if knows_training else "; `--training DATASET` with the prepared data set's folder does"
+    ours = [] if evaluation is None else [f"{reason}{way_out}" for reason in evaluation.left_out]
+    return ours if unpublished is None else [*ours, unpublished]
+
+
+def _load(path: Path, training: Path | None) -> Predictions:
+    """The predictions, with what training showed. Raises `R1SGGError`."""
+    from dataclasses import replace
+
+    from r1sgg_cli.data.predictions import load_predictions
+    from r1sgg_cli.errors import AnswersError
+
+    loaded = load_predictions(path)
+    if loaded.provenance.get("annotated") is False:
+        raise AnswersError(f"`{path}` is of pictures without annotations: nothing to score; ask about a data set")
+    if training is None:
+        return loaded
+    from r1sgg_cli.data.training_names import required_training_names
+
+    graphs = [image.ground_truth for image in loaded.images]
+    return replace(loaded, training=required_training_names(str(training), graphs))
+
+
+def _similarity(name: str) -> NamedSimilarity | None:
+    if name == "exact":
+        return None
+    from r1sgg_cli.metrics.background import NamedSimilarity
+    from r1sgg_cli.scene_graph.similarity import load_similarity
+
+    return NamedSimilarity(name, load_similarity(name))
 
 
 def _origin(provenance: Mapping[str, Any]) -> str:
@@ -73,26 +162,3 @@ def _mapped(provenance: Mapping[str, Any]) -> str | None:
     total = sum(count for counts in mapping.get("mapped", {}).values() for count in counts.values())
     by = ", ".join(f"{kind}: {mapping[kind]}" for kind in ("aliases", "wordnet") if mapping.get(kind))
     return f"{total} labels were mapped into the vocabulary ({by}), which raises the numbers" if total else None
-
-
-def _table(evaluation: Evaluation) -> Table:
-    table = Table("metric", title=f"{evaluation.num_images} images", caption=evaluation.protocol)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("how it is counted")
-    for metric in evaluation.metrics:
-        if metric.k is None:
-            table.add_row(metric.name.replace("_", " "), _number(metric.value), _counted(metric))
-        else:
-            table.add_row(f"  @ {metric.k}", _number(metric.value), f"first {metric.k} of each answer")
-    return table
-
-
-def _counted(metric: Metric) -> str:
-    if metric.interval is None:
-        return metric.counted
-    low, high = (_number(end) for end in metric.interval)
-    return f"{metric.counted}; 95 % bootstrap interval {low} to {high}"
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -30,7 +30,11 @@ NUM_MAPPED = 8
 
 def gather(
     answers: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The folder that `r1sgg infer`, or the published code, filled.")
+        Path,
+        typer.Argument(
+            metavar="OUT",
+            help="The folder that `r1sgg infer`, or the published code, filled, or the file that its gather wrote.",
+        ),
     ],
     predictions: Annotated[Path, typer.Argument(metavar="PREDS.JSON", help="The file to write.")],
     allow_missing: Annotated[
@@ -80,11 +84,18 @@ def gather(
     from r1sgg_cli.inference.label_mapping import label_mapping
 
     insist_on_own(predictions, FORMAT)
-    dictionary = _load_wordnet if wordnet else None
     with _without_garbage_collection():
-        answered = _load(answers, dataset, split, vocabulary, family)
-        mapping = label_mapping(answered.vocabulary, aliases=aliases, alias_file=alias_file, load_dictionary=dictionary)
-        gathered = gather_split(answered, allow_missing=allow_missing, pick=pick, mapping=mapping)
+        if answers.is_file():
+            of_texts = {"--pick": pick != "first", "--family": family, "--alias-file": alias_file}
+            _insist_on_none({**of_texts, "--aliases": aliases is not None, "--wordnet": wordnet}, answers)
+            gathered = _load_gathered(answers, dataset, split, vocabulary, allow_missing)
+        else:
+            answered = _load(answers, dataset, split, vocabulary, family)
+            dictionary = _load_wordnet if wordnet else None
+            mapping = label_mapping(
+                answered.vocabulary, aliases=aliases, alias_file=alias_file, load_dictionary=dictionary
+            )
+            gathered = gather_split(answered, allow_missing=allow_missing, pick=pick, mapping=mapping)
         insist_on_same_run(predictions, gathered)
         save_predictions(gathered, predictions)
     _print_passed_over(gathered, Console(stderr=True, soft_wrap=True))
@@ -93,6 +104,29 @@ def gather(
     _print_mapped(gathered, console)
     images = limit_of(gathered.provenance) or f"{len(gathered.images)} images"
     console.print(f"[bold]{escape(str(predictions))}[/]: {images}", soft_wrap=True)
+
+
+def _insist_on_none(given: Mapping[str, object], file: Path) -> None:
+    """Refuse options that change how texts are read, where there are no texts. Raises `ConfigError`."""
+    from r1sgg_cli.errors import ConfigError
+
+    if superfluous := [name for name, value in given.items() if value]:
+        raise ConfigError(f"`{superfluous[0]}`: `{file}` holds graphs that are read and mapped; leave the option out")
+
+
+def _load_gathered(
+    file: Path, dataset: str | None, split: str | None, vocabulary: str | None, allow_missing: bool
+) -> Predictions:
+    """The predictions of a file of the published gather. Raises `ConfigError`, `DataError` or `AnswersError`."""
+    from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.inference.gathered_file import load_gathered
+
+    if dataset is None:
+        raise ConfigError(
+            f"`{file}` holds predictions without their ground truth: add `--dataset` with the data set that was asked"
+            " about, a folder, a name on the hub, or a .jsonl file"
+        )
+    return load_gathered(file, _asked(dataset, split, vocabulary), allow_missing=allow_missing)
 
 
 @contextmanager
@@ -160,11 +194,14 @@ def _asked(dataset: str, split: str | None, vocabulary: str | None) -> DatasetAs
         named = load_vocabulary(vocabulary) if vocabulary else None
         return DatasetAsked(dataset, None, None, named, load_jsonl_truths(Path(dataset)))
     from r1sgg_cli.data.rows import dataset_fingerprint
+    from r1sgg_cli.data.training_names import training_names
     from r1sgg_cli.data.vocabularies import vocabulary_of
     from r1sgg_cli.inference.dataset_truths import load_dataset_truths
 
     truths = load_dataset_truths(dataset, split)
-    return DatasetAsked(dataset, split, dataset_fingerprint(dataset), vocabulary_of(dataset, vocabulary), truths)
+    training = training_names(dataset, [truth.graph for truth in truths])
+    fingerprint = dataset_fingerprint(dataset)
+    return DatasetAsked(dataset, split, fingerprint, vocabulary_of(dataset, vocabulary), truths, training)
 
 
 def _print_passed_over(predictions: Predictions, console: Console) -> None:

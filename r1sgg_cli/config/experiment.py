@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field
 
 from r1sgg_cli.config.hardware import Environment, Slurm
 from r1sgg_cli.config.layers import validated
+from r1sgg_cli.config.published_sets import TEST_SET_OF, VG150_TRAIN
 from r1sgg_cli.config.schema import Strict
 from r1sgg_cli.config.yaml import load_yaml
 from r1sgg_cli.errors import ConfigError
@@ -18,13 +19,6 @@ EXPERIMENT_FILE = "r1sgg.yaml"
 StageName = Literal["prepare", "sft", "grpo", "infer", "gather", "eval"]
 STAGES: tuple[StageName, ...] = get_args(StageName)
 """In the order in which they run."""
-
-
-PUBLISHED_TESTS = {
-    "JosephZ/vg150_train_sgg_prompt": "JosephZ/vg150_val_sgg_prompt",
-    "JosephZ/psg_train_sg": "JosephZ/psg_test_sg",
-}
-"""What the paper evaluates on, by what it trains on."""
 
 
 class PrepareStage(Strict):
@@ -79,7 +73,7 @@ class Experiment(Strict):
     """Holds everything: the stages' runs, answers, predictions, numbers, job scripts and logs."""
     model: str = "Qwen/Qwen2-VL-2B-Instruct"
     preset: str = "a100-16x"
-    dataset: str = "JosephZ/vg150_train_sgg_prompt"
+    dataset: str = VG150_TRAIN
     """To train on; what `prepare` writes, where there is such a stage."""
     split: str = "train"
     test_dataset: str | None = None
@@ -114,7 +108,7 @@ class Experiment(Strict):
     @model_validator(mode="after")
     def what_is_answered_is_known(self) -> Self:
         """Numbers of another data set than the one that was meant would be the worst of answers."""
-        own = self.prepare is not None or self.dataset not in PUBLISHED_TESTS
+        own = self.prepare is not None or self.dataset not in TEST_SET_OF
         if self.infer and self.test_dataset is None and self.test_split is None and own:
             raise ValueError(
                 "say what is answered: `test_split: test` of the data set itself, or another `test_dataset`"
@@ -125,7 +119,7 @@ class Experiment(Strict):
     def tested(self) -> str | None:
         """The set that is answered where it is not the data set itself."""
         if self.test_dataset is None and self.test_split is None and self.prepare is None:
-            return PUBLISHED_TESTS.get(self.dataset)
+            return TEST_SET_OF.get(self.dataset)
         return self.test_dataset
 
     @property

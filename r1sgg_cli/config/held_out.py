@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from r1sgg_cli.config.experiment import PUBLISHED_TESTS
+from r1sgg_cli.config.published_sets import TEST_SET_OF
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.errors import ConfigError
 
@@ -23,7 +23,7 @@ def choice_by_test_images(run: SFTRun | GRPORun) -> str | None:
     evaluation, held_out = run.recipe.evaluation, held_out_split(run)
     if evaluation is None or held_out is None or evaluation.best_by is None:
         return None
-    if held_out.split != "test" and held_out.dataset not in PUBLISHED_TESTS.values():
+    if held_out.split != "test" and held_out.dataset not in TEST_SET_OF.values():
         return None
     return (
         f"`evaluation.best_by` chooses the finished model by {held_out}, on which its numbers will be too good; choose "
@@ -39,8 +39,8 @@ def held_out_split(run: SFTRun | GRPORun) -> HeldOutSplit | None:
     evaluation = run.recipe.evaluation
     if evaluation is None:
         return None
-    dataset = evaluation.dataset or PUBLISHED_TESTS.get(run.dataset, run.dataset)
-    own_set = dataset in PUBLISHED_TESTS.values()
+    dataset = evaluation.dataset or TEST_SET_OF.get(run.dataset, run.dataset)
+    own_set = dataset in TEST_SET_OF.values()
     split = evaluation.split or (None if own_set else "test")
     if dataset == run.dataset and split == (run.split or "train"):
         raise ConfigError(

@@ -2,7 +2,8 @@
 
 One image per line, so that the file can be read by eye and searched with grep. Boxes are in pixels of the original
 image. A predicted object has its `name` beside its id where a label was mapped, and predicted objects and relationships
-have a `score` where the model gave probabilities; files without either read the same.
+have a `score` where the model gave probabilities. `training` says what the data set's training split showed, where that
+is known. Files without any of these read the same.
 """
 
 import json
@@ -19,14 +20,19 @@ from r1sgg_cli.errors import MALFORMED, NOT_JSON, AnswersError
 from r1sgg_cli.files import save_text
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
 from r1sgg_cli.scene_graph.labels import normalise_label, object_name
+from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 FORMAT = "r1sgg-predictions"
 VERSION = 1
 LARGEST = 1e9
-"""Coordinates and sides of images are no larger: what is can only be damage, and its area might be infinite."""
+"""Sides of images and coordinates in them are no larger: what is can only be damage, and its area might be infinite."""
 SCORE_DIGITS = 6
 """Significant ones: the probability of a triplet may be tiny."""
+MISSING = "missing"
+"""The failure of an image without an answer."""
+NOT_ASKED = "not_asked"
+"""That of one that could not be asked about, such as a picture that cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class ImagePrediction:
     prediction: SceneGraph | None
     """None exactly where `failure` says why no graph could be read."""
     failure: str | None
-    """`ParseError.kind` of the answer, or `"missing"` where there is no answer."""
+    """`ParseError.kind` of the answer, or `MISSING` or `NOT_ASKED` where there is no answer."""
     defects: Mapping[str, int]
     answer: str
     object_scores: tuple[float, ...] | None = None
@@ -56,6 +62,8 @@ class Predictions:
     vocabulary: Vocabulary
     """The run's, whether or not its prompt listed it; empty where there was none."""
     images: tuple[ImagePrediction, ...]
+    training: TrainingNames | None = None
+    """What the training split of the data set showed; None where that is not known."""
 
 
 def save_predictions(predictions: Predictions, path: Path) -> None:
@@ -67,6 +75,8 @@ def save_predictions(predictions: Predictions, path: Path) -> None:
         "provenance": predictions.provenance,
         "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)},
     }
+    if predictions.training is not None:
+        head["training"] = predictions.training.to_json()
     lines = [f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
     encode = json.JSONEncoder(allow_nan=False).encode
     images = ",\n".join(encode(_image_to_row(image)) for image in predictions.images)
@@ -98,6 +108,7 @@ def load_predictions(path: Path) -> Predictions:
             tuple(checked_names(content["vocabulary"]["predicates"])),
         )
         rows, provenance = _rows(content["images"]), checked_provenance(content["provenance"])
+        training = TrainingNames.from_json(content["training"]) if "training" in content else None
     except MALFORMED as error:
         raise AnswersError(
             f"`{path}` lacks a part of a predictions file: {error!r}; run `r1sgg gather` again"
@@ -109,7 +120,7 @@ def load_predictions(path: Path) -> Predictions:
     for first, second in pairwise(images):
         if first.image_id == second.image_id:
             raise AnswersError(f"`{path}` holds image `{first.image_id}` twice; run `r1sgg gather` again")
-    return Predictions(provenance, vocabulary, tuple(images))
+    return Predictions(provenance, vocabulary, tuple(images), training)
 
 
 def _load_content(path: Path) -> dict[str, Any]:
@@ -133,7 +144,8 @@ def _load_content(path: Path) -> dict[str, Any]:
     return content
 
 
-def _graph_to_row(graph: SceneGraph) -> dict[str, Any]:
+def graph_to_row(graph: SceneGraph) -> dict[str, Any]:
+    """A graph as files of predictions and rollouts hold it, boxes in its own space."""
     objects, relationships = graph.to_rows()
     return {"objects": objects, "relationships": relationships}
 
@@ -160,7 +172,7 @@ def _image_to_row(image: ImagePrediction) -> dict[str, Any]:
     return {
         "image_id": image.image_id,
         "image_wh": list(image.image_wh),
-        "ground_truth": _graph_to_row(image.ground_truth),
+        "ground_truth": graph_to_row(image.ground_truth),
         "prediction": None if image.prediction is None else _prediction_to_row(image.prediction, image),
         "failure": image.failure,
         "defects": dict(image.defects),
@@ -173,12 +185,20 @@ def checked_graph(objects: Sequence[Any], relationships: Sequence[Any], space_wh
     graph = graph_from_rows(_rows(objects), _rows(relationships), space_wh)
     if graph.boxes_xyxy.shape != (len(graph.ids), 4) or any(len(row["bbox"]) != 4 for row in objects):
         raise ValueError("a box is not four numbers")
-    if not (np.abs(graph.boxes_xyxy) <= LARGEST).all():  # nor is a NaN
-        raise ValueError("a box is not finite, or beyond any image")
-    if (graph.boxes_xyxy[:, :2] > graph.boxes_xyxy[:, 2:]).any():
-        raise ValueError("a box ends before it begins")
+    if not np.isfinite(graph.boxes_xyxy).all():
+        raise ValueError("a box is not finite")
     if len(set(graph.ids)) != len(graph.ids):
         raise ValueError("two objects have the same id")
+    return graph
+
+
+def checked_truth(objects: Sequence[Any], relationships: Sequence[Any], space_wh: SpaceWH) -> SceneGraph:
+    """The same of what is annotated, whose boxes end where they begin or later, and not beyond any image."""
+    graph = checked_graph(objects, relationships, space_wh)
+    if (graph.boxes_xyxy[:, :2] > graph.boxes_xyxy[:, 2:]).any():
+        raise ValueError("a box ends before it begins")
+    if (np.abs(graph.boxes_xyxy) > LARGEST).any():
+        raise ValueError("a box lies beyond any image")
     return graph
 
 
@@ -227,7 +247,7 @@ def _image_from_row(row: Any, number: int, path: Path) -> ImagePrediction:
         image = ImagePrediction(
             image_id=str(row["image_id"]),
             image_wh=(width, height),
-            ground_truth=checked_graph(truth["objects"], truth["relationships"], (width, height)),
+            ground_truth=checked_truth(truth["objects"], truth["relationships"], (width, height)),
             prediction=None if predicted is None else _predicted_graph(predicted, (width, height)),
             failure=row["failure"],
             defects=_counts(row["defects"]),

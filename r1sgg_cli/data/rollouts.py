@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.config.schema import Task
-from r1sgg_cli.data.predictions import checked_graph
+from r1sgg_cli.data.predictions import checked_graph, graph_to_row
 from r1sgg_cli.errors import MALFORMED, AnswersError
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
@@ -60,7 +60,7 @@ def rollout_to_row(rollout: Rollout) -> dict[str, Any]:
         "image": rollout.image,
         "image_wh": list(rollout.image_wh),
         "task": rollout.task,
-        "ground_truth": _graph_to_row(rollout.truth),
+        "ground_truth": graph_to_row(rollout.truth),
         "answers": [_answer_to_row(answer) for answer in rollout.answers],
     }
 
@@ -72,15 +72,10 @@ def _answer_to_row(answer: RolloutAnswer) -> dict[str, Any]:
         "rewards": dict(answer.rewards),
         "num_tokens": answer.num_tokens,
         "text": answer.text,
-        "prediction": None if answer.graph is None else _graph_to_row(answer.graph),
+        "prediction": None if answer.graph is None else graph_to_row(answer.graph),
         "failure": answer.failure,
         "defects": dict(answer.defects),
     }
-
-
-def _graph_to_row(graph: SceneGraph) -> dict[str, Any]:
-    objects, relationships = graph.to_rows()
-    return {"objects": objects, "relationships": relationships}
 
 
 def parse_rollout(line: str, folder: Path) -> Rollout:

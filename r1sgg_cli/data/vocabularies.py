@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from r1sgg_cli.config.published_sets import PSG_TEST, PSG_TRAIN, VG150_TRAIN, VG150_VAL
 from r1sgg_cli.data.rows import BASE_VOCABULARY_FILE, VOCABULARY_FILE
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 
 PUBLISHED: Mapping[str, Mapping[str, str]] = {
-    "vg150": {"train": "JosephZ/vg150_train_sgg_prompt", "val": "JosephZ/vg150_val_sgg_prompt"},
-    "psg": {"train": "JosephZ/psg_train_sg", "test": "JosephZ/psg_test_sg"},
+    "vg150": {"train": VG150_TRAIN, "val": VG150_VAL},
+    "psg": {"train": PSG_TRAIN, "test": PSG_TEST},
 }
 """The published R1-SGG sets by their vocabulary: split → name on the hub, each the only split of a set of its own."""
 _VOCABULARY_OF = {dataset: name for name, parts in PUBLISHED.items() for dataset in parts.values()}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from r1sgg_cli.inference.answers import BrokenLine, Place, answer_lines, answers_files
+from r1sgg_cli.inference.answers_file import BrokenLine, Place, answer_lines, answers_files
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 

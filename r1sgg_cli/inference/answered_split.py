@@ -4,15 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1sgg_cli.inference.answers import (
-    RUN_FILE,
-    ImageTruth,
-    LoadedAnswers,
-    RunRecord,
-    load_answers,
-    load_ground_truth,
-    load_run,
-)
+from r1sgg_cli.inference.answers_file import LoadedAnswers, load_answers
+from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth
+from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord, load_run
+from r1sgg_cli.inference.training_file import load_training_names
+from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
 
 OPEN_VOCABULARY = Vocabulary((), ())
@@ -31,6 +27,8 @@ class AnsweredSplit:
     loaded: LoadedAnswers
     how_to_go_on: str
     """What answers the images that are missing: the end of the sentence that names them."""
+    training: TrainingNames | None = None
+    """What the training split of the data set showed; None where that is not known."""
 
 
 def load_answered_split(out_dir: Path) -> AnsweredSplit:
@@ -42,7 +40,8 @@ def load_answered_split(out_dir: Path) -> AnsweredSplit:
         if names
         else OPEN_VOCABULARY
     )
-    return AnsweredSplit(run, vocabulary, truths, loaded, "run the same `r1sgg infer` again to go on")
+    how_to_go_on = "run the same `r1sgg infer` again to go on"
+    return AnsweredSplit(run, vocabulary, truths, loaded, how_to_go_on, load_training_names(out_dir))
 
 
 def named_images(image_ids: Sequence[str]) -> str:

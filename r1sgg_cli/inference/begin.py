@@ -20,18 +20,14 @@ from r1sgg_cli.data.images import BrokenImageError
 from r1sgg_cli.data.pictures import pictures_fingerprint
 from r1sgg_cli.data.prompts import system_prompt
 from r1sgg_cli.data.rows import dataset_fingerprint, parse_ground_truth, rows_with_sizes
+from r1sgg_cli.data.training_names import training_names
 from r1sgg_cli.errors import AnswersError, ConfigError
 from r1sgg_cli.inference.answered import AnsweredImages
-from r1sgg_cli.inference.answers import (
-    ImageTruth,
-    RunRecord,
-    load_ground_truth,
-    load_run,
-    save_ground_truth,
-    save_run,
-)
 from r1sgg_cli.inference.asker import Asker
+from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth, save_ground_truth
 from r1sgg_cli.inference.request import EngineName, InferRequest
+from r1sgg_cli.inference.run_record import RunRecord, load_run, save_run
+from r1sgg_cli.inference.training_file import save_training_names
 from r1sgg_cli.models.adapter_folder import adapter_of, base_of
 from r1sgg_cli.models.adapters import asked_fingerprint
 from r1sgg_cli.models.checkpoint import revision
@@ -116,6 +112,7 @@ def begin(record: RunRecord, rows: Dataset, out: Path, console: Console, *, has_
         truths = [_truth(row, image_wh) for row, image_wh in sized]
     save_run(record, out)  # first: it is what makes the folder ours
     save_ground_truth(truths, out)
+    save_training_names(training_names(record["dataset"], [truth.graph for truth in truths]), out)
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from r1sgg_cli.data.rows import load_rows, parse_ground_truth, sized_rows
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.inference.answers import ImageTruth
+from r1sgg_cli.inference.ground_truth import ImageTruth
 
 
 def load_dataset_truths(dataset: str, split: str | None) -> tuple[ImageTruth, ...]:

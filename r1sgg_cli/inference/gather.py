@@ -4,21 +4,20 @@ Names outside the run's vocabulary are mapped where a table is given (`label_map
 the model wrote them: they are wrong when scored, and counted here.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.config.differences import differences
-from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_provenance
+from r1sgg_cli.data.predictions import MISSING, NOT_ASKED, ImagePrediction, Predictions, load_provenance
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.inference.answered_split import NUM_NAMED, AnsweredSplit, load_answered_split, named_images
-from r1sgg_cli.inference.answers import Answer, ImageTruth
+from r1sgg_cli.inference.answers import Answer
+from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.label_mapping import LabelMapping
 from r1sgg_cli.inference.picking import Pick, picked_reading
 from r1sgg_cli.inference.reading import Reader, Reading
 
-MISSING = "missing"
-NOT_ASKED = "not_asked"
-"""The image could not be asked about, such as a picture that cannot be decoded; `Answer.error` says why."""
 SAME_RUN = (
     *("model", "model_fingerprint", "revision", "dataset", "dataset_fingerprint", "split"),
     *("task", "prompts", "generation"),
@@ -55,6 +54,7 @@ def gather_split(
         provenance=_provenance(split, pick, mapping),
         vocabulary=split.vocabulary,
         images=tuple(sorted(images, key=lambda image: image.image_id)),
+        training=split.training,
     )
 
 
@@ -78,6 +78,11 @@ def insist_on_same_run(path: Path, predictions: Predictions) -> None:
         raise OutputError(f"`{path}` holds the predictions of another run ({'; '.join(changed)}); name another file")
 
 
+def first_annotated(truths: Sequence[ImageTruth]) -> str | None:
+    """The first image of the data set, in its own order, that has an object: one published metric depends on it."""
+    return next((truth.image_id for truth in truths if truth.graph.ids), None)
+
+
 def _provenance(split: AnsweredSplit, pick: Pick, mapping: LabelMapping) -> dict[str, Any]:
     known = {truth.image_id for truth in split.truths}
     loaded = split.loaded
@@ -92,6 +97,7 @@ def _provenance(split: AnsweredSplit, pick: Pick, mapping: LabelMapping) -> dict
         "pick": pick,
         "most_texts_per_image": max((len(answer.samples) for answer in loaded.answers.values()), default=0),
         "label_mapping": mapping.record(),
+        "first_image": first_annotated(split.truths),
     }
     return {key: value for key, value in split.run.items() if key != "vocabulary"} | {"gather": gathered}
 

@@ -27,16 +27,8 @@ from r1sgg_cli.data.rows import load_rows, undecoded
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.files import insist_on_own_folder, locked
 from r1sgg_cli.inference.ahead import in_order_ahead, num_threads
-from r1sgg_cli.inference.answers import (
-    COMPLETE_FILE,
-    RUN_FILE,
-    Answer,
-    AnswersFile,
-    RunRecord,
-    Sample,
-    mark_complete,
-    worker_file,
-)
+from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.answers_file import AnswersFile, worker_file
 from r1sgg_cli.inference.asker import Asker, make_asker
 from r1sgg_cli.inference.begin import begin, record_of
 from r1sgg_cli.inference.engine import Engine, Question, Reply
@@ -44,6 +36,7 @@ from r1sgg_cli.inference.engines import choose_engine, images_of_a_turn, load_en
 from r1sgg_cli.inference.push_once import forget_push
 from r1sgg_cli.inference.queue import BEGIN_LOCK, WorkQueue, insist_on_same_images, joined, live_workers
 from r1sgg_cli.inference.request import EngineName, InferRequest
+from r1sgg_cli.inference.run_record import COMPLETE_FILE, RUN_FILE, RunRecord, mark_complete
 from r1sgg_cli.models.adapters import check_to_ask
 from r1sgg_cli.models.completion import Completion
 from r1sgg_cli.models.probabilities import answer_logprob, graph_probabilities

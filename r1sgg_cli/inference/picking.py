@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from r1sgg_cli.errors import AnswersError
-from r1sgg_cli.inference.answers import Answer, ImageTruth, Sample
+from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.reading import Reader, Reading
 from r1sgg_cli.scene_graph.consensus import consensus
 

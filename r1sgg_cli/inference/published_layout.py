@@ -18,18 +18,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from r1sgg_cli import __version__
 from r1sgg_cli.errors import MALFORMED, AnswersError
 from r1sgg_cli.inference.answered_split import OPEN_VOCABULARY, AnsweredSplit, named_images
-from r1sgg_cli.inference.answers import (
-    GROUND_TRUTH_FILE,
-    RUN_FILE,
-    Answer,
-    BrokenLine,
-    ImageTruth,
-    LoadedAnswers,
-    RunRecord,
-    Sample,
-    checked_space_wh,
-)
+from r1sgg_cli.inference.answers import Answer, Sample, checked_space_wh
+from r1sgg_cli.inference.answers_file import BrokenLine, LoadedAnswers
+from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE, ImageTruth
+from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord
 from r1sgg_cli.scene_graph.graph import SpaceWH
+from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # it imports transformers, and most folders need no family
@@ -47,6 +41,8 @@ class DatasetAsked(NamedTuple):
     fingerprint: str | None
     vocabulary: Vocabulary | None
     truths: tuple[ImageTruth, ...]
+    training: TrainingNames | None = None
+    """What its training split showed; None where that is not known."""
 
 
 class _File(NamedTuple):
@@ -85,11 +81,12 @@ def load_published(folder: Path, asked: DatasetAsked, family: ModelFamily | None
         if answers.setdefault(file.image_id, answer) is not answer:
             repeated.append(file.image_id)
     return AnsweredSplit(
-        run=_record(folder, asked, family),
+        run=published_record(folder, asked, family),
         vocabulary=asked.vocabulary or OPEN_VOCABULARY,
         truths=asked.truths,
         loaded=LoadedAnswers(answers, tuple(repeated), tuple(broken)),
         how_to_go_on="let the program that wrote the folder answer them, or name the data set it asked about",
+        training=asked.training,
     )
 
 
@@ -117,9 +114,8 @@ def _parse_file(value: Mapping[str, Any]) -> _File:
     if not isinstance(value["image_id"], str | int):
         raise TypeError("image_id is no text")
     scale = value.get("box_scale")
-    return _File(
-        str(value["image_id"]), value["response"], None if scale is None else checked_space_wh(scale, "box_scale")
-    )
+    space_wh = None if scale is None else checked_space_wh(scale, "box_scale")
+    return _File(str(value["image_id"]), value["response"], space_wh)
 
 
 def _answer(file: _File, image_wh: tuple[int, int] | None, family: ModelFamily | None) -> Answer:
@@ -132,9 +128,10 @@ def _answer(file: _File, image_wh: tuple[int, int] | None, family: ModelFamily |
     return Answer(file.image_id, family.box_space_wh(image_wh, image_wh), samples, family.box_origin(image_wh))
 
 
-def _record(folder: Path, asked: DatasetAsked, family: ModelFamily | None) -> RunRecord:
+def published_record(answers: Path, asked: DatasetAsked, family: ModelFamily | None) -> RunRecord:
+    """What is known of the run that wrote a folder or file of the published code."""
     return {
-        "model": f"the model of {folder}",
+        "model": f"the model of {answers}",
         "model_fingerprint": None,
         "family": family.name if family else NOT_ON_RECORD,
         "dataset": asked.name,

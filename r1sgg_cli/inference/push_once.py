@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from r1sgg_cli.files import LOCK_FILE, locked, save_text
-from r1sgg_cli.inference.answers import RUN_FILE
 from r1sgg_cli.inference.hub import push_answers
+from r1sgg_cli.inference.run_record import RUN_FILE
 
 PUSHED_FILE = "pushed.json"
 PUSH_LOCK = f"{LOCK_FILE}-push"

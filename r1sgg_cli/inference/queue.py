@@ -33,7 +33,7 @@ from rich.markup import escape
 from r1sgg_cli.errors import AnswersError, ConfigError, OutputError
 from r1sgg_cli.files import LOCK_FILE, is_locked, locked, save_text
 from r1sgg_cli.inference.answered import AnsweredImages
-from r1sgg_cli.inference.answers import BrokenLine, answers_files, ended_bytes
+from r1sgg_cli.inference.answers_file import BrokenLine, answers_files, ended_bytes
 
 QUEUE, PLAN_FILE = "queue", "plan.json"
 BEGIN_LOCK = f"{LOCK_FILE}-begin"

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from r1sgg_cli.inference.answers import Answer, ImageTruth, Sample
+from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.label_mapping import LabelMapping
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer

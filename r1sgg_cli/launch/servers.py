@@ -6,14 +6,17 @@ them that get the same prompt at once write the same answer, and a group of answ
 """
 
 import json
+from collections.abc import Mapping
 
 from r1sgg_cli.config.hardware import Preset
+from r1sgg_cli.config.schema import Precision
 
 _WEIGHTS_FROM_TRAINER = ("--weight-transfer-config", '{"backend":"nccl"}')
 _LOGPROBS_AS_SAMPLED = ("--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1")
 _IMAGES_AS_TOKENS = ("--enable-scale-out",)
 _ONE_IMAGE = ("--limit-mm-per-prompt", '{"image": 1, "video": 0}')
-_DTYPES = {"bf16": "bfloat16", "float32": "float32"}
+VLLM_DTYPES: Mapping[Precision, str] = {"bf16": "bfloat16", "float32": "float32"}
+"""Precisions by the names that vLLM has for them."""
 
 
 def engine_argv(
@@ -25,7 +28,7 @@ def engine_argv(
     """
     assert preset.servers is not None
     argv = ["vllm", "serve", model, *_WEIGHTS_FROM_TRAINER, *_LOGPROBS_AS_SAMPLED, *_IMAGES_AS_TOKENS, *_ONE_IMAGE]
-    argv += ["--dtype", _DTYPES[preset.precision], "--tensor-parallel-size", str(preset.servers.tensor_parallel)]
+    argv += ["--dtype", VLLM_DTYPES[preset.precision], "--tensor-parallel-size", str(preset.servers.tensor_parallel)]
     if preset.gpu_memory_utilization is not None:
         argv += ["--gpu-memory-utilization", str(preset.gpu_memory_utilization)]
     if max_model_len is not None:

@@ -6,23 +6,15 @@ parameters, and by the peak FLOP/s of the cards. They are a guess of the right s
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from r1sgg_cli.config.hardware import Preset
 from r1sgg_cli.config.held_out import held_out_split
+from r1sgg_cli.config.published_sets import PUBLISHED_ROWS
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.files import missing_local
-
-PUBLISHED_ROWS: Mapping[str, int] = {
-    "JosephZ/vg150_train_sgg_prompt": 56_224,
-    "JosephZ/vg150_val_sgg_prompt": 5_000,
-    "JosephZ/psg_train_sg": 46_563,
-    "JosephZ/psg_test_sg": 2_186,
-}
-"""Images of the published data sets (the data sets' own pages)."""
 
 
 def num_rows(dataset: str, split: str | None) -> int | None:

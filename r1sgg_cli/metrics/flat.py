@@ -1,7 +1,7 @@
 """The graphs of a whole split as flat arrays, so that every image is scored in the same few array operations."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,14 @@ class FlatGraphs:
     object_score: NDArray[np.float64]
     """1 where an object has none."""
 
+    def with_triplets(self, keep: NDArray[np.bool_]) -> "FlatGraphs":
+        """The same graphs with some of their triplets; `keep` is one truth value per triplet."""
+        columns = {name: getattr(self, name)[keep] for name in _OF_TRIPLETS}
+        return replace(self, **columns)
+
+
+_OF_TRIPLETS = ("triplet_image", "subject", "predicate", "object", "rank", "source")
+
 
 def flatten_pair(
     ground_truths: Sequence[SceneGraph], predictions: Sequence[SceneGraph | None]
@@ -57,10 +65,13 @@ def flatten(
     names: LabelTable,
     predicates: LabelTable,
     scores: Sequence[GraphScores] | None = None,
+    *,
+    keep_repeats: bool = False,
 ) -> FlatGraphs:
     """Flat arrays of `graphs`; a missing graph is an image without objects.
 
-    A triplet that repeats an earlier one of its graph exactly (same two objects, same predicate) is left out.
+    A triplet that repeats an earlier one of its graph exactly (same two objects, same predicate) is left out, unless
+    `keep_repeats` says otherwise; with repeats, triplets rank by their order alone.
     """
     scores = [UNSCORED] * len(graphs) if scores is None else scores
     object_rows: list[tuple[int, int]] = []
@@ -74,7 +85,9 @@ def flatten(
         object_rows.extend((image, names[name]) for name in graph.names)
         object_scores.extend([1.0] * len(graph.names) if of_graph.objects is None else of_graph.objects)
         boxes.append(graph.boxes_xyxy)
-        for rank, (triplet, source) in enumerate(_ranked(graph.triplets, of_graph.triplets)):
+        places = enumerate(graph.triplets)
+        ranked = ((t, place) for place, t in places) if keep_repeats else _ranked(graph.triplets, of_graph.triplets)
+        for rank, (triplet, source) in enumerate(ranked):
             ends = offset + triplet.subject, predicates[triplet.predicate], offset + triplet.object
             triplet_rows.append((image, *ends, rank, source))
     object_image, object_label = np.array(object_rows, dtype=np.int64).reshape(-1, 2).T

@@ -8,13 +8,12 @@ from r1sgg_cli.metrics.flat import Integers
 
 Pairs = tuple[Integers, Integers]
 """Rows of annotated items and rows of predicted items, side by side."""
+_MOST = int(np.iinfo(np.int64).max)
 
 
 def equal_pairs(annotated: Integers, predicted: Integers) -> Pairs:
     """All (annotated row, predicted row) whose keys, arrays of shape (N, k) and (M, k), are equal."""
-    both = np.concatenate([annotated, predicted])
-    _, codes = np.unique(both, axis=0, return_inverse=True)
-    codes = codes.reshape(-1)
+    codes = _codes(np.concatenate([annotated, predicted]))
     annotated_codes, predicted_codes = codes[: len(annotated)], codes[len(annotated) :]
     order = np.argsort(annotated_codes, kind="stable")
     starts = np.searchsorted(annotated_codes[order], predicted_codes, side="left")
@@ -22,6 +21,19 @@ def equal_pairs(annotated: Integers, predicted: Integers) -> Pairs:
     predicted_rows = np.repeat(np.arange(len(predicted)), counts)
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     return order[np.repeat(starts, counts) + within], predicted_rows
+
+
+def _codes(keys: Integers) -> Integers:
+    """One number per row of keys, shape (N, k), the same for equal rows alone; no key is negative."""
+    codes, highest = np.zeros(len(keys), dtype=np.int64), 0
+    for column in keys.T if len(keys) else ():
+        size = int(column.max()) + 1
+        if (highest + 1) * size > _MOST:
+            codes = np.unique(codes, return_inverse=True)[1]
+            highest = len(codes)
+        codes = codes * size + column
+        highest = (highest + 1) * size
+    return codes
 
 
 def most_pairs(candidates: Pairs, num_annotated: int, num_predicted: int) -> Pairs:

@@ -3,15 +3,17 @@
 A hit needs equal subject name, predicate and object name, and IoU of at least 0.5 on both boxes. Hits are one-to-one:
 of all ways to pair them off within an image, one with the most hits is taken. (In the published evaluator one predicted
 triplet may hit several annotated ones.) Triplets that repeat another of their graph exactly are left out on both sides.
+In phrase detection the two boxes are one, the smallest that holds both.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from r1sgg_cli.metrics.cuts import Mask
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers, flatten_pair
 from r1sgg_cli.metrics.one_to_one import Pairs, equal_pairs, most_pairs
-from r1sgg_cli.scene_graph.boxes import IOU_THRESHOLD, paired_box_iou
+from r1sgg_cli.scene_graph.boxes import IOU_THRESHOLD, Boxes, paired_box_iou
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 
@@ -23,11 +25,11 @@ class TripletCandidates:
     annotated: FlatGraphs
     predicted: FlatGraphs
 
-    def hits(self, max_triplets: int | None = None) -> Pairs:
-        """One-to-one hits among the first `max_triplets` predicted triplets of each image, None for all of them."""
+    def hits(self, counts: Mask | None = None) -> Pairs:
+        """One-to-one hits among the predicted triplets that count, a mask over them; None for all of them."""
         annotated_rows, predicted_rows = self.pairs
-        if max_triplets is not None:
-            kept = self.predicted.rank[predicted_rows] < max_triplets
+        if counts is not None:
+            kept = counts[predicted_rows]
             annotated_rows, predicted_rows = annotated_rows[kept], predicted_rows[kept]
         return most_pairs(
             (annotated_rows, predicted_rows), len(self.annotated.predicate), len(self.predicted.predicate)
@@ -47,6 +49,14 @@ def triplet_candidates(annotated: FlatGraphs, predicted: FlatGraphs) -> TripletC
     return TripletCandidates((annotated_rows[overlaps], predicted_rows[overlaps]), annotated, predicted)
 
 
+def phrase_candidates(annotated: FlatGraphs, predicted: FlatGraphs) -> TripletCandidates:
+    """The same for phrase detection: one box, around subject and object, with enough overlap."""
+    annotated_rows, predicted_rows = equal_pairs(_keys(annotated), _keys(predicted))
+    boxes = (_boxes_around(side)[rows] for side, rows in ((annotated, annotated_rows), (predicted, predicted_rows)))
+    overlaps = paired_box_iou(*boxes) >= IOU_THRESHOLD
+    return TripletCandidates((annotated_rows[overlaps], predicted_rows[overlaps]), annotated, predicted)
+
+
 def match_triplets(ground_truth: SceneGraph, prediction: SceneGraph) -> list[tuple[int, int]]:
     """(annotated triplet, predicted triplet) of each hit, indices into the two graphs' `triplets`."""
     annotated, predicted = flatten_pair([ground_truth], [prediction])
@@ -58,3 +68,11 @@ def match_triplets(ground_truth: SceneGraph, prediction: SceneGraph) -> list[tup
 def _keys(graphs: FlatGraphs) -> Integers:
     names = graphs.object_label
     return np.stack([graphs.triplet_image, names[graphs.subject], graphs.predicate, names[graphs.object]], axis=1)
+
+
+def _boxes_around(graphs: FlatGraphs) -> Boxes:
+    """The smallest box that holds subject and object, of each triplet."""
+    subjects, objects = graphs.boxes_xyxy[graphs.subject], graphs.boxes_xyxy[graphs.object]
+    return np.concatenate(
+        [np.minimum(subjects[:, :2], objects[:, :2]), np.maximum(subjects[:, 2:], objects[:, 2:])], axis=1
+    )

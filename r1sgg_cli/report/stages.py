@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from r1sgg_cli.data.predictions import Predictions
+from r1sgg_cli.metrics.background import Background, NamedSimilarity
 from r1sgg_cli.metrics.evaluation import Evaluation, evaluate
 from r1sgg_cli.metrics.ranking import GraphScores
 from r1sgg_cli.metrics.significance import CONFIDENCE, paired_bootstrap
@@ -20,11 +21,26 @@ class Stage:
     evaluation: Evaluation
 
 
-def evaluate_predictions(predictions: Predictions) -> Evaluation:
-    """The numbers of a predictions file."""
-    graphs = [image.ground_truth for image in predictions.images], [image.prediction for image in predictions.images]
-    scores = [GraphScores(image.object_scores, image.triplet_scores) for image in predictions.images]
-    return evaluate(*graphs, predictions.vocabulary.predicates, scores)
+def evaluate_predictions(
+    predictions: Predictions, num_resamples: int = 0, similarity: NamedSimilarity | None = None
+) -> Evaluation:
+    """The numbers of a predictions file, with intervals where resamples are asked for."""
+    images = predictions.images
+    background = Background(
+        failures=[image.failure for image in images],
+        defects=[image.defects for image in images],
+        training=predictions.training,
+        task=predictions.provenance.get("task"),
+        similarity=similarity,
+    )
+    return evaluate(
+        [image.ground_truth for image in images],
+        [image.prediction for image in images],
+        predictions.vocabulary.predicates,
+        [GraphScores(image.object_scores, image.triplet_scores) for image in images],
+        background,
+        num_resamples,
+    )
 
 
 def evaluated_stage(name: str, predictions: Predictions) -> Stage:

@@ -35,11 +35,12 @@ from trl.generation import vllm_generation
 from trl.trainer import grpo_trainer
 from trl.trainer.utils import strip_images_from_messages
 
-from r1sgg_cli.config.schema import GRPORun, Precision, Rollouts
+from r1sgg_cli.config.schema import GRPORun, Rollouts
 from r1sgg_cli.errors import ConfigError, ModelError
 from r1sgg_cli.launch.architectures import SAMPLED_BY_VLLM, load_shape
 from r1sgg_cli.launch.packages import check_vllm, installed_versions, load_supported
 from r1sgg_cli.launch.sequences import engine_tokens
+from r1sgg_cli.launch.servers import VLLM_DTYPES
 from r1sgg_cli.models.engine_options import logit_bias, pixel_options
 from r1sgg_cli.models.families import FAMILIES, family_of
 from r1sgg_cli.models.images import ImageLimits
@@ -51,7 +52,6 @@ SERVER_TIMEOUT_S = 1800
 
 _ENGINE_NAMES = {"colocated": "a vLLM engine in each training process", "server": "a vLLM server"}
 _VLLM_MODES: dict[str, Literal["colocate", "server"]] = {"colocated": "colocate", "server": "server"}
-_DTYPES: dict[Precision, str] = {"bf16": "bfloat16", "float32": "float32"}
 
 
 def check_engine(run: GRPORun) -> None:
@@ -216,7 +216,7 @@ def vllm_engine(run: GRPORun, limits: ImageLimits) -> Iterator[None]:
     engine = partial(
         start_engine,
         vllm_generation.LLM,
-        dtype=_DTYPES[run.precision],
+        dtype=VLLM_DTYPES[run.precision],
         limit_mm_per_prompt=one_image,
         mm_processor_kwargs=pixel_options(limits),
     )

@@ -17,15 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from r1sgg_cli.inference.answers import (
-    Answer,
-    AnswersFile,
-    ImageTruth,
-    RunRecord,
-    Sample,
-    save_ground_truth,
-    save_run,
-)
+from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.answers_file import AnswersFile
+from r1sgg_cli.inference.ground_truth import ImageTruth, save_ground_truth
+from r1sgg_cli.inference.run_record import RunRecord, save_run
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 from tests.benchmarks.bench_eval import IMAGE_WH, NUM_IMAGES, make_prediction, make_predictions

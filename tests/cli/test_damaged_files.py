@@ -20,17 +20,10 @@ from r1sgg_cli.data.cleaning import CleaningRules
 from r1sgg_cli.data.prepare import prepare_dataset
 from r1sgg_cli.data.readers.rows import open_rows
 from r1sgg_cli.errors import R1SGGError
-from r1sgg_cli.inference.answers import (
-    ANSWERS_FILE,
-    GROUND_TRUTH_FILE,
-    RUN_FILE,
-    Answer,
-    AnswersFile,
-    RunRecord,
-    Sample,
-    save_ground_truth,
-    save_run,
-)
+from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.answers_file import ANSWERS_FILE, AnswersFile
+from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE, save_ground_truth
+from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord, save_run
 from tests.cli.damage import damaged, damaged_bytes, damaged_line
 from tests.data.sources import numbered, source_of
 from tests.inference.conftest import make_run, make_truth

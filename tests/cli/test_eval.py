@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from typer.testing import CliRunner, Result
 
 from r1sgg_cli.cli.eval import evaluate
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_predictions, save_predictions
-from r1sgg_cli.errors import AnswersError, OutputError
+from r1sgg_cli.data.statistics import SplitStatistics
+from r1sgg_cli.errors import AnswersError, ConfigError, DataError, OutputError
 from r1sgg_cli.scene_graph.graph import graph_from_rows
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
@@ -38,15 +40,100 @@ def _eval(*arguments: str | Path, columns: int = 200) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": str(columns)})
 
 
-def test_the_table_says_every_number_and_how_it_is_counted(predictions: Path) -> None:
-    rows = [[cell.strip() for cell in line.split("│")[1:4]] for line in _eval(predictions).stdout.splitlines()]
-    table = {name: (value, counted) for name, value, counted in (row for row in rows if len(row) == 3)}
-    assert table["failure rate"] == ("0.7500", "images without a readable graph / all images")
-    assert table["triplet recall"][0] == "0.2500"
-    assert table["@ 50"] == ("0.1250", "first 50 of each answer")  # of the last metric with a K
-    assert table["mean recall vocabulary"][0] == "0.1250"
-    assert "mean over 4 images with a relationship" in table["triplet recall"][1]
-    assert all(counted for _, counted in table.values())
+def _cells(output: str, num_columns: int) -> dict[str, list[str]]:
+    """The rows of tables with so many columns, by their first cell."""
+    rows = ([cell.strip() for cell in line.split("│")[1:-1]] for line in output.splitlines())
+    return {row[0]: row[1:] for row in rows if len(row) == num_columns}
+
+
+def test_the_first_table_says_each_number_its_interval_and_how_it_is_counted(predictions: Path) -> None:
+    table = _cells(_eval(predictions).stdout, 4)
+    assert table["failure rate"] == ["0.7500", "0.2500 – 1.0000", "images without a readable graph / all images"]
+    assert table["triplet recall @ all"][0] == "0.2500"
+    assert "mean over 4 images with a relationship" in table["triplet recall @ all"][2]
+    assert table["failure rate missing"][0] == "0.7500"
+    assert table["annotated objects per image"] == ["2.0000", "2.0000 – 2.0000", "annotated / all images"]
+
+
+def test_the_second_table_has_a_column_for_each_k(predictions: Path) -> None:
+    output = _eval(predictions).stdout
+    table = _cells(output, 6)
+    assert table["triplet recall (ng-R@K)"] == ["0.2500"] * 5
+    assert table["mean recall vocabulary (ng-mR@K)"] == ["0.1250"] * 5
+    assert "graph constrained recall, phrase recall: hits / annotated, mean over 4 images with a relationship" in output
+
+
+def test_the_published_numbers_stand_beside_the_standard_ones(predictions: Path) -> None:
+    output = _eval(predictions).stdout
+    table = _cells(output, 4)
+    assert table["ngR per image"] == ["0.2500", "0.2500", "triplet recall"]
+    assert table["R @ 20"] == ["1.0000", "0.2500", "triplet recall"]  # there, images without an answer do not count
+    assert "R @ 20, R @ 50, R @ 100: first K as written; mean over 1 images" in output
+    content = json.loads(predictions.with_name("preds.metrics.json").read_text())
+    assert {metric["name"] for metric in content["published"]["metrics"]} >= {"R", "mR", "AP", "APs", "whole ngR"}
+
+
+def test_one_protocol_alone_can_be_asked_for(predictions: Path) -> None:
+    path = predictions.with_name("preds.metrics.json")
+    assert "as published" not in _eval(predictions, "--protocol", "standard").stdout
+    assert "published" not in json.loads(path.read_text())
+    output = _eval(predictions, "--protocol", "published").stdout
+    assert "failure rate" not in output
+    assert _cells(output, 2)["ngR per image"] == ["0.2500"]
+    assert "metrics" not in json.loads(path.read_text())
+
+
+def test_an_open_vocabulary_has_no_published_numbers_and_that_is_said(predictions: Path) -> None:
+    loaded = load_predictions(predictions)
+    save_predictions(replace(loaded, vocabulary=Vocabulary((), ())), predictions)
+    assert "not computed: the published evaluator's numbers: " in _eval(predictions).stdout
+    assert isinstance(_eval(predictions, "--protocol", "published").exception, DataError)
+
+
+def test_several_files_are_refused(predictions: Path) -> None:
+    refused = _eval(predictions, predictions).exception
+    assert isinstance(refused, ConfigError)
+    assert "give one file of predictions" in str(refused)
+
+
+def test_without_resamples_there_is_no_column_of_intervals(predictions: Path) -> None:
+    result = _eval(predictions, "--resamples", "0")
+    assert "95 % interval" not in result.stdout
+    assert _cells(result.stdout, 3)["failure rate"][0] == "0.7500"
+    metrics = json.loads(predictions.with_name("preds.metrics.json").read_text())["metrics"]
+    assert all(metric["interval"] is None for metric in metrics)
+
+
+def test_what_is_not_known_is_said_once_and_makes_no_row(predictions: Path) -> None:
+    output = _eval(predictions).stdout
+    assert output.count("nothing says what training showed; `--training DATASET`") == 1
+    assert "zero shot" not in output
+
+
+def test_a_prepared_data_set_says_what_training_showed(predictions: Path, tmp_path: Path) -> None:
+    shown = SplitStatistics(1, predicates=Counter(near=5), triplets=Counter({("man", "near", "horse"): 5}))
+    (tmp_path / "train_statistics.json").write_text(json.dumps(shown.to_json()))
+    output = _eval(predictions, "--training", tmp_path).stdout
+    assert _cells(output, 6)["zero shot recall (ng-zR@K)"][4] == "0.2500"
+    assert "not computed" not in output
+    counts = json.loads(predictions.with_name("preds.metrics.json").read_text())["predicates"]
+    assert [(each["name"], each["training"], each["group"]) for each in counts] == [
+        ("riding", 0, "tail"),
+        ("near", 5, "body"),
+    ]
+
+
+def test_a_folder_that_says_nothing_of_training_is_refused(predictions: Path, tmp_path: Path) -> None:
+    refused = _eval(predictions, "--training", tmp_path).exception
+    assert isinstance(refused, DataError)
+    assert "has no `train_statistics.json`" in str(refused)
+
+
+def test_labels_are_compared_by_meaning_where_that_is_asked_for(predictions: Path) -> None:
+    assert "soft triplet recall" not in _eval(predictions).stdout
+    refused = _eval(predictions, "--similarity", "telepathy").exception
+    assert isinstance(refused, ConfigError)
+    assert "no similarity `telepathy`" in str(refused)
 
 
 def test_provenance_stands_on_top_as_it_is_written(predictions: Path) -> None:
@@ -138,7 +225,7 @@ def test_evaluation_prints_nothing_but_its_result_and_loads_no_torch(predictions
         "assert not heavy, heavy\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(predictions)], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", script, str(predictions)], capture_output=True, text=True, check=False, timeout=400
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "DONE" not in done.stdout

@@ -1,6 +1,7 @@
 """`r1sgg gather`."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,17 +13,10 @@ from typer.testing import CliRunner, Result
 from r1sgg_cli.cli.gather import gather
 from r1sgg_cli.data.rows import load_rows
 from r1sgg_cli.errors import AnswersError, ConfigError, OutputError
-from r1sgg_cli.inference.answers import (
-    ANSWERS_FILE,
-    Answer,
-    AnswersFile,
-    ImageTruth,
-    RunRecord,
-    Sample,
-    load_ground_truth,
-    save_ground_truth,
-    save_run,
-)
+from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.answers_file import ANSWERS_FILE, AnswersFile
+from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth, save_ground_truth
+from r1sgg_cli.inference.run_record import RunRecord, save_run
 from r1sgg_cli.scene_graph.graph import graph_from_rows
 
 RUN: RunRecord = {
@@ -221,7 +215,7 @@ def test_gathering_loads_no_torch(folder: Path, tmp_path: Path) -> None:
         "assert not heavy, heavy\n"
     )
     argv = [sys.executable, "-c", script, str(folder), str(tmp_path / "preds.json"), "--allow-missing"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stderr
 
 
@@ -282,3 +276,44 @@ def test_broken_images_in_predictions_of_the_same_run_are_mended(folder: Path, t
     preds.write_bytes(whole.replace(b'"image_wh": [100, 100]', b'"image_wh": []'))
     assert _gather(folder, preds, "--allow-missing").exit_code == 0
     assert preds.read_bytes() == whole
+
+
+@pytest.fixture
+def gathered_file(published: tuple[Path, Path], tmp_path: Path) -> Path:
+    """What the published gather writes of one image of `published`."""
+    path = tmp_path / "gathered.json"
+    names = {"names": ["gentleman.1", "bike.2"], "names_target": ["man", "bike"], "boxes": [[0, 0, 9, 9], [0, 0, 8, 8]]}
+    relations = {"relation_tuples": [["man", [], "bike", [], "riding"]], "graph": {"all_node_pairs": [[0, 1]]}}
+    path.write_text(json.dumps({"a": {**names, **relations}}))
+    return path
+
+
+def test_the_file_of_the_published_gather_is_read_beside_its_data_set(
+    gathered_file: Path, published: tuple[Path, Path], tmp_path: Path
+) -> None:
+    asked = ("--dataset", published[1], "--vocabulary", "vg150")
+    result = _gather(gathered_file, tmp_path / "preds.json", *asked, "--allow-missing")
+    assert result.exit_code == 0
+    assert "gentleman → man × 1" in result.stdout
+    assert "failed: missing" in result.stdout
+    row = json.loads((tmp_path / "preds.json").read_text())["images"][0]["prediction"]
+    assert row["relationships"] == [{"subject": "man.1", "predicate": "riding", "object": "bike.2"}]
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        pytest.param([], "predictions without their ground truth: add `--dataset`", id="no data set"),
+        pytest.param(["--dataset", "{}"], "add `--vocabulary vg150`", id="no vocabulary"),
+        pytest.param(["--wordnet"], "`--wordnet`: `.*` holds graphs that are read and mapped", id="mapping"),
+        pytest.param(["--no-aliases"], "`--aliases`: ", id="no mapping"),
+        pytest.param(["--pick", "majority"], "`--pick`: ", id="several texts"),
+        pytest.param(["--family", "qwen2_vl"], "`--family`: ", id="a family"),
+    ],
+)
+def test_the_file_of_the_published_gather_has_no_texts_to_read(
+    gathered_file: Path, published: tuple[Path, Path], tmp_path: Path, options: list[str], match: str
+) -> None:
+    result = _gather(gathered_file, tmp_path / "preds.json", *(option.format(published[1]) for option in options))
+    assert isinstance(result.exception, ConfigError)
+    assert re.search(match, str(result.exception))

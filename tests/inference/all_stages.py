@@ -18,10 +18,13 @@ import numpy as np
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_predictions, save_predictions
 from r1sgg_cli.inference.answered_split import AnsweredSplit
-from r1sgg_cli.inference.answers import Answer, AnswersFile, ImageTruth, LoadedAnswers, RunRecord, Sample, load_answers
+from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.answers_file import AnswersFile, LoadedAnswers, load_answers
 from r1sgg_cli.inference.gather import gather_split
+from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.label_mapping import Dictionary, label_mapping
 from r1sgg_cli.inference.picking import Pick
+from r1sgg_cli.inference.run_record import RunRecord
 from r1sgg_cli.metrics.evaluation import Evaluation
 from r1sgg_cli.report.gallery import answer_panel, truth_panel
 from r1sgg_cli.report.overlay import Photo

@@ -6,15 +6,10 @@ from typing import Any
 
 import pytest
 
-from r1sgg_cli.inference.answers import (
-    Answer,
-    AnswersFile,
-    ImageTruth,
-    RunRecord,
-    Sample,
-    save_ground_truth,
-    save_run,
-)
+from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.answers_file import AnswersFile
+from r1sgg_cli.inference.ground_truth import ImageTruth, save_ground_truth
+from r1sgg_cli.inference.run_record import RunRecord, save_run
 from r1sgg_cli.scene_graph.graph import graph_from_rows
 from r1sgg_cli.scene_graph.vocabulary import load_vocabulary
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from r1sgg_cli.inference.answered import AnsweredImages
-from r1sgg_cli.inference.answers import ANSWERS_FILE, Answer, AnswersFile, ended_bytes, worker_file
+from r1sgg_cli.inference.answers import Answer
+from r1sgg_cli.inference.answers_file import ANSWERS_FILE, AnswersFile, ended_bytes, worker_file
 
 from .conftest import make_answer
 

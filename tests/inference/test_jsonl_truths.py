@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.inference.answers import save_ground_truth
+from r1sgg_cli.inference.ground_truth import save_ground_truth
 from r1sgg_cli.inference.jsonl_truths import load_jsonl_truths
 
 from .conftest import make_truth

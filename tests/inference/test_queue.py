@@ -18,7 +18,8 @@ from rich.console import Console
 from r1sgg_cli.errors import AnswersError, ConfigError, OutputError
 from r1sgg_cli.files import is_locked, locked
 from r1sgg_cli.inference import queue as queue_module
-from r1sgg_cli.inference.answers import Answer, AnswersFile, load_answers, worker_file
+from r1sgg_cli.inference.answers import Answer
+from r1sgg_cli.inference.answers_file import AnswersFile, load_answers, worker_file
 from r1sgg_cli.inference.queue import (
     BEGIN_LOCK,
     MAX_CHUNK,
@@ -133,7 +134,7 @@ def test_processes_at_the_same_moment_never_take_the_same_chunk(tmp_path: Path) 
     for racer in racers:
         racer.start()
     for racer in racers:
-        racer.join(60)
+        racer.join(200)
         assert racer.exitcode == 0
     loaded = load_answers(tmp_path)
     assert (len(loaded.answers), loaded.num_duplicates) == (120, 0)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from r1sgg_cli.inference.answers import worker_file
+from r1sgg_cli.inference.answers_file import worker_file
 from r1sgg_cli.inference.infer import infer
 from r1sgg_cli.inference.queue import QUEUE
 from r1sgg_cli.inference.request import InferRequest

@@ -109,7 +109,7 @@ class Cluster:
             **{f"ACT_{name.upper()}": act for name, act in (acts or {}).items()},
             **environ,
         }
-        return subprocess.run(["bash", str(script)], env=variables, capture_output=True, text=True, timeout=60)
+        return subprocess.run(["bash", str(script)], env=variables, capture_output=True, text=True, timeout=300)
 
     def calls(self, program: str) -> list[Call]:
         """How often and how a program was called, by node."""

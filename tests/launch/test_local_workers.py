@@ -67,7 +67,7 @@ def test_all_end_with_the_command(number: signal.Signals, tmp_path: Path) -> Non
         assert command.poll() is None
         time.sleep(0.02)
     os.killpg(command.pid, number)
-    assert command.wait(30) != 0
+    assert command.wait(200) != 0
     for path in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(int(path.read_text(encoding="utf-8")), 0)

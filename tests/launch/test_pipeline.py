@@ -151,9 +151,9 @@ def test_a_chain_of_jobs_leads_to_numbers_through_a_stop_and_a_requeue(
     jobs = {job.name: job.job_id for job in load_submitted(out)}
     assert list(jobs) == ["sft", "grpo", "infer", "gather", "eval"]
     metrics = out / "sft" / "metrics.jsonl"
-    wait_for(lambda: metrics.exists() and len(metrics.read_text(encoding="utf-8").splitlines()) >= 2, 90)
+    wait_for(lambda: metrics.exists() and len(metrics.read_text(encoding="utf-8").splitlines()) >= 2, 400)
     subprocess.run(["scancel", "--batch", "--signal=USR1", str(jobs["sft"])], check=True)
-    wait_for(lambda: all(state.is_over for state in job_states(jobs.values()).values()), 300)
+    wait_for(lambda: all(state.is_over for state in job_states(jobs.values()).values()), 1200)
     logs = "\n".join(path.read_text(encoding="utf-8") for path in out.glob("**/logs/*.out"))
     assert [row.state for row in status_of(out)] == ["finished"] * 5, logs
     assert job_states([jobs["sft"]])[jobs["sft"]].restarts == 1
@@ -186,7 +186,7 @@ def test_a_stage_that_fails_ends_the_chain_and_names_its_log(
     (tmp_path / "r1sgg.yaml").write_text(json.dumps(values), encoding="utf-8")
     run("submit", "--slurm", "--yes")
     jobs = [job.job_id for job in load_submitted(tmp_path / "e")]
-    wait_for(lambda: all(state.is_over for state in job_states(jobs).values()), 120)
+    wait_for(lambda: all(state.is_over for state in job_states(jobs).values()), 600)
     rows = {row.name: row for row in status_of(tmp_path / "e")}
     assert [rows[name].state for name in ("sft", "infer", "gather", "eval")] == ["failed", *["cancelled"] * 3]
     log = tmp_path / "e" / "sft" / "logs" / f"{jobs[0]}.out"

@@ -56,7 +56,7 @@ def make(tmp_path: Path) -> Callable[..., Job]:
     return make
 
 
-def wait_until(job_id: int, states: Collection[str], seconds: float = 60) -> JobState:
+def wait_until(job_id: int, states: Collection[str], seconds: float = 300) -> JobState:
     """The job's state once it is one of `states`."""
     end = time.monotonic() + seconds
     while (state := job_states([job_id])[job_id]).state not in states:
@@ -71,7 +71,7 @@ def log_of(job: Job, job_id: int, task: int | None = None) -> str:
     return (job.folder / "logs" / name).read_text(encoding="utf-8")
 
 
-def log_with(job: Job, job_id: int, text: str, seconds: float = 30) -> str:
+def log_with(job: Job, job_id: int, text: str, seconds: float = 200) -> str:
     """The job's log once it holds `text`."""
     end = time.monotonic() + seconds
     while not (job.folder / "logs" / f"{job_id}.out").exists() or text not in log_of(job, job_id):
@@ -198,7 +198,7 @@ def test_two_nodes_train_as_one_beside_a_server(make: Callable[..., Job]) -> Non
     server.write_text('#!/bin/bash\necho "server has $CUDA_VISIBLE_DEVICES"; exec sleep 100\n', encoding="utf-8")
     server.chmod(0o755)
     job_id = submit(save_script(job))
-    wait_until(job_id, ["COMPLETED"], seconds=100)
+    wait_until(job_id, ["COMPLETED"], seconds=400)
     lines = {line.partition(": ")[2] for line in log_of(job, job_id).splitlines()}
     assert {f"rank {rank} of 3: 3" for rank in range(3)} <= lines
     assert {"node 0 has 1", "node 1 has 0,1"} <= lines
@@ -211,7 +211,7 @@ def test_inside_an_allocation_the_script_runs_at_once(make: Callable[..., Job]) 
     job = make("array", "infer", 'echo "$* on $CUDA_VISIBLE_DEVICES"; sleep 0.5', num_tasks=3)
     script = save_script(job)
     salloc = ["salloc", "--nodes=1", "--gpus-per-node=2", "--mem=1G", "--cpus-per-task=2", "bash", str(script)]
-    done = subprocess.run(salloc, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(salloc, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert [line.partition(" on ")[0] for line in done.stdout.splitlines()] == ["infer"] * 3
     assert {line.partition(" on ")[2] for line in done.stdout.splitlines()} <= {"0", "1"}

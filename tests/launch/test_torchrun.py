@@ -60,5 +60,5 @@ def test_nodes_may_differ_in_their_number_of_processes(tmp_path: Path) -> None:
         )
         for node, count in enumerate((1, 2))
     ]
-    printed = "".join(node.communicate(timeout=100)[0] for node in nodes)
+    printed = "".join(node.communicate(timeout=400)[0] for node in nodes)
     assert sorted(printed.splitlines()) == [f"rank {rank} of 3: 3" for rank in range(3)]

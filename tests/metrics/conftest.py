@@ -1,10 +1,13 @@
-"""Scene graphs in one line."""
+"""Scene graphs in one line, and the golden split."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
+
+from .golden_split import GoldenSplit
 
 GraphMaker = Callable[..., SceneGraph]
 
@@ -20,3 +23,9 @@ def make_graph() -> GraphMaker:
         return graph_from_rows(rows, relationships, (1000, 1000))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def golden(shared_dir: Path) -> GoldenSplit:
+    """The golden split."""
+    return GoldenSplit(shared_dir / "golden" / "eval" / "dev")

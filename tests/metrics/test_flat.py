@@ -1,6 +1,8 @@
 """Graphs as flat arrays."""
 
-from r1sgg_cli.metrics.flat import flatten_pair
+import numpy as np
+
+from r1sgg_cli.metrics.flat import LabelTable, flatten, flatten_pair
 
 from .conftest import GraphMaker
 
@@ -32,3 +34,17 @@ def test_no_images_make_empty_arrays(make_graph: GraphMaker) -> None:
     flat, _ = flatten_pair([], [])
     assert flat.boxes_xyxy.shape == (0, 4)
     assert len(flat.predicate) == 0
+
+
+def test_repeats_are_kept_on_request_in_the_order_of_the_answer(make_graph: GraphMaker) -> None:
+    graph = make_graph([("man", 0), ("horse", 100)], [(0, "on", 1), (0, "on", 1), (1, "near", 0)])
+    left_out, kept = (flatten([graph], LabelTable(), LabelTable(), keep_repeats=keep) for keep in (False, True))
+    assert (left_out.rank.tolist(), left_out.source.tolist()) == ([0, 1], [0, 2])
+    assert (kept.rank.tolist(), kept.source.tolist()) == ([0, 1, 2], [0, 1, 2])
+
+
+def test_some_triplets_keep_all_objects(make_graph: GraphMaker) -> None:
+    graph = make_graph([("man", 0), ("horse", 100)], [(0, "on", 1), (1, "near", 0)])
+    some = flatten([graph], LabelTable(), LabelTable()).with_triplets(np.array([False, True]))
+    assert (some.subject.tolist(), some.object.tolist(), some.source.tolist()) == ([1], [0], [1])
+    assert len(some.object_image) == 2

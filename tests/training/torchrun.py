@@ -58,7 +58,7 @@ def launched(run: SFTRun | GRPORun, *options: str, module: str = R1SGG) -> Itera
 def torchrun(run: SFTRun | GRPORun, *options: str, module: str = R1SGG) -> tuple[int, str]:
     """Exit code and standard error of all of it, once it has ended."""
     with launched(run, *options, module=module) as process:
-        process.wait(timeout=400)
+        process.wait(timeout=1200)
     return process.returncode, said(run)
 
 

@@ -1,0 +1,56 @@
+"""`ground_truth.jsonl`: every image of the split as annotated, so that gathering needs no data set."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from r1sgg_cli.data.predictions import checked_image_wh, checked_truth
+from r1sgg_cli.errors import MALFORMED, AnswersError
+from r1sgg_cli.files import save_text
+from r1sgg_cli.inference.run_record import load_bytes
+from r1sgg_cli.scene_graph.graph import SceneGraph
+
+GROUND_TRUTH_FILE = "ground_truth.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTruth:
+    """One image of the split as annotated, in pixels of the original image."""
+
+    image_id: str
+    image_wh: tuple[int, int]
+    graph: SceneGraph
+
+
+def save_ground_truth(truths: Iterable[ImageTruth], out_dir: Path) -> None:
+    """Write `ground_truth.jsonl`, all of it or nothing. Raises `OutputError`."""
+    lines = []
+    for truth in truths:
+        objects, relationships = truth.graph.to_rows()
+        row = {"image_id": truth.image_id, "image_wh": truth.image_wh}
+        lines.append(json.dumps(row | {"objects": objects, "relationships": relationships}, allow_nan=False) + "\n")
+    save_text("".join(lines), out_dir / GROUND_TRUTH_FILE)
+
+
+def load_ground_truth(out_dir: Path) -> tuple[ImageTruth, ...]:
+    """Read `ground_truth.jsonl` in its own order. Raises `AnswersError` with the line number."""
+    path = out_dir / GROUND_TRUTH_FILE
+    truths: dict[str, ImageTruth] = {}
+    for line_number, line in enumerate(load_bytes(path).splitlines(), start=1):
+        try:
+            truth = _parse_truth(line)
+        except MALFORMED as error:
+            raise AnswersError(
+                f"line {line_number} of `{path}` cannot be read: {error!r}; run `r1sgg infer` again"
+            ) from error
+        if truth.image_id in truths:
+            raise AnswersError(f"line {line_number} of `{path}` repeats image `{truth.image_id}`; make the ids unique")
+        truths[truth.image_id] = truth
+    return tuple(truths.values())
+
+
+def _parse_truth(line: bytes) -> ImageTruth:
+    row = json.loads(line)
+    image_wh = checked_image_wh(row["image_wh"])
+    return ImageTruth(str(row["image_id"]), image_wh, checked_truth(row["objects"], row["relationships"], image_wh))

@@ -1,0 +1,57 @@
+"""Numbers of objects: box AP and AR, recall, precision and F1 of hits."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from r1sgg_cli.metrics.answer_numbers import per_image
+from r1sgg_cli.metrics.cuts import Mask
+from r1sgg_cli.metrics.detection import BoxDetection
+from r1sgg_cli.metrics.flat import FlatGraphs
+from r1sgg_cli.metrics.number import Number
+from r1sgg_cli.metrics.objects import object_hits
+from r1sgg_cli.metrics.ranking import Ranking
+from r1sgg_cli.metrics.statistic import ratio
+
+
+def box_numbers(boxes: BoxDetection, ranking: Ranking) -> list[Number]:
+    """COCO's AP, AP@50 and AR@100."""
+    coco = f"mean over annotated classes; {ranking.of_boxes}, 100 boxes per class and image"
+    return [
+        Number(name, place, f"COCO, {counted}; {coco}", "classes", boxes.num_classes, "objects", symbol, iou=iou)
+        for place, (name, symbol, counted, iou) in enumerate(
+            (
+                ("box_ap", "AP", "IoU 0.50:0.95", "0.50:0.95, x2 − x1"),
+                ("box_ap50", "AP@50", "IoU 0.50", "≥ 0.5, x2 − x1"),
+                ("box_ar", "AR@100", "average recall, IoU 0.50:0.95", "0.50:0.95, x2 − x1"),
+            )
+        )
+    ]
+
+
+def object_numbers(
+    annotated: FlatGraphs, predicted: FlatGraphs, parts: Mapping[str, Mask] | None = None
+) -> list[Number]:
+    """Recall, precision and F1 of all images together; `parts` are annotated objects whose recall is asked for too."""
+    rows, _ = object_hits(annotated, predicted)
+    hits, truths, answers = (
+        per_image(images, annotated)
+        for images in (annotated.object_image[rows], annotated.object_image, predicted.object_image)
+    )
+    numbers = [
+        Number(name, ratio(top, bottom), counted, "pooled", int(bottom.sum()), "objects")
+        for name, top, bottom, counted in (
+            ("object_recall", hits, truths, "object hits / annotated, pooled"),
+            ("object_precision", hits, answers, "object hits / predicted, pooled"),
+            ("object_f1", 2 * hits, truths + answers, "of the two pooled numbers above"),
+        )
+    ]
+    is_hit = np.zeros(len(annotated.object_image), dtype=bool)
+    is_hit[rows] = True
+    for part, mask in (parts or {}).items():
+        found, asked = (per_image(annotated.object_image[m], annotated) for m in (is_hit & mask, mask))
+        counted = f"object hits / annotated, pooled, of {part} classes"
+        numbers.append(
+            Number(f"object_recall_{part}", ratio(found, asked), counted, "pooled", int(asked.sum()), "open vocabulary")
+        )
+    return numbers

@@ -1,0 +1,23 @@
+"""The published evaluator's numbers of a predictions file."""
+
+from r1sgg_cli.data.predictions import MISSING, NOT_ASKED, Predictions
+from r1sgg_cli.metrics.published import PublishedEvaluation, published_metrics
+from r1sgg_cli.metrics.published_unseen import published_unseen
+
+
+def published_evaluation(predictions: Predictions) -> PublishedEvaluation:
+    """What the published evaluator would print of these graphs; zero-shot recall for VG150 alone.
+
+    Files of older versions do not say which image came first in the data set; then it is the first by id, and AP loses
+    another object than there. Raises `DataError` where the published evaluator would stop.
+    """
+    images = predictions.images
+    first_id = predictions.provenance.get("gather", {}).get("first_image")
+    return published_metrics(
+        [image.ground_truth for image in images],
+        [image.prediction for image in images],
+        predictions.vocabulary,
+        published_unseen(predictions.vocabulary),
+        missing=[place for place, image in enumerate(images) if image.failure in (MISSING, NOT_ASKED)],
+        first_image=next((place for place, image in enumerate(images) if image.image_id == first_id), 0),
+    )
