@@ -26,7 +26,7 @@ from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 FORMAT = "r1sgg-predictions"
 VERSION = 1
 LARGEST = 1e9
-"""Coordinates and sides of images are no larger: what is can only be damage, and its area might be infinite."""
+"""Sides of images and coordinates in them are no larger: what is can only be damage, and its area might be infinite."""
 SCORE_DIGITS = 6
 """Significant ones: the probability of a triplet may be tiny."""
 MISSING = "missing"
@@ -185,12 +185,20 @@ def checked_graph(objects: Sequence[Any], relationships: Sequence[Any], space_wh
     graph = graph_from_rows(_rows(objects), _rows(relationships), space_wh)
     if graph.boxes_xyxy.shape != (len(graph.ids), 4) or any(len(row["bbox"]) != 4 for row in objects):
         raise ValueError("a box is not four numbers")
-    if not (np.abs(graph.boxes_xyxy) <= LARGEST).all():  # nor is a NaN
-        raise ValueError("a box is not finite, or beyond any image")
-    if (graph.boxes_xyxy[:, :2] > graph.boxes_xyxy[:, 2:]).any():
-        raise ValueError("a box ends before it begins")
+    if not np.isfinite(graph.boxes_xyxy).all():
+        raise ValueError("a box is not finite")
     if len(set(graph.ids)) != len(graph.ids):
         raise ValueError("two objects have the same id")
+    return graph
+
+
+def checked_truth(objects: Sequence[Any], relationships: Sequence[Any], space_wh: SpaceWH) -> SceneGraph:
+    """The same of what is annotated, whose boxes end where they begin or later, and not beyond any image."""
+    graph = checked_graph(objects, relationships, space_wh)
+    if (graph.boxes_xyxy[:, :2] > graph.boxes_xyxy[:, 2:]).any():
+        raise ValueError("a box ends before it begins")
+    if (np.abs(graph.boxes_xyxy) > LARGEST).any():
+        raise ValueError("a box lies beyond any image")
     return graph
 
 
@@ -239,7 +247,7 @@ def _image_from_row(row: Any, number: int, path: Path) -> ImagePrediction:
         image = ImagePrediction(
             image_id=str(row["image_id"]),
             image_wh=(width, height),
-            ground_truth=checked_graph(truth["objects"], truth["relationships"], (width, height)),
+            ground_truth=checked_truth(truth["objects"], truth["relationships"], (width, height)),
             prediction=None if predicted is None else _predicted_graph(predicted, (width, height)),
             failure=row["failure"],
             defects=_counts(row["defects"]),

@@ -82,9 +82,12 @@ class SplitStatistics:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "SplitStatistics":
-        """What `to_json` wrote."""
+        """What `to_json` wrote. Raises one of `errors.MALFORMED` for anything else."""
         triplets = {(subject, predicate, name): count for subject, predicate, name, count in record["triplets"]}
-        return cls(record["num_images"], Counter(record["objects"]), Counter(record["predicates"]), Counter(triplets))
+        tables = [dict(record["objects"]), dict(record["predicates"]), triplets]
+        if not all(type(count) is int and count >= 0 for table in tables for count in table.values()):
+            raise TypeError("a count is no number from 0 on")
+        return cls(record["num_images"], *(Counter(table) for table in tables))
 
 
 def load_train_statistics(dataset: str) -> SplitStatistics:

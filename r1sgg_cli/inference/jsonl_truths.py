@@ -9,7 +9,7 @@ Boxes are pixels. The `ground_truth.jsonl` of a folder of answers, which has `im
 import json
 from pathlib import Path
 
-from r1sgg_cli.data.predictions import checked_graph, checked_image_wh
+from r1sgg_cli.data.predictions import checked_image_wh, checked_truth
 from r1sgg_cli.errors import MALFORMED, DataError
 from r1sgg_cli.inference.ground_truth import ImageTruth
 
@@ -42,4 +42,4 @@ def load_jsonl_truths(path: Path) -> tuple[ImageTruth, ...]:
 def _parse_line(line: bytes) -> ImageTruth:
     row = json.loads(line)
     image_wh = checked_image_wh(row.get("image_wh") or (row["width"], row["height"]))
-    return ImageTruth(str(row["image_id"]), image_wh, checked_graph(row["objects"], row["relationships"], image_wh))
+    return ImageTruth(str(row["image_id"]), image_wh, checked_truth(row["objects"], row["relationships"], image_wh))

@@ -114,9 +114,8 @@ def _parse_file(value: Mapping[str, Any]) -> _File:
     if not isinstance(value["image_id"], str | int):
         raise TypeError("image_id is no text")
     scale = value.get("box_scale")
-    return _File(
-        str(value["image_id"]), value["response"], None if scale is None else checked_space_wh(scale, "box_scale")
-    )
+    space_wh = None if scale is None else checked_space_wh(scale, "box_scale")
+    return _File(str(value["image_id"]), value["response"], space_wh)
 
 
 def _answer(file: _File, image_wh: tuple[int, int] | None, family: ModelFamily | None) -> Answer:

@@ -167,8 +167,8 @@ def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         pytest.param(_set("image_wh", value=[0, 100]), id="an image without a pixel"),
         pytest.param(_set("image_wh", value=[float("inf"), 100]), id="an infinite image"),
         pytest.param(_set("ground_truth", "objects", 0, "bbox", 2, value=10**400), id="a number beyond any float"),
-        pytest.param(_set("prediction", "objects", 0, "bbox", 2, value=1e308), id="a box with an infinite area"),
-        pytest.param(_set("prediction", "objects", 0, "bbox", 2, value=-1), id="a box that ends before it begins"),
+        pytest.param(_set("ground_truth", "objects", 0, "bbox", 2, value=1e308), id="a box with an infinite area"),
+        pytest.param(_set("ground_truth", "objects", 0, "bbox", 2, value=-1), id="a box that ends before it begins"),
         pytest.param(_set("prediction", "objects", value=""), id="objects that are no list"),
     ],
 )

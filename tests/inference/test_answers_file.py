@@ -111,7 +111,7 @@ def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_
         ),
         *(
             pytest.param(
-                b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "stop", "num_tokens": 1, "logprob": %s}'
+                b'{"box_space_wh": [9, 9], "text": "", "num_tokens": 1, "finish_reason": "stop", "logprob": %s}'
                 % value,
                 "no number up to 0",
                 id=f"log-probability {value.decode()}",
