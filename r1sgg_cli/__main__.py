@@ -25,10 +25,12 @@ def main() -> None:
 
 
 def _say(message: str) -> None:
+    """One line, also where the message quotes a file that holds line breaks or what a terminal takes for commands."""
     from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), message))
+    line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), line))
     sys.exit(1)
 
 

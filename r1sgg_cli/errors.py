@@ -15,6 +15,11 @@ user's mistake: `scene_graph.parse.ParseError` stands outside this tree.
 
 import os
 
+NOT_JSON = (ValueError, RecursionError)
+"""What `json.loads` raises: no UTF-8, no JSON, a number of thousands of digits, lists in lists without an end."""
+MALFORMED = (*NOT_JSON, KeyError, TypeError, AttributeError, OverflowError)
+"""What also comes up where a file that may hold anything is read as the one it should be."""
+
 
 class R1SGGError(Exception):
     """A mistake that the user can mend; the message is one line that says how."""

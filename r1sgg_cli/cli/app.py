@@ -16,6 +16,7 @@ from r1sgg_cli.cli import (
     prepare,
     presets,
     report,
+    score,
     serve,
     sft,
     status,
@@ -74,6 +75,7 @@ app.command("serve", context_settings=serve.CONTEXT)(serve.serve)
 app.command("gather")(gather.gather)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)
+app.command("score")(score.score)
 app.command("submit", context_settings={"allow_interspersed_args": False})(submit.submit)
 app.command("status")(status.status)
 app.command("cancel")(status.cancel)

@@ -101,13 +101,14 @@ def _numbers_table(comparison: Comparison) -> Table:
 
 
 def _predicates_table(comparison: Comparison, shown: Sequence[PredicateDifference]) -> Table:
-    hits = (f"hits {comparison.first}", f"hits {comparison.other}")
     title = f"predicates that {comparison.other} finds more or less often than {comparison.first}"
-    table = _table(title, "predicate", ("images", "annotated", *hits, "images won : lost", "p, corrected"))
+    hits = f"hits {comparison.first} → {comparison.other} of all"
+    table = _table(title, "predicate", ("images", hits, "images won : lost", "corrected p"))
     for each in shown:
         table.add_row(
             escape(each.predicate),
-            *(str(count) for count in (each.num_images, each.num_annotated, *each.num_hits)),
+            str(each.num_images),
+            f"{each.num_hits[0]} → {each.num_hits[1]} of {each.num_annotated}",
             f"{each.images_won} : {each.images_lost}",
             f"{each.adjusted_p_value:.4f}",
             f"[bold]{each.change}[/]",

@@ -6,7 +6,7 @@ Without a file it is the paper's R1-SGG-Zero 2B on VG150: GRPO from the base mod
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from r1sgg_cli.config.hardware import Environment, Slurm
 from r1sgg_cli.config.layers import validated
@@ -89,6 +89,14 @@ class Experiment(Strict):
     sft: TrainStage | None = None
     grpo: TrainStage | None = None
     infer: InferStage | None = None
+
+    @field_validator("out", "model", "dataset", "test_dataset", "vocabulary")
+    @classmethod
+    def a_file_may_have_that_name(cls, value: Path | str | None) -> Path | str | None:
+        """Each may name a file, and is looked for: no system has one of such a name."""
+        if value is not None and any("\0" in part or len(part.encode()) > 255 for part in Path(value).parts):
+            raise ValueError("no part of a path may be longer than 255 bytes, or have a zero in it")
+        return value
 
     @model_validator(mode="after")
     def there_is_something_to_do(self) -> Self:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.errors import ConfigError, first_line
 
 _PLAIN_SCALARS = (
     ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", "~nN\0"),
@@ -59,6 +59,8 @@ def parse_yaml(text: str, source: str) -> Any:
         line = f", line {where.line + 1}" if where else ""
         problem = getattr(error, "problem", None) or "not YAML"
         raise ConfigError(f"`{source}` is not valid YAML{line}: {problem}") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists without an end
+        raise ConfigError(f"`{source}` cannot be read: {first_line(error)}") from error
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

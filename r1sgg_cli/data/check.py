@@ -14,7 +14,7 @@ from r1sgg_cli.data.rows import DESCRIPTION_FILE
 from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics, vocabulary_met
 from r1sgg_cli.data.vocabularies import vocabulary_of
 from r1sgg_cli.data.workers import process_chunks
-from r1sgg_cli.errors import R1SGGError
+from r1sgg_cli.errors import MALFORMED, R1SGGError
 
 
 def check_source(
@@ -68,6 +68,6 @@ def _has_vocabulary(description: Mapping[str, Any], done: Prepared) -> bool:
 def _is_counted(path: Path, statistics: SplitStatistics) -> bool:
     try:
         stored = SplitStatistics.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, *MALFORMED):
         return False
     return stored == statistics.with_one_spelling()

@@ -15,7 +15,7 @@ from r1sgg_cli.data.cleaning import CleaningRules
 from r1sgg_cli.data.cutter import Selection
 from r1sgg_cli.data.faults import Tally
 from r1sgg_cli.data.rows import DESCRIPTION_FILE
-from r1sgg_cli.errors import DataError, OutputError
+from r1sgg_cli.errors import NOT_JSON, DataError, OutputError
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -72,7 +72,7 @@ def load_description(folder: Path) -> dict[str, Any]:
         raise OutputError(f"`{folder}` exists and is no data set of ours; choose another `--out`, or remove it")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, *NOT_JSON) as error:
         raise OutputError(f"`{path}` cannot be read: {error}; choose another `--out`, or remove the folder") from error
     if not isinstance(found, dict):
         raise OutputError(f"`{path}` holds no description; choose another `--out`, or remove the folder")

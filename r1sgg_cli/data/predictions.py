@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.data.provenance import checked_names, checked_provenance
+from r1sgg_cli.errors import MALFORMED, NOT_JSON, AnswersError
 from r1sgg_cli.files import save_text
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
 from r1sgg_cli.scene_graph.labels import normalise_label, object_name
@@ -24,6 +25,8 @@ from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 FORMAT = "r1sgg-predictions"
 VERSION = 1
+LARGEST = 1e9
+"""Sides of images and coordinates in them are no larger: what is can only be damage, and its area might be infinite."""
 SCORE_DIGITS = 6
 """Significant ones: the probability of a triplet may be tiny."""
 MISSING = "missing"
@@ -83,8 +86,8 @@ def save_predictions(predictions: Predictions, path: Path) -> None:
 def load_provenance(path: Path) -> dict[str, Any]:
     """Where the predictions of a file come from; its images are not looked at. Raises `AnswersError`."""
     try:
-        return dict(_load_content(path)["provenance"])
-    except (KeyError, TypeError, ValueError) as error:
+        return checked_provenance(_load_content(path)["provenance"])
+    except MALFORMED as error:
         raise AnswersError(f"`{path}` does not say whose predictions it holds: {error!r}") from error
 
 
@@ -101,12 +104,12 @@ def load_predictions(path: Path) -> Predictions:
     content = _load_content(path)
     try:
         vocabulary = Vocabulary(
-            tuple(content["vocabulary"]["objects"]),
-            tuple(content["vocabulary"]["predicates"]),
+            tuple(checked_names(content["vocabulary"]["objects"])),
+            tuple(checked_names(content["vocabulary"]["predicates"])),
         )
-        rows, provenance = list(content["images"]), dict(content["provenance"])
+        rows, provenance = _rows(content["images"]), checked_provenance(content["provenance"])
         training = TrainingNames.from_json(content["training"]) if "training" in content else None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MALFORMED as error:
         raise AnswersError(
             f"`{path}` lacks a part of a predictions file: {error!r}; run `r1sgg gather` again"
         ) from error
@@ -129,7 +132,7 @@ def _load_content(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise AnswersError(f"cannot read `{path}`: {error.strerror}; `r1sgg gather OUT {path}` makes it") from error
-    except ValueError as error:  # neither UTF-8 nor JSON
+    except NOT_JSON as error:
         raise AnswersError(f"`{path}` is not JSON: {error}; run `r1sgg gather` again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise AnswersError(f"`{path}` is not a predictions file; `r1sgg gather OUT preds.json` makes one")
@@ -178,8 +181,8 @@ def _image_to_row(image: ImagePrediction) -> dict[str, Any]:
 
 
 def checked_graph(objects: Sequence[Any], relationships: Sequence[Any], space_wh: SpaceWH) -> SceneGraph:
-    """The graph of rows that came from a file. Raises `KeyError`, `TypeError`, `ValueError` or `AttributeError`."""
-    graph = graph_from_rows(objects, relationships, space_wh)
+    """The graph of rows that came from a file. Raises one of `errors.MALFORMED`."""
+    graph = graph_from_rows(_rows(objects), _rows(relationships), space_wh)
     if graph.boxes_xyxy.shape != (len(graph.ids), 4) or any(len(row["bbox"]) != 4 for row in objects):
         raise ValueError("a box is not four numbers")
     if not np.isfinite(graph.boxes_xyxy).all():
@@ -187,6 +190,30 @@ def checked_graph(objects: Sequence[Any], relationships: Sequence[Any], space_wh
     if len(set(graph.ids)) != len(graph.ids):
         raise ValueError("two objects have the same id")
     return graph
+
+
+def checked_truth(objects: Sequence[Any], relationships: Sequence[Any], space_wh: SpaceWH) -> SceneGraph:
+    """The same of what is annotated, whose boxes end where they begin or later, and not beyond any image."""
+    graph = checked_graph(objects, relationships, space_wh)
+    if (graph.boxes_xyxy[:, :2] > graph.boxes_xyxy[:, 2:]).any():
+        raise ValueError("a box ends before it begins")
+    if (np.abs(graph.boxes_xyxy) > LARGEST).any():
+        raise ValueError("a box lies beyond any image")
+    return graph
+
+
+def checked_image_wh(value: Any) -> tuple[int, int]:
+    """Width and height of an image that came from a file. Raises one of `errors.MALFORMED`."""
+    width, height = (int(side) for side in value)
+    if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
+        raise ValueError("an image has at least one pixel, and fewer than a thousand million a side")
+    return width, height
+
+
+def _rows(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
 
 
 def _predicted_graph(row: Mapping[str, Any], image_wh: SpaceWH) -> SceneGraph:
@@ -207,23 +234,31 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> tuple[float, ...] | None:
     return tuple(scores)
 
 
+def _counts(value: Any) -> dict[str, int]:
+    if not isinstance(value, dict) or not all(type(count) is int for count in value.values()):
+        raise TypeError("`defects` must be counts")
+    return value
+
+
 def _image_from_row(row: Any, number: int, path: Path) -> ImagePrediction:
     try:
-        width, height = (int(side) for side in row["image_wh"])
+        width, height = checked_image_wh(row["image_wh"])
         truth, predicted = row["ground_truth"], row["prediction"]
         image = ImagePrediction(
             image_id=str(row["image_id"]),
             image_wh=(width, height),
-            ground_truth=checked_graph(truth["objects"], truth["relationships"], (width, height)),
+            ground_truth=checked_truth(truth["objects"], truth["relationships"], (width, height)),
             prediction=None if predicted is None else _predicted_graph(predicted, (width, height)),
             failure=row["failure"],
-            defects=dict(row["defects"]),
+            defects=_counts(row["defects"]),
             answer=row["answer"],
             object_scores=None if predicted is None else _scores(predicted["objects"]),
             triplet_scores=None if predicted is None else _scores(predicted["relationships"]),
         )
+        if not isinstance(image.answer, str) or not isinstance(image.failure, str | None):
+            raise TypeError("`answer` must be a text, and `failure` one or null")
         if (image.prediction is None) != (image.failure is not None):
             raise ValueError("`prediction` must be null exactly where `failure` names a reason")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MALFORMED as error:
         raise AnswersError(f"image {number} of `{path}` cannot be read: {error!r}; run `r1sgg gather` again") from error
     return image

@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
 
 from r1sgg_cli.data.images import BrokenImageError, decode_image, stored_image_wh
-from r1sgg_cli.errors import DataError, first_line, why_unfetched
+from r1sgg_cli.errors import NOT_JSON, DataError, first_line, why_unfetched
 from r1sgg_cli.files import folder_fingerprint, missing_local
 from r1sgg_cli.scene_graph.boxes import is_box
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
@@ -232,7 +232,7 @@ def _json_list(image_id: str, column: str, text: str | None) -> list[dict[str, A
         raise DataError(f"image {image_id}: column `{column}` is null; write `[]` where there are none")
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except NOT_JSON as error:
         raise DataError(f"image {image_id}: column `{column}` is no JSON: {error}") from error
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         raise DataError(f"image {image_id}: column `{column}` is no list of rows; expected {GRAPH_COLUMNS[column]}")

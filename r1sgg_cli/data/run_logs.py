@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.errors import NOT_JSON, AnswersError
 
 METRICS_FILE = "metrics.jsonl"
 """One line per logged step or evaluation."""
@@ -37,7 +37,7 @@ def _numbered_lines(path: Path) -> list[tuple[int, str]]:
 def _parsed(line: str) -> dict[str, Any] | None:
     try:
         row = json.loads(line)
-    except ValueError:
+    except NOT_JSON:
         return None
     return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
 

@@ -1,13 +1,16 @@
 """What the model wrote about one image, and the line that holds it."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
+from r1sgg_cli.data.predictions import LARGEST, checked_image_wh
 from r1sgg_cli.models.completion import FinishReason
 from r1sgg_cli.scene_graph.graph import SpaceWH
+
+_SMALLEST_SPACE = 1e-6  # boxes as fractions of a square have a side of 1, and less where an image is flat
+_LARGEST_LOGPROB = 1e-3  # a sum of rounded ones may be a little above 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +55,15 @@ def answer_row(answer: Answer) -> dict[str, Any]:
 
 
 def parse_answer_line(line: bytes) -> Answer:
-    """A line of a file of answers. Raises `KeyError`, `TypeError` or `ValueError` where it holds no answer."""
+    """A line of a file of answers. Raises one of `errors.MALFORMED` where it holds no answer."""
     row = json.loads(line)
-    width, height = (float(side) for side in row["box_space_wh"])
-    if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):
-        raise ValueError("box_space_wh is not two positive numbers")
+    width, height = checked_space_wh(row["box_space_wh"], "box_space_wh")
     left, top = (float(number) for number in row.get("box_origin", (0.0, 0.0)))
-    if not (math.isfinite(left) and math.isfinite(top)):
+    if not (abs(left) <= LARGEST and abs(top) <= LARGEST):
         raise ValueError("box_origin is not two finite numbers")
     error = row.get("error")
     samples = () if error is not None else tuple(_parse_sample(each) for each in (row, *row.get("more", ())))
-    image_wh = None
-    if "image_wh" in row:
-        image_width, image_height = (int(side) for side in row["image_wh"])
-        image_wh = image_width, image_height
+    image_wh = checked_image_wh(row["image_wh"]) if "image_wh" in row else None
     return Answer(
         str(row["image_id"]),
         (width, height),
@@ -77,6 +75,14 @@ def parse_answer_line(line: bytes) -> Answer:
     )
 
 
+def checked_space_wh(value: Any, name: str) -> SpaceWH:
+    """The space of an answer's boxes that came from a file, there called `name`. Raises one of `errors.MALFORMED`."""
+    width, height = (float(side) for side in value)
+    if not (_SMALLEST_SPACE <= width <= LARGEST and _SMALLEST_SPACE <= height <= LARGEST):
+        raise ValueError(f"{name} is not two positive numbers")
+    return width, height
+
+
 def _parse_sample(row: Mapping[str, Any]) -> Sample:
     if not isinstance(row["text"], str):
         raise TypeError("text is not a string")
@@ -86,11 +92,20 @@ def _parse_sample(row: Mapping[str, Any]) -> Sample:
         row["text"],
         row["finish_reason"],
         int(row["num_tokens"]),
-        None if row.get("logprob") is None else float(row["logprob"]),
+        _parse_logprob(row.get("logprob")),
         _parse_logprobs(row.get("object_logprobs")),
         _parse_logprobs(row.get("triplet_logprobs")),
     )
 
 
 def _parse_logprobs(values: Sequence[Any] | None) -> tuple[float | None, ...] | None:
-    return None if values is None else tuple(None if value is None else float(value) for value in values)
+    return None if values is None else tuple(map(_parse_logprob, values))
+
+
+def _parse_logprob(value: Any) -> float | None:
+    if value is None:
+        return None
+    logprob = float(value)
+    if not logprob <= _LARGEST_LOGPROB:  # nor is a NaN
+        raise ValueError("a log-probability is no number up to 0")
+    return logprob

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from r1sgg_cli.errors import OutputError
+from r1sgg_cli.errors import MALFORMED, OutputError
 from r1sgg_cli.inference.answers import Answer, answer_row, parse_answer_line
 from r1sgg_cli.inference.run_record import unreadable
 
@@ -106,7 +106,7 @@ def answer_lines(path: Path, place: Place = Place()) -> Iterator[tuple[Place, Pl
 def _found_in(line: bytes, file: str, line_number: int) -> Answer | BrokenLine:
     try:
         return parse_answer_line(line.removesuffix(b"\n"))
-    except (KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         is_cut = not line.endswith(b"\n")
         reason = "cut short, as by a killed run" if is_cut else f"no answer in it ({error})"
         return BrokenLine(line_number, reason, file)
@@ -188,7 +188,7 @@ class AnswersFile:
             return
         try:
             parse_answer_line(last)
-        except (KeyError, TypeError, ValueError):
+        except MALFORMED:
             os.ftruncate(self._descriptor, end)
         else:
             self._write(b"\n")  # whole but for its newline, as an editor leaves it

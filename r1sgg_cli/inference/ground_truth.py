@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1sgg_cli.data.predictions import checked_graph
-from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.data.predictions import checked_image_wh, checked_truth
+from r1sgg_cli.errors import MALFORMED, AnswersError
 from r1sgg_cli.files import save_text
 from r1sgg_cli.inference.run_record import load_bytes
 from r1sgg_cli.scene_graph.graph import SceneGraph
@@ -40,7 +40,7 @@ def load_ground_truth(out_dir: Path) -> tuple[ImageTruth, ...]:
     for line_number, line in enumerate(load_bytes(path).splitlines(), start=1):
         try:
             truth = _parse_truth(line)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MALFORMED as error:
             raise AnswersError(
                 f"line {line_number} of `{path}` cannot be read: {error!r}; run `r1sgg infer` again"
             ) from error
@@ -52,6 +52,5 @@ def load_ground_truth(out_dir: Path) -> tuple[ImageTruth, ...]:
 
 def _parse_truth(line: bytes) -> ImageTruth:
     row = json.loads(line)
-    width, height = (int(side) for side in row["image_wh"])
-    graph = checked_graph(row["objects"], row["relationships"], (width, height))
-    return ImageTruth(str(row["image_id"]), (width, height), graph)
+    image_wh = checked_image_wh(row["image_wh"])
+    return ImageTruth(str(row["image_id"]), image_wh, checked_truth(row["objects"], row["relationships"], image_wh))

@@ -9,8 +9,8 @@ Boxes are pixels. The `ground_truth.jsonl` of a folder of answers, which has `im
 import json
 from pathlib import Path
 
-from r1sgg_cli.data.predictions import checked_graph
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.data.predictions import checked_image_wh, checked_truth
+from r1sgg_cli.errors import MALFORMED, DataError
 from r1sgg_cli.inference.ground_truth import ImageTruth
 
 
@@ -26,7 +26,7 @@ def load_jsonl_truths(path: Path) -> tuple[ImageTruth, ...]:
             continue
         try:
             truth = _parse_line(line)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MALFORMED as error:
             raise DataError(
                 f"line {line_number} of `{path}` is no annotated image: {error!r}; each holds `image_id`, `width`,"
                 " `height`, `objects` and `relationships`"
@@ -41,9 +41,5 @@ def load_jsonl_truths(path: Path) -> tuple[ImageTruth, ...]:
 
 def _parse_line(line: bytes) -> ImageTruth:
     row = json.loads(line)
-    width, height = (int(side) for side in row.get("image_wh") or (row["width"], row["height"]))
-    if width < 1 or height < 1:
-        raise ValueError("an image has at least one pixel")
-    return ImageTruth(
-        str(row["image_id"]), (width, height), checked_graph(row["objects"], row["relationships"], (width, height))
-    )
+    image_wh = checked_image_wh(row.get("image_wh") or (row["width"], row["height"]))
+    return ImageTruth(str(row["image_id"]), image_wh, checked_truth(row["objects"], row["relationships"], image_wh))

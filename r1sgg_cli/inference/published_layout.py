@@ -11,15 +11,14 @@ set, and `gt_objects` and `gt_relationships` are not read.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from r1sgg_cli import __version__
-from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.errors import MALFORMED, AnswersError
 from r1sgg_cli.inference.answered_split import OPEN_VOCABULARY, AnsweredSplit, named_images
-from r1sgg_cli.inference.answers import Answer, Sample
+from r1sgg_cli.inference.answers import Answer, Sample, checked_space_wh
 from r1sgg_cli.inference.answers_file import BrokenLine, LoadedAnswers
 from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE, ImageTruth
 from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord
@@ -99,7 +98,7 @@ def _load_files(folder: Path) -> tuple[list[_File], list[BrokenLine]]:
             files.append(_parse_file(json.loads(path.read_bytes())))
         except OSError as error:
             raise AnswersError(f"cannot read `{path}`: {error.strerror}; make it readable") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             broken.append(BrokenLine(getattr(error, "lineno", 1), f"no answer in it ({error!r})", path.name))
     if not files:
         raise AnswersError(
@@ -115,14 +114,8 @@ def _parse_file(value: Mapping[str, Any]) -> _File:
     if not isinstance(value["image_id"], str | int):
         raise TypeError("image_id is no text")
     scale = value.get("box_scale")
-    return _File(str(value["image_id"]), value["response"], None if scale is None else _space(scale))
-
-
-def _space(scale: Sequence[Any]) -> SpaceWH:
-    width, height = (float(side) for side in scale)
-    if not (0 < width < math.inf and 0 < height < math.inf):
-        raise ValueError("box_scale is not two positive numbers")
-    return width, height
+    space_wh = None if scale is None else checked_space_wh(scale, "box_scale")
+    return _File(str(value["image_id"]), value["response"], space_wh)
 
 
 def _answer(file: _File, image_wh: tuple[int, int] | None, family: ModelFamily | None) -> Answer:

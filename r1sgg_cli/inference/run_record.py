@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.data.provenance import checked_names, checked_provenance
+from r1sgg_cli.errors import MALFORMED, AnswersError
 from r1sgg_cli.files import save_text
 
 if TYPE_CHECKING:  # it imports pydantic, and `gather` should start fast
@@ -63,11 +64,11 @@ def load_run(out_dir: Path) -> RunRecord:
     """Read `run.json`. Raises `AnswersError`."""
     path = out_dir / RUN_FILE
     try:
-        run = json.loads(load_bytes(path))
+        run: Any = checked_provenance(json.loads(load_bytes(path)))
         vocabulary = run["vocabulary"]
         if vocabulary is not None:
-            run["vocabulary"] = {key: [str(name) for name in vocabulary[key]] for key in ("objects", "predicates")}
-    except (KeyError, TypeError, ValueError) as error:
+            run["vocabulary"] = {key: checked_names(vocabulary[key]) for key in ("objects", "predicates")}
+    except MALFORMED as error:
         raise AnswersError(
             f"`{path}` is not what `r1sgg infer` writes: {error!r}; name a folder that it filled"
         ) from error

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from r1sgg_cli.errors import AnswersError, OutputError
+from r1sgg_cli.errors import MALFORMED, AnswersError, OutputError
 from r1sgg_cli.files import save_text
 from r1sgg_cli.scene_graph.training_names import TrainingNames
 
@@ -31,7 +31,7 @@ def load_training_names(out_dir: Path) -> TrainingNames | None:
         return TrainingNames.from_json(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise AnswersError(f"cannot read `{path}`: {error.strerror}; make it readable") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MALFORMED as error:
         raise AnswersError(
             f"`{path}` is not what `r1sgg infer` writes: {error!r}; delete it to go without what training showed"
         ) from error

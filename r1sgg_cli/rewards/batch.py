@@ -9,7 +9,7 @@ from typing import Any, Protocol, get_args
 import numpy as np
 
 from r1sgg_cli.config.schema import Task
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.errors import MALFORMED, DataError
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
 from r1sgg_cli.scene_graph.matching import Matching, match_objects
 from r1sgg_cli.scene_graph.parse import ParsedAnswer, ParseError, parse_answer
@@ -133,7 +133,7 @@ def read_truth(objects: str, relationships: str, image_wh: SpaceWH, space_wh: Sp
     """The ground truth with boxes in `space_wh`; raises `DataError` on rows that are no scene graph."""
     try:
         graph = graph_from_rows(json.loads(objects), json.loads(relationships), image_wh)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MALFORMED as error:
         raise DataError(
             f"a ground truth is no scene graph ({error!r}): check the data set's `objects` and `relationships`: "
             f"{objects:.80}"

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.errors import NOT_JSON, ConfigError
 from r1sgg_cli.scene_graph.labels import normalise_label
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 
@@ -66,7 +66,7 @@ def load_aliases(path: Path, vocabulary: Vocabulary) -> Aliases:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read `{path}`: {error.strerror}; name a JSON file of aliases") from error
-    except ValueError as error:
+    except NOT_JSON as error:
         raise ConfigError(f"`{path}` is not JSON: {error}; correct it") from error
     if not _is_table(value):
         raise ConfigError(

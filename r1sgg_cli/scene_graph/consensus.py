@@ -79,7 +79,15 @@ def _members(graphs: Sequence[SceneGraph | None]) -> list[_Member]:
 
 
 def _groups(members: list[_Member]) -> list[list[_Member]]:
-    """Objects that are one and the same: best overlaps first, two join where all overlap and no graph is twice."""
+    """Objects that are one and the same; each name by itself, or long answers would take gigabytes."""
+    of_name: dict[str, list[_Member]] = {}
+    for member in members:
+        of_name.setdefault(member.name, []).append(member)
+    return [group for namesakes in of_name.values() for group in _joined(namesakes)]
+
+
+def _joined(members: list[_Member]) -> list[list[_Member]]:
+    """Groups of namesakes: best overlaps first, two join where all overlap and no graph is twice."""
     iou = _overlaps(members)
     groups = [[i] for i in range(len(members))]  # of each member; members of a group share the list
     for i, j in _best_first(members, iou):
@@ -103,10 +111,7 @@ def _overlaps(members: list[_Member]) -> list[list[float]]:
 
 def _best_first(members: list[_Member], iou: list[list[float]]) -> list[tuple[int, int]]:
     """Pairs that may be one, by overlap and, where that ties, by their boxes, so not by the order of the graphs."""
-    of_name: dict[str, list[int]] = {}
-    for i, member in enumerate(members):
-        of_name.setdefault(member.name, []).append(i)
-    pairs = [(i, j) for same in of_name.values() for i, j in combinations(same, 2) if iou[i][j] >= IOU_THRESHOLD]
+    pairs = [(i, j) for i, j in combinations(range(len(members)), 2) if iou[i][j] >= IOU_THRESHOLD]
     return sorted(pairs, key=lambda pair: (-iou[pair[0]][pair[1]], *sorted(members[i].box for i in pair)))
 
 

@@ -7,11 +7,11 @@ Every repair and every oddity is counted by kind, see `DEFECTS`.
 """
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ __all__ = ["DEFECTS", "ParseError", "ParsedAnswer", "parse_answer"]
 
 _Box = tuple[float, float, float, float]
 _NUMBERS = frozenset({int, float})
+_LARGEST = sys.float_info.max  # an integer may lie beyond it, and is infinite where broken JSON is read
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, lone surrogates
 _new_triplet: Callable[[tuple[int, str, int]], Triplet] = partial(tuple.__new__, Triplet)  # half the price of Triplet()
 
@@ -159,7 +160,7 @@ def _object_fault(item: Any) -> str:
 def _meets_image(x1: float, y1: float, x2: float, y2: float, edges: _Box) -> bool:
     """Whether a box is finite, ordered and partly inside its space; a NaN fails every comparison."""
     left, top, right, bottom = edges
-    finite = -inf < x1 and -inf < y1 and x2 < inf and y2 < inf
+    finite = x1 >= -_LARGEST and y1 >= -_LARGEST and x2 <= _LARGEST and y2 <= _LARGEST
     return finite and x1 <= x2 and y1 <= y2 and x1 < right and y1 < bottom and x2 > left and y2 > top
 
 

@@ -24,4 +24,8 @@ def scores_from_logprobs(
         value + names[triplet.subject] + names[triplet.object]
         for value, triplet in zip(written, graph.triplets, strict=True)
     )
-    return tuple(math.exp(value) for value in names), tuple(math.exp(value) for value in ranked)
+    return tuple(map(_probability, names)), tuple(map(_probability, ranked))
+
+
+def _probability(logprob: float) -> float:
+    return math.exp(min(logprob, 0.0))  # rounding may leave it a little above 0

@@ -42,9 +42,11 @@ class TrainingNames:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "TrainingNames":
-        """What `to_json` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `AttributeError` for anything else."""
+        """What `to_json` wrote. Raises one of `errors.MALFORMED` for anything else."""
         triplets = frozenset((str(s), str(p), str(o)) for s, p, o in record["unseen_triplets"])
         counts = {str(name): int(count) for name, count in record["predicate_counts"].items()}
+        if min(counts.values(), default=0) < 0:
+            raise ValueError("a count is below 0")
         if ("base" in record) != ("novel" in record):
             raise ValueError("`base` and `novel` go together")
         return cls(counts, triplets, *(_names(record.get(key)) for key in ("base", "novel")))

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeGuard
 
-from r1sgg_cli.errors import ConfigError
+from r1sgg_cli.errors import NOT_JSON, ConfigError
 from r1sgg_cli.scene_graph.labels import normalise_label
 
 BUILT_IN = ("vg150", "psg", "vg150-base")
@@ -47,7 +47,7 @@ def load_vocabulary(name_or_path: str) -> Vocabulary:
         text = _read_file(name_or_path)
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except NOT_JSON as error:
         raise ConfigError(f"`{name_or_path}` is not JSON: {error}") from error
     objects, predicates = (value.get(key) if isinstance(value, dict) else None for key in ("objects", "predicates"))
     if not (_is_list_of_strings(objects) and _is_list_of_strings(predicates)):

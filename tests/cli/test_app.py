@@ -23,6 +23,7 @@ COMMANDS = (
     "serve",
     "gather",
     "eval",
+    "score",
     "tiny",
     "doctor",
     "presets",
@@ -120,6 +121,17 @@ def test_a_data_set_with_a_wrong_column_says_which_and_what_is_expected(r1sgg: C
     done = r1sgg("tiny", tmp_path / "tiny", "--dataset", tmp_path / "data")
     assert done.code == 1
     assert "has no column `image` (an image); it has `image_id`, `objects`" in done.stderr
+
+
+def test_a_message_that_quotes_a_files_odd_letters_is_one_line_all_the_same(r1sgg: Command, tmp_path: Path) -> None:
+    (tmp_path / "r1sgg.yaml").write_text('model: "a\\nb\\e[31m"\nout: [1]\nseed: "x\\ny"\n')
+    done = r1sgg("submit", "--local", "--dry-run", "--config", tmp_path / "r1sgg.yaml")
+    assert done.code == 1
+    assert len(done.stderr.splitlines()) == 1
+    (tmp_path / "preds\n\x1b[31m.json").write_text("{")
+    done = r1sgg("eval", tmp_path / "preds\n\x1b[31m.json")
+    assert "preds\\n\\x1b[31m.json` is not JSON" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ def runs(tmp_path: Path) -> list[Path]:
 def _eval(*arguments: str | Path, columns: int = 200) -> Result:
     app = typer.Typer()
     app.command()(evaluate)
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": str(columns)})
+    few = ["--resamples", "100"]
+    return CliRunner().invoke(app, [*few, *(str(argument) for argument in arguments)], env={"COLUMNS": str(columns)})
 
 
 def test_numbers_predicates_and_sentences_are_printed(runs: list[Path]) -> None:

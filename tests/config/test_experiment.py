@@ -64,6 +64,8 @@ def test_only_what_the_file_names_goes_on_top_of_presets(tmp_path: Path) -> None
         ("slurm: {partiton: x}\nsft: {}\n", "no option `slurm.partiton`; did you mean `slurm.partition`"),
         ("infer: {num_tasks: 0}\n", "infer.num_tasks: .*greater than 0"),
         ("sft: [1]\n", "sft: "),
+        (f"sft: {{}}\nout: {'x' * 300}\n", "out: no part of a path may be longer"),
+        ('sft: {}\nmodel: "a\\0b"\n', "model: no part of a path may be longer than 255 bytes, or have a zero"),
     ],
     ids=[
         "empty",
@@ -75,6 +77,8 @@ def test_only_what_the_file_names_goes_on_top_of_presets(tmp_path: Path) -> None
         "in slurm",
         "no task",
         "a list",
+        "a name without an end",
+        "a zero in a name",
     ],
 )
 def test_a_wrong_file_is_one_line(text: str, message: str, tmp_path: Path) -> None:

@@ -54,6 +54,14 @@ def test_nothing_in_a_file_is_executed() -> None:
         parse_yaml("!!python/object/apply:os.system ['true']", "here")
 
 
+@pytest.mark.parametrize(
+    "text", ["a: " + "9" * 5000, "a: " + "[" * 5000, "a: !!int x"], ids=["digits", "lists", "word"]
+)
+def test_what_python_cannot_hold_is_one_line(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^`here` cannot be read: [^\n]+$"):
+        parse_yaml(text, "here")
+
+
 def test_a_file_that_is_not_utf_8_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_bytes("model: café\n".encode("latin-1"))

@@ -11,7 +11,13 @@ import pytest
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_predictions, save_predictions
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
+from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
+
+HEAD = (
+    b'{"format": "r1sgg-predictions", "version": 1, "vocabulary": {%s, "predicates": []}, "provenance": {%s}, '
+    b'"images": []}'
+)
 
 
 def _graph(left: float) -> SceneGraph:
@@ -71,6 +77,24 @@ def test_what_has_neither_is_written_as_before(predictions: Predictions, tmp_pat
     assert load_predictions(tmp_path / "preds.json").images[0].object_scores is None
 
 
+def test_what_training_showed_comes_back_and_is_left_out_where_nothing_is_known(
+    predictions: Predictions, tmp_path: Path
+) -> None:
+    save_predictions(predictions, tmp_path / "preds.json")
+    assert "training" not in json.loads((tmp_path / "preds.json").read_text())
+    known = replace(predictions, training=TrainingNames({"near": 3}, frozenset({("man", "near", "traffic light")})))
+    save_predictions(known, tmp_path / "preds.json")
+    assert load_predictions(tmp_path / "preds.json").training == known.training
+
+
+def test_a_broken_part_on_training_is_refused(predictions: Predictions, tmp_path: Path) -> None:
+    save_predictions(predictions, tmp_path / "preds.json")
+    content = json.loads((tmp_path / "preds.json").read_text()) | {"training": ["near"]}
+    (tmp_path / "preds.json").write_text(json.dumps(content))
+    with pytest.raises(AnswersError, match="lacks a part of a predictions file"):
+        load_predictions(tmp_path / "preds.json")
+
+
 def test_each_image_is_one_line_of_json(predictions: Predictions, tmp_path: Path) -> None:
     save_predictions(predictions, tmp_path / "preds.json")
     lines = (tmp_path / "preds.json").read_text().splitlines()
@@ -98,6 +122,10 @@ def test_a_missing_file_says_what_makes_it(tmp_path: Path) -> None:
         pytest.param(b'{"format": "coco"}', "is not a predictions file", id="another format"),
         pytest.param(b'{"format": "r1sgg-predictions", "version": 9}', "version 9 .* reads 1", id="a later version"),
         pytest.param(b'{"format": "r1sgg-predictions", "version": 1}', "lacks a part", id="nothing in it"),
+        pytest.param(b"[" * 50_000, "is not JSON: maximum recursion", id="lists in lists"),
+        pytest.param(HEAD % (b'"objects": [["man"]]', b""), "must be a list of texts", id="a vocabulary of lists"),
+        pytest.param(HEAD % (b'"objects": "man"', b""), "must be a list of texts", id="a vocabulary of letters"),
+        pytest.param(HEAD % (b'"objects": []', b'"gather": []'), "`gather` must be a mapping", id="odd provenance"),
     ],
 )
 def test_another_file_is_refused_with_the_reason(tmp_path: Path, content: bytes, match: str) -> None:
@@ -133,6 +161,15 @@ def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         pytest.param(_set("prediction", "relationships", 0, "subject", value="ghost.9"), id="an end without object"),
         pytest.param(_set("prediction", "relationships", value=[3]), id="a relationship that is none"),
         pytest.param(_set("defects", value=None), id="no defects"),
+        pytest.param(_set("defects", value={"prose": None}), id="defects that are no counts"),
+        pytest.param(_set("answer", value=["a man"]), id="an answer that is no text"),
+        pytest.param(_set("failure", value=[]), id="a failure that is no text"),
+        pytest.param(_set("image_wh", value=[0, 100]), id="an image without a pixel"),
+        pytest.param(_set("image_wh", value=[float("inf"), 100]), id="an infinite image"),
+        pytest.param(_set("ground_truth", "objects", 0, "bbox", 2, value=10**400), id="a number beyond any float"),
+        pytest.param(_set("ground_truth", "objects", 0, "bbox", 2, value=1e308), id="a box with an infinite area"),
+        pytest.param(_set("ground_truth", "objects", 0, "bbox", 2, value=-1), id="a box that ends before it begins"),
+        pytest.param(_set("prediction", "objects", value=""), id="objects that are no list"),
     ],
 )
 def test_a_broken_image_is_named_by_its_number(

@@ -101,6 +101,23 @@ def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_
         pytest.param(
             b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "abort"}', "'abort'", id="unknown finish reason"
         ),
+        pytest.param(b"[" * 50_000, "maximum recursion", id="lists in lists"),
+        pytest.param(b'{"box_space_wh": [1' + b"0" * 400 + b", 9]}", "too large", id="a number beyond any float"),
+        pytest.param(b'{"box_space_wh": [5e-324, 9]}', "two positive numbers", id="a space that nothing divides"),
+        pytest.param(
+            b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "stop", "num_tokens": 1e400}',
+            "cannot convert float infinity",
+            id="infinitely many tokens",
+        ),
+        *(
+            pytest.param(
+                b'{"box_space_wh": [9, 9], "text": "", "num_tokens": 1, "finish_reason": "stop", "logprob": %s}'
+                % value,
+                "no number up to 0",
+                id=f"log-probability {value.decode()}",
+            )
+            for value in (b"NaN", b"0.5", b"Infinity")
+        ),
     ],
 )
 def test_a_broken_line_is_named_by_number_and_the_rest_is_kept(tmp_path: Path, line: bytes, reason: str) -> None:

@@ -14,6 +14,8 @@ from r1sgg_cli.inference.answers_file import ANSWERS_FILE
 from r1sgg_cli.inference.gather import gather_split
 from r1sgg_cli.inference.label_mapping import label_mapping
 from r1sgg_cli.inference.run_record import load_run, save_run
+from r1sgg_cli.inference.training_file import save_training_names
+from r1sgg_cli.scene_graph.training_names import TrainingNames
 
 from .conftest import FolderMaker, make_answer
 
@@ -159,6 +161,14 @@ def test_how_the_texts_were_chosen_is_on_record(make_folder: FolderMaker) -> Non
     assert predictions.images[0].object_scores == (1, 1)
     gathered = predictions.provenance["gather"]
     assert (gathered["pick"], gathered["most_texts_per_image"]) == ("majority", 3)
+
+
+def test_what_training_showed_is_passed_on(make_folder: FolderMaker) -> None:
+    folder = make_folder(["a"], [make_answer("a", GOOD)])
+    assert gather_folder(folder).training is None
+    names = TrainingNames({"sitting on": 3}, frozenset())
+    save_training_names(names, folder)
+    assert gather_folder(folder).training == names
 
 
 def test_provenance_is_the_run_and_what_was_passed_over(make_folder: FolderMaker) -> None:

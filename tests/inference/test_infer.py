@@ -22,6 +22,7 @@ from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 from r1sgg_cli.config.schema import Lora
 from r1sgg_cli.data.predictions import limit_of, save_predictions
 from r1sgg_cli.data.rows import FEATURES, load_rows, undecoded
+from r1sgg_cli.data.training_names import training_names
 from r1sgg_cli.errors import ConfigError, DataError, ModelError, OutputError
 from r1sgg_cli.files import locked
 from r1sgg_cli.inference.answers import Answer
@@ -33,6 +34,7 @@ from r1sgg_cli.inference.infer import infer
 from r1sgg_cli.inference.queue import BEGIN_LOCK, QUEUE, WorkQueue, joined
 from r1sgg_cli.inference.request import InferRequest
 from r1sgg_cli.inference.run_record import COMPLETE_FILE, RUN_FILE, load_run
+from r1sgg_cli.inference.training_file import load_training_names
 from r1sgg_cli.models.asking import Asking, save_asking
 from r1sgg_cli.models.checkpoint import load_checkpoint
 from r1sgg_cli.models.families import FAMILIES, ModelType
@@ -116,8 +118,10 @@ def test_a_trial_run_on_a_few_images_is_extended(request_of: InferRequest) -> No
     infer(request_of)
     after = load_answers(request_of.out)
     assert (len(trial), len(after.answers), after.num_duplicates) == (3, 12, 0)
-    assert len(load_ground_truth(request_of.out)) == 12
+    truths = load_ground_truth(request_of.out)
+    assert len(truths) == 12
     assert load_run(request_of.out)["command"]
+    assert load_training_names(request_of.out) == training_names(request_of.dataset, [truth.graph for truth in truths])
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,11 @@ def test_the_run_comes_back_as_it_was(tmp_path: Path) -> None:
         pytest.param("[]", id="no object"),
         pytest.param('{"model": "m"}', id="no vocabulary"),
         pytest.param('{"vocabulary": {"objects": 3}}', id="a vocabulary without lists"),
+        pytest.param('{"vocabulary": {"objects": "abc", "predicates": []}}', id="letters for names"),
+        pytest.param('{"vocabulary": null, "task": "seg"}', id="an unknown task"),
+        pytest.param('{"vocabulary": null, "limit": "3"}', id="a limit that is no number"),
+        pytest.param('{"vocabulary": null, "model": "\\ud800"}', id="a name that no terminal prints"),
+        pytest.param("[" * 50_000, id="lists in lists"),
     ],
 )
 def test_another_json_file_is_no_run(tmp_path: Path, content: str) -> None:

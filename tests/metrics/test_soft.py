@@ -18,8 +18,10 @@ OBJECTS = [("man", 0), ("horse", 100), ("hat", 200)]
 
 def _soft(truths: list[SceneGraph], answers: list[SceneGraph | None], similarity: Similarity) -> list[float]:
     names, predicates = LabelTable(), LabelTable()
-    sides = [flatten(graphs, names, predicates) for graphs in (truths, answers)]
-    return soft_recall_per_image(*sides, (list(names), list(predicates)), similarity).tolist()
+    annotated, predicted = flatten(truths, names, predicates), flatten(answers, names, predicates)
+    recall = soft_recall_per_image(annotated, predicted, (list(names), list(predicates)), similarity)
+    values: list[float] = recall.tolist()
+    return values
 
 
 def _alike(label_a: str, label_b: str) -> float:
@@ -54,7 +56,7 @@ def test_failed_images_are_worth_nothing_and_those_without_triplets_are_left_out
 
 def test_with_equal_labels_alone_it_is_the_triplet_recall(golden: GoldenSplit) -> None:
     names, predicates = LabelTable(), LabelTable()
-    sides = [flatten(graphs, names, predicates) for graphs in (golden.truths, golden.predictions)]
-    soft = soft_recall_per_image(*sides, (list(names), list(predicates)), exact_similarity)
-    hard = recall_per_image(sides[0], triplet_candidates(*sides).hits()[0])
+    annotated, predicted = (flatten(graphs, names, predicates) for graphs in (golden.truths, golden.predictions))
+    soft = soft_recall_per_image(annotated, predicted, (list(names), list(predicates)), exact_similarity)
+    hard = recall_per_image(annotated, triplet_candidates(annotated, predicted).hits()[0])
     np.testing.assert_allclose(soft, hard)

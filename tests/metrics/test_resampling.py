@@ -1,0 +1,83 @@
+"""Resamples of the images, numbers as sums over them, and intervals."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from r1sgg_cli.metrics import resampling, statistic
+from r1sgg_cli.metrics.resampling import interval_around, resampled_weights
+from r1sgg_cli.metrics.significance import bootstrap_mean
+from r1sgg_cli.metrics.statistic import harmonic_mean, mean_of_ratios, mean_over_images, ratio, values_under
+
+
+def _all(num_images: int, num_resamples: int) -> np.ndarray:
+    return np.concatenate(list(resampled_weights(num_images, num_resamples)), axis=1)
+
+
+def test_each_resample_draws_as_many_images_as_there_are() -> None:
+    weights = _all(30, 200)
+    assert weights.shape == (30, 200)
+    assert set(weights.sum(axis=0).tolist()) == {30}
+    assert weights.mean() == 1
+    assert weights.var() == pytest.approx(29 / 30, abs=0.05)  # that of multinomial counts
+
+
+def test_resamples_are_the_same_each_time_and_in_chunks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _all(30, 20)
+    monkeypatch.setattr(resampling, "_CHUNK", 100)
+    np.testing.assert_array_equal(_all(30, 20), whole)
+
+
+def test_no_images_have_no_resamples() -> None:
+    assert list(resampled_weights(0, 100)) == []
+
+
+def test_the_interval_of_a_mean_is_the_percentile_interval() -> None:
+    values = np.random.default_rng(1).random(400)
+    (resampled,) = values_under([mean_over_images(values)], _all(400, 4_000))
+    expected = bootstrap_mean(values)
+    low_high = interval_around(values.mean(), resampled)
+    assert low_high == pytest.approx((expected.low, expected.high), abs=0.002)
+
+
+def test_an_interval_lies_around_the_number_whatever_resampling_shifts() -> None:
+    resampled = np.linspace(0.3, 0.5, 1001)
+    assert interval_around(0.35, resampled) == pytest.approx((0.255, 0.445))
+    assert interval_around(0.05, resampled, 0.0, 1.0) == pytest.approx((0.0, 0.145))
+    assert interval_around(0.99, resampled, 0.0, 1.0) == pytest.approx((0.895, 1.0))
+
+
+def test_resamples_without_a_value_are_left_out() -> None:
+    assert interval_around(0.5, np.array([np.nan, 0.5, 0.5])) == (0.5, 0.5)
+    assert interval_around(np.nan, np.array([0.5])) is None
+    assert interval_around(0.5, np.array([np.nan])) is None
+
+
+WEIGHTS = np.array([[1, 2, 0], [1, 0, 0], [1, 1, 3]], dtype=np.uint8)
+
+
+def test_a_ratio_is_sum_by_sum_and_nan_over_nothing() -> None:
+    (values,) = values_under([ratio(np.array([1.0, 3.0, 0.0]), np.array([2.0, 4.0, 0.0]))], WEIGHTS)
+    np.testing.assert_allclose(values, [4 / 6, 1 / 2, np.nan])
+
+
+def test_a_mean_of_ratios_leaves_out_rows_without_a_denominator_or_counts_them_as_zero() -> None:
+    part, whole = csr_array([[1.0, 0, 0], [0, 1, 1.0]]), csr_array([[1.0, 0, 0], [0, 1, 2.0]])
+    statistics = [mean_of_ratios(part, whole), mean_of_ratios(part, whole, 4)]
+    present, padded = values_under(statistics, WEIGHTS)
+    np.testing.assert_allclose(present, [(1 + 2 / 3) / 2, (1 + 1 / 2) / 2, 1 / 2])
+    np.testing.assert_allclose(padded, [(1 + 2 / 3) / 4, (1 + 1 / 2) / 4, 1 / 8])
+
+
+def test_a_harmonic_mean_is_that_of_each_resample() -> None:
+    first, second = mean_over_images(np.array([0.5, 0.0, 0.5])), mean_over_images(np.array([0.25, 0.0, np.nan]))
+    (values,) = values_under([harmonic_mean(first, second)], WEIGHTS[:, :2])
+    a, b = np.array([1 / 3, 0.5]), np.array([0.125, 0.25])
+    np.testing.assert_allclose(values, 2 * a * b / (a + b))
+
+
+def test_sums_do_not_depend_on_how_many_resamples_are_added_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    statistics, weights = [mean_over_images(np.random.default_rng(0).random(30))], _all(30, 50)
+    whole = values_under(statistics, weights)
+    monkeypatch.setattr(statistic, "_CELLS", 90)
+    np.testing.assert_allclose(values_under(statistics, weights), whole)
