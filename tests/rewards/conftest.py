@@ -15,6 +15,16 @@ PREDICATE_WEIGHTS = {"riding": 6.0, "standing on": 2.0}
 """What `weighted_recall_reward` weighs by; a column that others ignore."""
 
 
+RANGES = {
+    **dict.fromkeys(("format_reward",), (0, 1)),
+    **dict.fromkeys(("node_acc_reward", "node_box_reward", "object_f1_reward", "cluster_coverage_reward"), (0, 2)),
+    **dict.fromkeys(("repetition_penalty_reward", "length_penalty_reward"), (-1, 0)),
+    **dict.fromkeys(("edge_reward", "edge_hard_reward", "edge_hard_relax_reward", "edge_f1_reward"), (0, 5)),
+    **dict.fromkeys(("mean_recall_reward", "weighted_recall_reward"), (0, 5)),
+}
+"""The least and the most that each reward can be."""
+
+
 def rate_answer(
     name: str,
     answer: Graph | str,

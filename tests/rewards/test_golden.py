@@ -17,6 +17,8 @@ import pytest
 
 from r1sgg_cli.rewards import PUBLISHED, REWARDS
 
+from .conftest import PREDICATE_WEIGHTS, RANGES
+
 FOLDER = Path(__file__).parent
 TABLE = json.loads((FOLDER / "golden_similarity.json").read_text())["table"]
 PAIRS = {frozenset((a, b)): value for a, b, value in TABLE}
@@ -136,9 +138,9 @@ def test_reward_does_not_apply_only_without_true_relationships() -> None:
         assert (value is None) == (not case["solution"]["relationships"])
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", REWARDS)
 def test_no_golden_text_raises_or_leaves_the_range(name: str) -> None:
-    highest = {"format_reward": 1, "node_acc_reward": 2, "node_box_reward": 2}.get(name, 5)
+    least, most = RANGES[name]
     values = REWARDS[name](
         [case["completion"] for case in ALL_CASES],
         objects=[json.dumps(case["solution"]["objects"]) for case in ALL_CASES],
@@ -146,8 +148,9 @@ def test_no_golden_text_raises_or_leaves_the_range(name: str) -> None:
         image_wh=[(1, 1)] * len(ALL_CASES),
         box_space_wh=[case["box_scale"] for case in ALL_CASES],
         similarity=golden_similarity,
+        predicate_weights=PREDICATE_WEIGHTS,
     )
-    assert all(value is None or 0 <= value <= highest + 1e-9 for value in values)
+    assert all(value is None or least <= value <= most + 1e-9 for value in values)
 
 
 def test_carried_golden_values_are_the_shared_ones(shared_dir: Path) -> None:

@@ -10,16 +10,9 @@ from hypothesis import strategies as st
 
 from r1sgg_cli.rewards import REWARDS
 
-from .conftest import PREDICATE_WEIGHTS
+from .conftest import PREDICATE_WEIGHTS, RANGES
 
 SIZE = 100
-RANGES = {
-    **dict.fromkeys(("format_reward",), (0, 1)),
-    **dict.fromkeys(("node_acc_reward", "node_box_reward", "object_f1_reward", "cluster_coverage_reward"), (0, 2)),
-    **dict.fromkeys(("repetition_penalty_reward", "length_penalty_reward"), (-1, 0)),
-    **dict.fromkeys(("edge_reward", "edge_hard_reward", "edge_hard_relax_reward", "edge_f1_reward"), (0, 5)),
-    **dict.fromkeys(("mean_recall_reward", "weighted_recall_reward"), (0, 5)),
-}
 IN_ANY_ORDER = [
     *("format_reward", "edge_hard_reward", "edge_hard_relax_reward", "object_f1_reward", "edge_f1_reward"),
     *("mean_recall_reward", "cluster_coverage_reward", "repetition_penalty_reward", "length_penalty_reward"),
