@@ -185,6 +185,11 @@ def missing_local(name: str) -> str | None:
     return f"no folder `{name}`" + (f" (did you mean `{close}`?)" if close else "")
 
 
+def may_be_on_hub(name: str) -> bool:
+    """Whether a name is `owner/name`, and nothing lies there on this disk."""
+    return not Path(name).exists() and name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
 def adapters_alone(folder: Path) -> str | None:
     """What to say of a folder that has adapters and not the model they belong to, as a run's checkpoints have."""
     if not (folder / "adapter_config.json").is_file() or (folder / "config.json").is_file():

@@ -20,6 +20,7 @@ from r1sgg_cli.files import (
     insist_on_own_folder,
     is_locked,
     locked,
+    may_be_on_hub,
     missing_local,
     save_text,
     work_beside,
@@ -187,6 +188,17 @@ def test_a_path_where_nothing_is_is_not_looked_for_on_the_hub(
     (tmp_path / "runs" / "tiny").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert missing_local(name) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "may_be"), [("Qwen/Qwen2-VL-2B-Instruct", True), ("runs/tiny", False), ("./model", False), ("gpt2", False)]
+)
+def test_a_name_of_the_hub_is_owner_and_name_where_nothing_lies_here(
+    name: str, may_be: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs" / "tiny").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert may_be_on_hub(name) == may_be
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from r1sgg_cli.cli import (
     init,
     prepare,
     presets,
+    report,
+    score,
     serve,
     sft,
     status,
@@ -72,6 +74,8 @@ app.command("infer")(infer.infer)
 app.command("serve", context_settings=serve.CONTEXT)(serve.serve)
 app.command("gather")(gather.gather)
 app.command("eval")(evaluate.evaluate)
+app.command("report")(report.report)
+app.command("score")(score.score)
 app.command("submit", context_settings={"allow_interspersed_args": False})(submit.submit)
 app.command("status")(status.status)
 app.command("cancel")(status.cancel)

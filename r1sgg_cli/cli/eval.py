@@ -10,6 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from r1sgg_cli.cli.comparing import compare_runs
+from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_exports, save_exports
+
 if TYPE_CHECKING:
     from r1sgg_cli.data.predictions import Predictions
     from r1sgg_cli.metrics.background import NamedSimilarity
@@ -23,10 +26,18 @@ FORMAT = "r1sgg-metrics"
 
 def evaluate(
     predictions: Annotated[
-        list[Path], typer.Argument(metavar="PREDS.JSON", help="A file that `r1sgg gather` wrote.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="PREDS.JSON…",
+            help="A file that `r1sgg gather` wrote; of several, each run is compared with the first.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where the numbers go; `PREDS.metrics.json` when not given.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Where the numbers go; `PREDS.metrics.json`, `A-vs-B.comparison.json` when not given."
+        ),
     ] = None,
     protocol: Annotated[
         Protocol | None,
@@ -53,30 +64,38 @@ def evaluate(
     resamples: Annotated[
         int, typer.Option(min=0, help="Resamples of the images behind each 95 % interval; 0 for no intervals.")
     ] = 1_000,
+    export: ExportOption = None,
 ) -> None:
     """Score predicted scene graphs against their ground truth.
 
     Prints every number with how it is counted and its 95 % interval, and writes the same, with recall per predicate and
     per image, as JSON. Images without a readable answer count everywhere, as predictions of nothing.
 
+    Several files of the same images are compared: paired intervals of each difference, predicates that one run finds
+    more often, and what of it is significant in plain words.
+
     Example: r1sgg eval preds.json
     """
     import json
 
     from r1sgg_cli.cli.numbers import print_numbers, print_published
-    from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.files import insist_on_own, save_text
     from r1sgg_cli.report.stages import evaluate_predictions
 
+    _insist_on_standard(protocol, resamples, is_comparison=len(predictions) > 1, is_export=bool(export))
+
+    def score(loaded: Predictions) -> Evaluation:
+        return evaluate_predictions(loaded, resamples, _similarity(similarity))
+
     if len(predictions) > 1:
-        raise ConfigError(f"`{predictions[1]}`: give one file of predictions")
+        compare_runs(predictions, out, lambda path: _load(path, training), score, export or [])
+        return
     (source,) = predictions
     target = out or source.with_suffix(".metrics.json")
     insist_on_own(target, FORMAT)
+    insist_on_exports(export or [], 1)
     loaded = _load(source, training)
-    evaluation = None
-    if protocol != "published":
-        evaluation = evaluate_predictions(loaded, resamples, _similarity(similarity))
+    evaluation = None if protocol == "published" else score(loaded)
     published, unpublished = _published(loaded, protocol)
     content = {
         "format": FORMAT,
@@ -86,6 +105,7 @@ def evaluate(
         "image_ids": [image.image_id for image in loaded.images],
     }
     save_text(json.dumps(content, indent=1) + "\n", target)
+    exported = save_exports(export or [], [EvaluatedRun(source, loaded, evaluation)]) if evaluation else []
     console = Console()
     console.print(escape(_origin(loaded.provenance)), style="bold", soft_wrap=True)
     if mapped := _mapped(loaded.provenance):
@@ -97,6 +117,19 @@ def evaluate(
     for reason in _left_out(evaluation, unpublished, knows_training=loaded.training is not None):
         console.print(escape(f"not computed: {reason}"), soft_wrap=True)
     console.print(f"[bold]{escape(str(target))}[/]: the same as JSON, and every predicate", soft_wrap=True)
+    for path in exported:
+        console.print(f"[bold]{escape(str(path))}[/]", soft_wrap=True)
+
+
+def _insist_on_standard(protocol: Protocol | None, resamples: int, *, is_comparison: bool, is_export: bool) -> None:
+    """Refuse to compare and to export by other numbers than the standard ones. Raises `ConfigError`."""
+    from r1sgg_cli.errors import ConfigError
+
+    if protocol == "published" and (is_comparison or is_export):
+        what = "several runs are compared" if is_comparison else "`--export` writes what is scored"
+        raise ConfigError(f"{what} by the standard protocol: leave `--protocol published` out")
+    if is_comparison and not resamples:
+        raise ConfigError("runs are compared on resamples of their images: leave `--resamples 0` out")
 
 
 def _published(loaded: Predictions, protocol: Protocol | None) -> tuple[PublishedEvaluation | None, str | None]:

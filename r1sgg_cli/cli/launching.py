@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from r1sgg_cli.config.hardware import Preset
-    from r1sgg_cli.config.schema import GRPORun, SFTRun
+    from r1sgg_cli.config.schema import GRPORecipe, GRPORun, SFTRun
     from r1sgg_cli.launch.job import Job, JobKind
     from r1sgg_cli.launch.launcher import Launcher
     from r1sgg_cli.launch.machine import Machine
@@ -116,6 +116,8 @@ def plan_run(
         from r1sgg_cli.rewards import check_rewards  # imports numpy, which what is only shown does without
 
         check_rewards(run.recipe)
+        if Path(run.dataset).is_dir():  # or a stage before makes it
+            _insist_on_statistics(run.recipe, run.dataset)
     model = shape_of or run.model
     loaded = load_config(model, fetch=fetch)
     if loaded is None:
@@ -130,6 +132,15 @@ def plan_run(
     shipped = [load_preset(name, folders) for name in known_presets(folders)]
     rows = num_rows(run.dataset, run.split)
     return plan_training(run, preset, shape, rows, micro_batch=micro_batch, alternatives=shipped)
+
+
+def _insist_on_statistics(recipe: GRPORecipe, dataset: str) -> None:
+    """Refuse rewards that weigh by what the data set has not counted. Raises `DataError`."""
+    from r1sgg_cli.data.statistics import load_train_statistics
+    from r1sgg_cli.rewards import needs_statistics
+
+    if needs_statistics(recipe.rewards):
+        load_train_statistics(dataset)
 
 
 def _insist_on_loggers(report_to: Sequence[str]) -> None:
@@ -272,6 +283,8 @@ def _start(
         return
     insist_on_split(plan.run.dataset, plan.run.split)
     insist_on_held_out(plan.run)
+    if plan.run.stage == "grpo":
+        _insist_on_statistics(plan.run.recipe, plan.run.dataset)
     if insist_on_same_run(plan.run, plan.run.out) and (plan.run.out / MODEL_FINISHED).exists():
         console.print(f"already trained: {escape(str(plan.run.out))}")
         return

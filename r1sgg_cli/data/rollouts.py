@@ -14,7 +14,7 @@ from typing import Any
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.predictions import checked_graph, graph_to_row
 from r1sgg_cli.errors import MALFORMED, AnswersError
-from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 
 ROLLOUTS_FILE = "rollouts.jsonl"
 IMAGES_FOLDER = "rollouts"
@@ -50,6 +50,10 @@ class Rollout:
     task: Task
     truth: SceneGraph
     answers: tuple[RolloutAnswer, ...]
+    box_space_wh: SpaceWH | None = None
+    """The space of the boxes in the texts; None in files of older versions."""
+    box_origin: tuple[float, float] = (0.0, 0.0)
+    """The image's top left corner in the numbers of those boxes."""
 
 
 def rollout_to_row(rollout: Rollout) -> dict[str, Any]:
@@ -59,6 +63,8 @@ def rollout_to_row(rollout: Rollout) -> dict[str, Any]:
         "image_id": rollout.image_id,
         "image": rollout.image,
         "image_wh": list(rollout.image_wh),
+        **({"box_space_wh": list(rollout.box_space_wh)} if rollout.box_space_wh else {}),
+        **({"box_origin": list(rollout.box_origin)} if any(rollout.box_origin) else {}),
         "task": rollout.task,
         "ground_truth": graph_to_row(rollout.truth),
         "answers": [_answer_to_row(answer) for answer in rollout.answers],
@@ -96,10 +102,17 @@ def parse_rollout(line: str, folder: Path) -> Rollout:
             row["task"],
             _graph_from_row(row["ground_truth"], image_wh),
             answers,
+            _pair(row["box_space_wh"]) if "box_space_wh" in row else None,
+            _pair(row.get("box_origin", (0.0, 0.0))),
         )
     except MALFORMED as error:
         path = folder / ROLLOUTS_FILE
         raise AnswersError(f"`{path}` has a line that cannot be read ({error!r}); delete that line") from error
+
+
+def _pair(numbers: Sequence[Any]) -> tuple[float, float]:
+    first, second = (float(number) for number in numbers)
+    return first, second
 
 
 def _answer_from_row(row: Mapping[str, Any], image_wh: tuple[int, int]) -> RolloutAnswer:

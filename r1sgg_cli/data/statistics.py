@@ -4,11 +4,14 @@ Kept beside a data set for its training split: weights by predicate frequency ne
 triplets that training has shown, and both differ between two ways of preparing the same annotations.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.labels import normalise_label, written_name
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
@@ -85,6 +88,20 @@ class SplitStatistics:
         if not all(type(count) is int and count >= 0 for table in tables for count in table.values()):
             raise TypeError("a count is no number from 0 on")
         return cls(record["num_images"], *(Counter(table) for table in tables))
+
+
+def load_train_statistics(dataset: str) -> SplitStatistics:
+    """What `prepare` counted in a data set's training split. Raises `DataError` where it has no such counts."""
+    path = Path(dataset) / STATISTICS_FILE
+    try:
+        return SplitStatistics.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise DataError(
+            f"`{dataset}` has no `{STATISTICS_FILE}`, which says how often each predicate occurs in training; "
+            "`r1sgg prepare` writes it, of a data set on the hub with `r1sgg prepare hub:OWNER/NAME --out DIR`"
+        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"`{path}` cannot be read ({error!r}); prepare the data set again") from error
 
 
 def _spellings(counts: Counter[str]) -> dict[str, str]:

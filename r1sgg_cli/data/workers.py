@@ -28,7 +28,7 @@ def process_chunks(chunks: Iterator[tuple[str, Chunk]], num_workers: int) -> Ite
         return
     context = multiprocessing.get_context("spawn")  # forking a process with threads may hang it
     under_way: deque[tuple[str, Callable[[], ChunkResult]]] = deque()
-    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_begin_worker) as pool:
+    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=begin_worker) as pool:
         try:
             for split, chunk in chunks:
                 under_way.append((split, _submitted(pool, chunk)))
@@ -56,14 +56,17 @@ def _submitted(pool: ProcessPoolExecutor, chunk: Chunk) -> Callable[[], ChunkRes
     finished = _finished(chunk)
     if finished:
         return lambda: finished
-    with _ctrl_c_ignored():  # a worker that starts now inherits it, and prints no trace of its half-done imports
+    with ctrl_c_ignored():  # a worker that starts now inherits it, and prints no trace of its half-done imports
         future: Future[ChunkResult] = pool.submit(process_chunk, chunk)
     return future.result
 
 
 @contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """Only the main thread may say what a signal does; another one has none to ignore."""
+def ctrl_c_ignored() -> Iterator[None]:
+    """A context in which a process that starts inherits that Ctrl-C does nothing.
+
+    Only the main thread may say what a signal does; another one has none to ignore.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -74,7 +77,7 @@ def _ctrl_c_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _begin_worker() -> None:
+def begin_worker() -> None:
     """Ctrl-C is the parent's affair; a parent that was killed takes its workers with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     disable_progress_bars()

@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r1sgg_cli.report.arrows import Route, Routes, route_arrows, straight_cost
-from r1sgg_cli.report.node_layout import Pair, Rectangles, candidate_layouts, components, drawn_part, rows_of
+from r1sgg_cli.report.node_layout import (
+    THOROUGH,
+    Pair,
+    Rectangles,
+    Search,
+    candidate_layouts,
+    components,
+    drawn_part,
+    rows_of,
+)
 from r1sgg_cli.report.overlay import object_labels, shortened, text_width
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
@@ -29,7 +38,6 @@ MAX_NODE_TEXT = 26
 MAX_PREDICATE_TEXT = 26
 MAX_LINES = 4
 """Predicates on one arrow; its title has all of them."""
-MAX_ROUTED = 8
 COMFORTABLE_HEIGHT = 240.0
 HEIGHT_COST, TALL_COST = 0.04, 0.16
 """What one unit of height costs, up to the comfortable one and beyond it, in the currency of covered labels."""
@@ -95,7 +103,7 @@ class _Part:
     height: float
 
 
-def draw_graph(graph: SceneGraph) -> Drawing:
+def draw_graph(graph: SceneGraph, search: Search = THOROUGH) -> Drawing:
     """The drawing of a graph; what would not be legible is left out and counted."""
     part = drawn_part(graph)
     labels = object_labels(graph)
@@ -104,7 +112,7 @@ def draw_graph(graph: SceneGraph) -> Drawing:
     y = MARGIN
     for objects in components(list(part.predicates)):
         within = {pair: words for pair, words in part.predicates.items() if pair[0] in objects}
-        laid_out = _lay_out(graph, objects, within, labels)
+        laid_out = _lay_out(graph, objects, within, labels, search)
         nodes += _nodes(objects, labels, laid_out.nodes, y)
         arrows += [_arrow(route, objects, within, labels, y) for route in laid_out.routes]
         y += laid_out.height + PART_GAP
@@ -120,16 +128,20 @@ def draw_graph(graph: SceneGraph) -> Drawing:
 
 
 def _lay_out(
-    graph: SceneGraph, objects: Sequence[int], predicates: Mapping[Pair, Sequence[str]], labels: Sequence[str]
+    graph: SceneGraph,
+    objects: Sequence[int],
+    predicates: Mapping[Pair, Sequence[str]],
+    labels: Sequence[str],
+    search: Search,
 ) -> _Part:
     """The best of the layouts: all are judged roughly, the most promising ones with their arrows."""
     position = {i: k for k, i in enumerate(objects)}
     sizes = {(position[a], position[b]): _label_size(words) for (a, b), words in predicates.items()}
     boxes = graph.boxes_xyxy[list(objects)]
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2 / np.array(graph.space_wh)
-    layouts = list(candidate_layouts(list(sizes), centres, _node_sizes(objects, labels)))
+    layouts = list(candidate_layouts(list(sizes), centres, _node_sizes(objects, labels), search))
     promising = sorted(layouts, key=lambda nodes: straight_cost(nodes, sizes) + _height_cost(nodes[:, 3].max()))
-    routed = [(nodes, route_arrows(nodes, sizes)) for nodes in promising[:MAX_ROUTED]]
+    routed = [(nodes, route_arrows(nodes, sizes)) for nodes in promising[: search.num_routed]]
     nodes, found = min(routed, key=lambda both: both[1].cost + _height_cost(_extent(*both)[1]))
     top, height = _extent(nodes, found)
     shift = np.array([0, top, 0, top])

@@ -32,7 +32,11 @@ MAX_TRIPLETS = 30
 MAX_ANSWER_LENGTH = 4000
 """Characters of a raw answer."""
 
-FAILURES: Mapping[str, str] = {**listing.FAILURES, "missing": "there is no answer for this image"}
+FAILURES: Mapping[str, str] = {
+    **listing.FAILURES,
+    "missing": "there is no answer for this image",
+    "not_asked": "the model could not be asked about this image",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +138,8 @@ def truth_panel(image: ImagePrediction, photo: Photo) -> Panel:
     group = _group("truth", graph, distinct_triplets(graph))
     return Panel(
         heading="ground truth",
-        summary=_summary("", len(distinct_triplets(graph)), "", len(graph.ids)),
-        alt=_alt("ground truth", image, graph),
+        summary=summary_of("", len(distinct_triplets(graph)), "", len(graph.ids)),
+        alt=alt_of("ground truth", image, graph),
         failure="",
         boxes=lay_out_boxes(graph, ["truth"] * len(graph.ids), photo.view_wh),
         num_hidden_boxes=max(0, len(graph.ids) - MAX_BOXES),
@@ -156,33 +160,43 @@ def answer_panel(heading: str, image: ImagePrediction, photo: Photo) -> Panel:
     marks: list[BoxMark] = ["matched" if i in found else "wrong" for i in range(len(graph.ids))]
     return Panel(
         heading=heading,
-        summary=_summary(f"{len(hits)}/", len(distinct_triplets(truth)), f"{len(found)}/", len(truth.ids)),
-        alt=_alt(heading, image, graph),
+        summary=summary_of(f"{len(hits)}/", len(distinct_triplets(truth)), f"{len(found)}/", len(truth.ids)),
+        alt=alt_of(heading, image, graph),
         failure="",
         boxes=lay_out_boxes(graph, marks, photo.view_wh),
         num_hidden_boxes=max(0, len(graph.ids) - MAX_BOXES),
         objects=object_labels(graph) if is_crowded(graph) else (),
         groups=_compared_groups(truth, graph, hits),
-        defects=", ".join(f"{kind.replace('_', ' ')} × {count}" for kind, count in image.defects.items() if count),
-        answer=_shortened(image.answer),
+        defects=defects_of(image),
+        answer=shortened_answer(image.answer),
     )
 
 
 def _failed_panel(heading: str, image: ImagePrediction) -> Panel:
     missed = distinct_triplets(image.ground_truth)
-    kind = image.failure or "failed"
     return Panel(
         heading=heading,
-        summary=_summary("0/", len(missed), "0/", len(image.ground_truth.ids)),
+        summary=summary_of("0/", len(missed), "0/", len(image.ground_truth.ids)),
         alt=f"{heading}: no graph for image {image.image_id}",
-        failure=f"{kind}: {FAILURES.get(kind, 'no graph could be read')}",
+        failure=failure_of(image),
         boxes=(),
         num_hidden_boxes=0,
         objects=(),
         groups=(_group("missed", image.ground_truth, missed),),
         defects="",
-        answer=_shortened(image.answer),
+        answer=shortened_answer(image.answer),
     )
+
+
+def defects_of(image: ImagePrediction) -> str:
+    """What was noted while an answer was read, each kind with its count."""
+    return ", ".join(f"{kind.replace('_', ' ')} × {count}" for kind, count in image.defects.items() if count)
+
+
+def failure_of(image: ImagePrediction) -> str:
+    """Why an image has no graph: the kind in one word, then in a phrase."""
+    kind = image.failure or "failed"
+    return f"{kind}: {FAILURES.get(kind, 'no graph could be read')}"
 
 
 def distinct_triplets(graph: SceneGraph) -> list[int]:
@@ -211,16 +225,19 @@ def _group(verdict: Verdict, graph: SceneGraph, indices: Sequence[int]) -> Tripl
     )
 
 
-def _alt(heading: str, image: ImagePrediction, graph: SceneGraph) -> str:
+def alt_of(heading: str, image: ImagePrediction, graph: SceneGraph) -> str:
+    """What a panel's photo shows, for those who do not see it."""
     names = ", ".join(object_labels(graph)[:MAX_BOXES]) or "none"
     return f"{heading}: boxes over image {image.image_id}: {names}"
 
 
-def _summary(hits: str, num_triplets: int, found: str, num_objects: int) -> str:
+def summary_of(hits: str, num_triplets: int, found: str, num_objects: int) -> str:
+    """Counts of relationships and objects; `hits` and `found` stand before them, such as `"3/"`."""
     triplets, objects = ("" if number == 1 else "s" for number in (num_triplets, num_objects))
     return f"{hits}{num_triplets} relationship{triplets} · {found}{num_objects} object{objects}"
 
 
-def _shortened(answer: str) -> str:
+def shortened_answer(answer: str) -> str:
+    """A raw answer, cut where it is endless, which it then says."""
     cut = len(answer) - MAX_ANSWER_LENGTH
     return answer if cut <= 0 else f"{answer[:MAX_ANSWER_LENGTH]}\n… and {cut} more characters"

@@ -22,7 +22,7 @@ MAX_LABEL_LENGTH = 26
 FONT_SIZE = 11.0
 LABEL_HEIGHT = 14.0
 
-BoxMark = Literal["truth", "matched", "wrong"]
+BoxMark = Literal["truth", "matched", "wrong", "missed"]
 Rectangle = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 

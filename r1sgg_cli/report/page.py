@@ -42,10 +42,11 @@ def write_run_page(
         charts=[(curve, lay_out(curve)) for curve in curves],
         gallery=build_gallery(stages, compared, image_of),
         commands=commands,
-        provenance=[(stage.name, _flat(stage.predictions.provenance)) for stage in stages],
+        provenance=[(stage.name, flat(stage.predictions.provenance)) for stage in stages],
     )
     save_text(html, path)
 
 
-def _flat(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+def flat(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each value with its name, as text."""
     return [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in provenance.items()]

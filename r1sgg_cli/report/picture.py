@@ -16,7 +16,7 @@ SCALE = 2
 """Pixels for one unit of a panel's layout."""
 CAPTION_HEIGHT = 18
 GAP = 8
-COLOURS: dict[BoxMark, str] = {"truth": "#1f2429", "matched": "#0063a6", "wrong": "#b34700"}
+COLOURS: dict[BoxMark, str] = {"truth": "#1f2429", "matched": "#0063a6", "wrong": "#b34700", "missed": "#6b6f76"}
 
 
 def draw_rollout(rollout: Rollout, image: Image.Image) -> Image.Image:

@@ -1,7 +1,7 @@
-"""A template to one HTML file without scripts that opens from disk and asks the network for nothing.
+"""A template to one HTML file that opens from disk and asks the network for nothing.
 
-The pages' content security policy forbids every request and every script, so that even a label or an answer that got
-past the templates' escaping could do nothing.
+The pages' content security policy forbids every request and every script (that of a report allows its own one, by its
+hash), so that even a label or an answer that got past the templates' escaping could do nothing.
 """
 
 import re

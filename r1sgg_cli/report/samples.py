@@ -7,7 +7,7 @@ from datasets import Dataset
 
 from r1sgg_cli.data.rows import decoded, ground_truth_graph, undecoded
 from r1sgg_cli.report.drawing import Drawing, draw_graph
-from r1sgg_cli.report.node_layout import MAX_LINKED, MAX_PART, MAX_UNLINKED, WIDTH
+from r1sgg_cli.report.node_layout import MAX_LINKED, MAX_PART, MAX_UNLINKED, THOROUGH, WIDTH, Search
 from r1sgg_cli.report.overlay import BoxView, Photo, encode_photo, lay_out_boxes, object_labels
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
@@ -81,9 +81,9 @@ def _sample(image_id: str, photo: Photo, graph: SceneGraph) -> Sample:
     )
 
 
-def drawn_graph(graph: SceneGraph) -> DrawnGraph:
+def drawn_graph(graph: SceneGraph, search: Search = THOROUGH) -> DrawnGraph:
     """The drawing of a graph, its nodes numbered."""
-    drawing = draw_graph(graph)
+    drawing = draw_graph(graph, search)
     numbers = {node.object: number for number, node in enumerate(drawing.nodes)}
     names = ", ".join(node.name for node in drawing.nodes)
     return DrawnGraph(drawing, numbers, _classes(drawing, numbers), _notes(drawing), names or "no object")

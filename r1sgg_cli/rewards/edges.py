@@ -5,17 +5,15 @@ to an image without relationships. Labels that mean the same (`wears`, `wearing`
 """
 
 from collections import defaultdict
-from functools import lru_cache
 
 from r1sgg_cli.rewards.batch import read_matching
-from r1sgg_cli.scene_graph.boxes import IOU_THRESHOLD, box_iou, iou_of_two
+from r1sgg_cli.rewards.hits import relationship_hits
+from r1sgg_cli.scene_graph.boxes import IOU_THRESHOLD, box_iou
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.parse import ParsedAnswer
 from r1sgg_cli.scene_graph.similarity import Similarity
 
 EDGE_WEIGHT = 5.0
-
-_BoxesByNames = dict[tuple[str, str, str], list[tuple[int, list[float], list[float]]]]
 
 
 def edge_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Similarity) -> float | None:
@@ -26,21 +24,28 @@ def edge_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Simi
     """
     if not truth.triplets:
         return None
+    return EDGE_WEIGHT * sum(soft_hits(answer, truth, similarity)) / len(truth.triplets)
+
+
+def soft_hits(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Similarity) -> list[float]:
+    """What `edge_reward` counts of each true relationship, 0 to 1."""
     if answer is None or not answer.graph.triplets:
-        return 0.0
+        return [0.0] * len(truth.triplets)
     matching = read_matching(answer.graph, truth, similarity)
     partner = dict(zip(matching.true.tolist(), matching.predicted.tolist(), strict=True))
     alike = dict(zip(matching.true.tolist(), matching.similarity.tolist(), strict=True))
     predicted: defaultdict[tuple[int | None, int | None], list[str]] = defaultdict(list)
     for subject, predicate, target in answer.graph.triplets:
         predicted[subject, target].append(predicate)
-    total = 0.0
+    values = []
     for subject, predicate, target in truth.triplets:
         rivals = predicted.get((partner.get(subject), partner.get(target)))
-        if rivals is not None:
+        if rivals is None:
+            values.append(0.0)
+        else:
             best = max([similarity(rival, predicate) for rival in rivals])
-            total += alike[subject] * alike[target] * best
-    return EDGE_WEIGHT * total / len(truth.triplets)
+            values.append(alike[subject] * alike[target] * best)
+    return values
 
 
 def edge_hard_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Similarity) -> float | None:
@@ -49,17 +54,8 @@ def edge_hard_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity:
         return None
     if answer is None or not answer.graph.triplets:
         return 0.0
-    names, boxes, by_names = answer.graph.names, answer.graph.boxes_xyxy.tolist(), _boxes_by_names(truth)
-    hits = set()
-    for subject, predicate, target in answer.graph.triplets:
-        for number, subject_box, target_box in by_names.get((names[subject], predicate, names[target]), ()):
-            if (
-                number not in hits
-                and iou_of_two(boxes[subject], subject_box) >= IOU_THRESHOLD
-                and iou_of_two(boxes[target], target_box) >= IOU_THRESHOLD
-            ):
-                hits.add(number)
-    return EDGE_WEIGHT * len(hits) / len(truth.triplets)
+    hit = {true for _, true in relationship_hits(answer.graph, truth)}
+    return EDGE_WEIGHT * len(hit) / len(truth.triplets)
 
 
 def edge_hard_relax_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Similarity) -> float | None:
@@ -83,17 +79,6 @@ def edge_hard_relax_reward(answer: ParsedAnswer | None, truth: SceneGraph, simil
             default=0.0,
         )
     return EDGE_WEIGHT * total / len(truth.triplets)
-
-
-@lru_cache(maxsize=4096)
-def _boxes_by_names(truth: SceneGraph) -> _BoxesByNames:
-    """By subject name, predicate and object name: number, subject box and object box of each such relationship."""
-    boxes = truth.boxes_xyxy.tolist()
-    by_names: _BoxesByNames = defaultdict(list)
-    for number, (subject, predicate, target) in enumerate(truth.triplets):
-        key = (truth.names[subject], predicate, truth.names[target])
-        by_names[key].append((number, boxes[subject], boxes[target]))
-    return by_names
 
 
 def _overlaps(prediction: SceneGraph, truth: SceneGraph) -> list[list[bool]]:

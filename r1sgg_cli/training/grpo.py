@@ -10,7 +10,6 @@ Departures from TRL's defaults, and from the published settings, each of which w
 """
 
 from collections.abc import Iterator, Sequence
-from functools import partial, update_wrapper
 from typing import Any
 
 from datasets import Dataset
@@ -19,10 +18,12 @@ from torch.utils.data import Sampler
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
-from r1sgg_cli.config.schema import GRPORecipe, GRPORun
+from r1sgg_cli.config.schema import GRPORun
+from r1sgg_cli.data.statistics import load_train_statistics
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.models.families import trainable_family_of, unsampled_token_ids
-from r1sgg_cli.rewards import REWARDS, check_rewards
+from r1sgg_cli.rewards import check_rewards, needs_statistics
+from r1sgg_cli.rewards.chosen import chosen_rewards
 from r1sgg_cli.scene_graph.similarity import load_similarity
 from r1sgg_cli.training.checkpoints import ResumesRight
 from r1sgg_cli.training.counts import CountsGraphs
@@ -95,11 +96,12 @@ class SceneGraphGRPOTrainer(
         return EpochSampler(super()._get_train_sampler(dataset), self.epoch)
 
 
-def reward_functions(recipe: GRPORecipe) -> list[Any]:
-    """The recipe's rewards with its label similarity filled in, under the names that TRL logs. Raises `ConfigError`."""
+def reward_functions(run: GRPORun) -> list[Any]:
+    """The recipe's rewards with all that they need filled in, under the names that TRL logs. Raises `R1SGGError`."""
+    recipe = run.recipe
     check_rewards(recipe)
-    similarity = load_similarity(recipe.similarity)
-    return [update_wrapper(partial(REWARDS[name], similarity=similarity), REWARDS[name]) for name in recipe.rewards]
+    counts = load_train_statistics(run.dataset).predicates if needs_statistics(recipe.rewards) else None
+    return list(chosen_rewards(recipe.rewards, load_similarity(recipe.similarity), counts))
 
 
 def grpo_config(run: GRPORun, unsampled: Sequence[int] = (), max_model_length: int | None = None) -> GRPOConfig:
@@ -144,7 +146,7 @@ def train_grpo(run: GRPORun, sight: Sight | None = None) -> None:
     with joined(run):
         console = console_of_run()
         trainable_family_of(run.model)
-        rewards = reward_functions(run.recipe)
+        rewards = reward_functions(run)
         check_engine(run)
         arguments = grpo_config(run, unsampled_token_ids(run.model), max_model_length(run))
         data = load_run_data(run)

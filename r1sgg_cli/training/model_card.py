@@ -8,6 +8,7 @@ from typing import Any
 from r1sgg_cli import __version__
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.yaml import dump_yaml
+from r1sgg_cli.files import may_be_on_hub
 from r1sgg_cli.models.asking import Asking
 
 CARD_FILE = "README.md"
@@ -33,8 +34,8 @@ def model_card(
         "pipeline_tag": "image-text-to-text",
         "tags": ["scene-graph-generation", "r1sgg", run.stage],
     }
-    metadata |= {"base_model": run.model} if _is_on_hub(run.model) else {}
-    metadata |= {"datasets": [run.dataset]} if _is_on_hub(run.dataset) else {}
+    metadata |= {"base_model": run.model} if may_be_on_hub(run.model) else {}
+    metadata |= {"datasets": [run.dataset]} if may_be_on_hub(run.dataset) else {}
     what = "Adapters that make" if is_adapter else "Makes"
     parts = [
         f"---\n{dump_yaml(metadata)}---",
@@ -48,10 +49,6 @@ def model_card(
         _asked(run.out / "adapter" if is_adapter else run.out, asking, box_sentence),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _is_on_hub(name: str) -> bool:
-    return not Path(name).exists() and name.count("/") == 1 and not name.startswith((".", "/", "~"))
 
 
 def _recipe(run: SFTRun | GRPORun) -> str:

@@ -100,6 +100,8 @@ def kept_groups(
                 task=row["task"],
                 truth=truth.rescaled((width, height)),
                 answers=tuple(_answer(row, truth, answer) for _, answer in group),
+                box_space_wh=space,
+                box_origin=(row["box_origin"][0], row["box_origin"][1]),
             ),
             image,
         )

@@ -29,6 +29,7 @@ from r1sgg_cli.models.asking import Asking, load_asking
 from r1sgg_cli.models.checkpoint import fingerprint, load_checkpoint
 from r1sgg_cli.models.families import ModelFamily, trainable_family_of
 from r1sgg_cli.models.images import image_limits
+from r1sgg_cli.rewards.own import own_fingerprints
 from r1sgg_cli.training.best import best_checkpoint, last_state
 from r1sgg_cli.training.buckets import keep_gradients_in_buckets
 from r1sgg_cli.training.callbacks import AskingBeside, MetricsLog, ProgressBar
@@ -137,6 +138,8 @@ def begun(run: SFTRun | GRPORun, console: Console) -> Iterator[bool]:
         yield from_first(True)
         return
     inputs = {"model": fingerprint(run.model), "dataset": dataset_fingerprint(run.dataset)}
+    if isinstance(run, GRPORun):
+        inputs |= own_fingerprints(run.recipe.rewards)
     trainable_family_of(run.model)
     insist_on_own_folder(run.out, RUN_FILE, LAUNCHER_FILES)
     with locked(run.out), interruption_says_what_is_kept(run.out):

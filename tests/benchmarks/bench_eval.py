@@ -1,7 +1,8 @@
-"""CPU time of `r1sgg eval` on 5,000 images: `python tests/benchmarks/bench_eval.py`.
+"""CPU time and memory of `r1sgg eval` on 1,000 to 26,446 images: `python -m tests.benchmarks.bench_eval`.
 
-The file has the size of the one that the published evaluator was timed on (81 s CPU): 5,000 images, 52,446 annotated
-objects, 28,631 annotated relationships, about 42,000 predicted objects. It is seeded: every run scores the same file.
+The file of 5,000 has the size of the one that the published evaluator was timed on (81 s CPU): 5,000 images, 52,446
+annotated objects, 28,631 annotated relationships, about 42,000 predicted objects. The others have as many per image;
+26,446 is VG150's test split. All are seeded: every run scores the same files.
 """
 
 import resource
@@ -15,16 +16,20 @@ from pathlib import Path
 import numpy as np
 
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_predictions, save_predictions
-from r1sgg_cli.metrics.detection import box_ap
-from r1sgg_cli.metrics.evaluation import evaluate
+from r1sgg_cli.metrics.detection import BoxDetection
 from r1sgg_cli.metrics.flat import flatten_pair
 from r1sgg_cli.metrics.objects import object_hits
+from r1sgg_cli.metrics.resampling import NUM_RESAMPLES, resampled_weights
 from r1sgg_cli.metrics.triplets import triplet_candidates
+from r1sgg_cli.report.published import published_evaluation
+from r1sgg_cli.report.stages import evaluate_predictions
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
+from r1sgg_cli.scene_graph.training_names import TrainingNames, named_triplets
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 
 NUM_IMAGES, NUM_OBJECTS, NUM_RELATIONSHIPS = 5_000, 52_446, 28_631
 PUBLISHED_SECONDS = 81.0
+SIZES = (1_000, NUM_IMAGES, 26_446)
 FAILURE_SHARE, KEPT_SHARE, RIGHT_NAME_SHARE, RIGHT_PREDICATE_SHARE = 0.03, 0.82, 0.85, 0.6
 IMAGE_WH = (800, 600)
 
@@ -66,21 +71,26 @@ def make_prediction(generator: np.random.Generator, vocabulary: Vocabulary, trut
     return SceneGraph(ids, names, boxes.round(2), triplets, IMAGE_WH)
 
 
-def make_predictions(seed: int = 0) -> Predictions:
-    """The whole file."""
+def make_predictions(seed: int = 0, num_images: int = NUM_IMAGES) -> Predictions:
+    """The whole file, or one of another number of images that are as large."""
     generator = np.random.default_rng(seed)
     vocabulary = load_vocabulary("vg150")
-    num_objects = 2 + generator.multinomial(NUM_OBJECTS - 2 * NUM_IMAGES, np.full(NUM_IMAGES, 1 / NUM_IMAGES))
-    num_triplets = generator.multinomial(NUM_RELATIONSHIPS, np.full(NUM_IMAGES, 1 / NUM_IMAGES))
+    share = num_images / NUM_IMAGES
+    even = np.full(num_images, 1 / num_images)
+    num_objects = 2 + generator.multinomial(round(share * NUM_OBJECTS) - 2 * num_images, even)
+    num_triplets = generator.multinomial(round(share * NUM_RELATIONSHIPS), even)
     images = []
-    for number in range(NUM_IMAGES):
+    for number in range(num_images):
         truth = make_graph(generator, vocabulary, int(num_objects[number]), int(num_triplets[number]))
         failed = bool(generator.random() < FAILURE_SHARE)
         prediction = None if failed else make_prediction(generator, vocabulary, truth)
         answer = "x" * 1_500
         failure = "no_json" if failed else None
         images.append(ImagePrediction(f"{number:07}", IMAGE_WH, truth, prediction, failure, {}, answer))
-    return Predictions({"model": "benchmark", "dataset": f"seed {seed}"}, vocabulary, tuple(images))
+    shown = sorted(named_triplets(image.ground_truth for image in images))
+    counts = {name: 10 * rank for rank, name in enumerate(vocabulary.predicates)}
+    training = TrainingNames(counts, frozenset(shown[::10]))
+    return Predictions({"model": "benchmark", "dataset": f"seed {seed}"}, vocabulary, tuple(images), training)
 
 
 def time_phases(path: Path) -> None:
@@ -99,30 +109,58 @@ def time_phases(path: Path) -> None:
     mark("object hits")
     triplet_candidates(*flat).hits()
     mark("triplet hits")
-    box_ap(*flat)
-    mark("box AP")
-    evaluation = evaluate(truths, answers, loaded.vocabulary.predicates)
-    mark("evaluate, all of the above but load")
+    boxes = BoxDetection(*flat)
+    mark("box matches")
+    for weights in resampled_weights(len(truths), NUM_RESAMPLES):
+        boxes.under(weights)
+    mark(f"AP and AR in {NUM_RESAMPLES} resamples")
+    evaluate_predictions(loaded)
+    mark("every standard number")
+    evaluation = evaluate_predictions(loaded, NUM_RESAMPLES)
+    mark(f"every standard number with {NUM_RESAMPLES} resamples")
+    published_evaluation(loaded)
+    mark("the published numbers")
     for (_, start), (phase, end) in pairwise(marks):
         print(f"{end - start:8.2f} s  {phase}")
     for name in ("objects_per_image", "triplet_recall", "box_ap50"):
         print(f"{evaluation.value(name):8.4f}    {name}")
 
 
+COMMAND = """
+import atexit, pathlib, re, sys, typer
+from r1sgg_cli.cli.eval import evaluate
+status = pathlib.Path("/proc/self/status")
+atexit.register(lambda: print(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1], file=sys.stderr))
+typer.run(evaluate)
+"""
+"""`r1sgg eval`, with its peak memory in KiB said at its end."""
+
+
+def time_command(path: Path, *options: str) -> tuple[float, float]:
+    """CPU seconds and peak MiB of `r1sgg eval` from start to exit."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-c", COMMAND, str(path), *options]
+    done = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, int(done.stderr.splitlines()[-1]) / 1024
+
+
 def main() -> None:
-    """Make the file, time the phases, then time the command from start to exit."""
+    """Make the files, time the phases of one, then time the command from start to exit on all."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "preds.json"
         save_predictions(make_predictions(), path)
-        print(f"{path.stat().st_size / 1e6:8.1f} MB preds.json")
+        print(f"{path.stat().st_size / 1e6:8.1f} MB preds.json of {NUM_IMAGES} images")
         time_phases(path)
-        command = "import typer; from r1sgg_cli.cli.eval import evaluate; typer.run(evaluate)"
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", command, str(path)], check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        print(f"{seconds:8.2f} s  CPU, `r1sgg eval preds.json` from start to exit")
-        print(f"{PUBLISHED_SECONDS / seconds:8.1f} x  faster than the published evaluator's {PUBLISHED_SECONDS:.0f} s")
+        print("`r1sgg eval preds.json` from start to exit, both protocols, all intervals:")
+        for num_images in SIZES:
+            save_predictions(make_predictions(num_images=num_images), path)
+            (seconds, memory), (plain, _) = time_command(path), time_command(path, "--resamples", "0")
+            print(f"{num_images:8,} images: {seconds:6.2f} s CPU ({plain:.2f} s without intervals), {memory:.0f} MiB")
+            if num_images == NUM_IMAGES:
+                times = PUBLISHED_SECONDS / seconds
+                print(f"{times:8.1f} x  faster than the published evaluator's {PUBLISHED_SECONDS:.0f} s without any")
 
 
 if __name__ == "__main__":

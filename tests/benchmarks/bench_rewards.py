@@ -17,17 +17,27 @@ from typing import Any
 
 from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.rewards.batch import read_answer
+from r1sgg_cli.rewards.long_tail import weights_by_rarity
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 
 NUM_IMAGES, NUM_GENERATIONS, NUM_OBJECTS, NUM_RELATIONSHIPS = 32, 8, 16, 16
 NUM_ANSWERS = NUM_IMAGES * NUM_GENERATIONS
 REPETITIONS = 15
 SIZE = 1000
-SETS = {  # names of the rewards, published ms a completion, the target
+PENALTIES = ("repetition_penalty_reward", "length_penalty_reward")
+SETS: dict[str, tuple[tuple[str, ...], float | None, float | None]] = {  # names, published ms a completion, the target
     "default four": (("format_reward", "node_acc_reward", "node_box_reward", "edge_reward"), 2.0, 0.25),
     "hard recall + format": (("format_reward", "edge_hard_reward"), 0.30, 0.08),
     "relaxed recall + format": (("format_reward", "edge_hard_relax_reward"), 0.90, None),
+    "F1 of both + format": (("format_reward", "object_f1_reward", "edge_f1_reward"), None, None),
+    "mean recall + format": (("format_reward", "mean_recall_reward"), None, None),
+    "weighted recall + format": (("format_reward", "weighted_recall_reward"), None, None),
+    "coverage + format": (("format_reward", "cluster_coverage_reward"), None, None),
+    "penalties + format": (("format_reward", *PENALTIES), None, None),
+    "all thirteen": (tuple(REWARDS), None, None),
 }
+"""Later rewards stand beside the published ones with what they add to reading the answer."""
+WEIGHTS = weights_by_rarity({name: 1000 // rank for rank, name in enumerate(load_vocabulary("vg150").predicates, 1)})
 
 
 def batches() -> Iterator[dict[str, Any]]:
@@ -105,7 +115,8 @@ def main() -> None:
         parsed = (read_answer.cache_info().misses - parsed) // REPETITIONS
         goal = "" if target is None else f"{target:.2f}"
         first, best = (seconds / NUM_ANSWERS * 1000 for seconds in (figures[0], min(figures)))
-        print(f"{title:<26}{first:>8.3f}{best:>8.3f}{published:>11.2f}{goal:>8}{parsed:>8}")
+        beside = "" if published is None else f"{published:.2f}"
+        print(f"{title:<26}{first:>8.3f}{best:>8.3f}{beside:>11}{goal:>8}{parsed:>8}")
     best = min(_seconds(partial(_decode_all, next(source))) for _ in range(REPETITIONS)) / NUM_ANSWERS * 1000
     print(f"{'json.loads alone':<34}{best:>8.3f}")
 
@@ -118,7 +129,7 @@ def _seconds(work: Callable[[], None]) -> float:
 
 def _reward_all(names: Sequence[str], batch: dict[str, Any]) -> None:
     for name in names:
-        REWARDS[name](**batch)
+        REWARDS[name](**batch, predicate_weights=WEIGHTS)
 
 
 def _decode_all(batch: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ COMMANDS = (
     "serve",
     "gather",
     "eval",
+    "score",
     "tiny",
     "doctor",
     "presets",

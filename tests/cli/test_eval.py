@@ -90,12 +90,6 @@ def test_an_open_vocabulary_has_no_published_numbers_and_that_is_said(prediction
     assert isinstance(_eval(predictions, "--protocol", "published").exception, DataError)
 
 
-def test_several_files_are_refused(predictions: Path) -> None:
-    refused = _eval(predictions, predictions).exception
-    assert isinstance(refused, ConfigError)
-    assert "give one file of predictions" in str(refused)
-
-
 def test_without_resamples_there_is_no_column_of_intervals(predictions: Path) -> None:
     result = _eval(predictions, "--resamples", "0")
     assert "95 % interval" not in result.stdout

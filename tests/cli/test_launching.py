@@ -330,6 +330,22 @@ def test_a_misspelt_reward_is_refused_before_it_is_queued(r1sgg: Command) -> Non
     assert done.stderr.startswith("error: no reward `edge_rewrd`; did you mean `edge_reward`? there are format_reward,")
 
 
+@pytest.mark.parametrize(
+    ("rewards", "message"),
+    [
+        ("{nobody:here: 1}", "error: reward `nobody:here`: no module `nobody` in `"),
+        ("{weighted_recall_reward: 1}", "error: `JosephZ/vg150_train_sgg_prompt` has no `train_statistics.json`"),
+    ],
+    ids=["no module", "no statistics"],
+)
+def test_a_reward_that_lacks_something_is_refused_before_it_is_queued(
+    rewards: str, message: str, r1sgg: Command
+) -> None:
+    done = r1sgg(*GRPO, "--set", f"rewards={rewards}")
+    assert (done.code, done.files) == (1, [])
+    assert message in done.stderr
+
+
 def test_answers_are_queued_as_an_array_and_followed_by_status(
     r1sgg: Command, tiny_checkpoint: Callable[[str], Path], ten_scenes: Path
 ) -> None:

@@ -56,6 +56,14 @@ def test_what_was_kept_comes_back(tmp_path: Path) -> None:
     assert back.answers[1] == UNREAD
 
 
+def test_the_space_of_the_written_boxes_comes_back(tmp_path: Path) -> None:
+    padded = replace(rollout(1), box_space_wh=(1.0, 0.5), box_origin=(0, 0.25))
+    append_row(rollout_to_row(padded), tmp_path / ROLLOUTS_FILE)
+    (line,) = lines_of_steps(tmp_path, 5)
+    back = parse_rollout(line, tmp_path)
+    assert (back.box_space_wh, back.box_origin) == ((1.0, 0.5), (0, 0.25))
+
+
 @pytest.mark.parametrize(
     ("steps", "limit", "chosen"),
     [

@@ -1,10 +1,14 @@
 """Counts of a split: names as written, triplets by name, the same after a trip through JSON."""
 
 import json
+from pathlib import Path
+
+import pytest
 
 from r1sgg_cli.data.cleaning import CleaningRules, clean_image
 from r1sgg_cli.data.faults import Tally
-from r1sgg_cli.data.statistics import SplitStatistics
+from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics, load_train_statistics
+from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.graph import graph_from_rows
 from tests.data.annotated import HORSE, MAN, annotated, image_file
 
@@ -45,3 +49,13 @@ def test_only_a_running_number_is_taken_off_an_id() -> None:
     found.add(graph_from_rows(objects, [{"subject": "man.2", "predicate": "on", "object": "St.Bernard"}], (10, 10)))
     assert found.objects == {"St.Bernard": 1, "man": 1}
     assert found.triplets == {("man", "on", "St.Bernard"): 1}
+
+
+def test_a_data_set_brings_its_counts_or_it_is_said_how_to_have_them(tmp_path: Path) -> None:
+    (tmp_path / STATISTICS_FILE).write_text(json.dumps(statistics().to_json()), encoding="utf-8")
+    assert load_train_statistics(str(tmp_path)) == statistics()
+    (tmp_path / STATISTICS_FILE).write_text("{}", encoding="utf-8")
+    with pytest.raises(DataError, match=r"cannot be read .*prepare the data set again"):
+        load_train_statistics(str(tmp_path))
+    with pytest.raises(DataError, match=r"`JosephZ/psg_train_sg` has no `train_statistics.json`.*prepare hub:OWNER"):
+        load_train_statistics("JosephZ/psg_train_sg")

@@ -11,6 +11,8 @@ from r1sgg_cli.scene_graph.similarity import Similarity, exact_similarity
 
 Graph = Mapping[str, Sequence[Mapping[str, Any]]]
 Rate = Callable[..., float | None]
+PREDICATE_WEIGHTS = {"riding": 6.0, "standing on": 2.0}
+"""What `weighted_recall_reward` weighs by; a column that others ignore."""
 
 
 def rate_answer(
@@ -31,6 +33,7 @@ def rate_answer(
         image_wh=[image_wh],
         box_space_wh=[space_wh],
         similarity=similarity,
+        predicate_weights=PREDICATE_WEIGHTS,
     )[0]
 
 

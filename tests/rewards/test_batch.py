@@ -6,24 +6,31 @@ from typing import Any
 import pytest
 
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.rewards import REWARDS
+from r1sgg_cli.rewards import PUBLISHED, REWARDS, SCORED
 from r1sgg_cli.rewards.batch import read_answer
 
-from .conftest import Rate
+from .conftest import PREDICATE_WEIGHTS, Rate
 
 Truth = dict[str, list[dict[str, Any]]]
 
 
-def test_names_are_the_published_ones() -> None:
-    assert list(REWARDS) == [
-        "format_reward",
-        "node_acc_reward",
-        "node_box_reward",
-        "edge_reward",
-        "edge_hard_reward",
-        "edge_hard_relax_reward",
-    ]
-    assert [function.__name__ for function in REWARDS.values()] == list(REWARDS)
+def test_the_published_names_come_first() -> None:
+    assert (
+        list(REWARDS)[:6]
+        == list(PUBLISHED)
+        == [
+            "format_reward",
+            "node_acc_reward",
+            "node_box_reward",
+            "edge_reward",
+            "edge_hard_reward",
+            "edge_hard_relax_reward",
+        ]
+    )
+
+
+def test_every_reward_keeps_its_name_and_says_to_what_it_applies() -> None:
+    assert {function.__name__ for function in REWARDS.values()} == set(REWARDS) == set(SCORED)
 
 
 @pytest.mark.parametrize("name", REWARDS)
@@ -35,6 +42,7 @@ def test_values_come_in_the_order_of_completions(truth: Truth, name: str) -> Non
         "relationships": [json.dumps(truth["relationships"])] * 3,
         "image_wh": [[100, 100]] * 3,
         "box_space_wh": [[100, 100]] * 3,
+        "predicate_weights": PREDICATE_WEIGHTS,
     }
     plain = REWARDS[name](texts, **columns, prompts=["describe"] * 3)
     chat = REWARDS[name]([[{"role": "assistant", "content": text}] for text in texts], **columns)

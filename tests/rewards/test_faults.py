@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from r1sgg_cli.rewards import REWARDS
+from r1sgg_cli.rewards import PUBLISHED, REWARDS
 
 from .conftest import Rate
 
@@ -19,7 +19,7 @@ HIGHEST = {"format_reward": 1, "node_acc_reward": 2, "node_box_reward": 2} | dic
 NAN = float("nan")
 
 
-@pytest.mark.parametrize("name", REWARDS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_exact_answer_earns_everything(rate: Rate, truth: Truth, name: str) -> None:
     assert rate(name, truth, truth) == pytest.approx(HIGHEST[name])
 
@@ -33,14 +33,14 @@ def test_r1_graph_is_worth_more_than_an_empty_graph_and_that_more_than_garbage(r
     assert rate("edge_hard_reward", empty, truth) == 0
 
 
-@pytest.mark.parametrize("name", REWARDS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_r2_repeating_every_item_earns_nothing_more(rate: Rate, truth: Truth, name: str) -> None:
     again = [{**item, "id": f"{item['id']}0"} for item in truth["objects"]]
     repeated = {"objects": truth["objects"] + again, "relationships": truth["relationships"] * 2}
     assert rate(name, repeated, truth) == pytest.approx(HIGHEST[name])
 
 
-@pytest.mark.parametrize("name", REWARDS)
+@pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("number", [NAN, float("inf"), -float("inf")], ids=str)
 def test_r3_r14_boxes_that_are_not_finite_earn_nothing(rate: Rate, truth: Truth, name: str, number: float) -> None:
     answer = {**truth, "objects": [{**item, "bbox": [number] * 4} for item in truth["objects"]]}
@@ -73,7 +73,7 @@ def test_r6_recall_is_all_that_is_rewarded_as_published(rate: Rate, truth: Truth
     assert rate("edge_hard_reward", answer, truth) == pytest.approx(5)
 
 
-@pytest.mark.parametrize("name", REWARDS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_r7_ground_truth_is_normalised_like_the_answer(rate: Rate, name: str) -> None:
     truth = {
         "objects": [{"id": "tree-merged.1", "bbox": [0, 0, 50, 50]}, {"id": "Door_stuff.2", "bbox": [40, 0, 90, 90]}],
@@ -95,7 +95,7 @@ def test_r7_ground_truth_is_normalised_like_the_answer(rate: Rate, name: str) ->
         pytest.param("dog.4", id="no object"),
     ],
 )
-@pytest.mark.parametrize("name", REWARDS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_r8_bad_object_costs_only_itself_and_the_format(rate: Rate, truth: Truth, name: str, extra: Any) -> None:
     answer = {**truth, "objects": [extra, *truth["objects"]]}
     assert rate(name, answer, truth) == pytest.approx(0 if name == "format_reward" else HIGHEST[name])
@@ -139,7 +139,7 @@ def test_r10_there_is_one_task_and_no_reward_asks_for_another(rate: Rate, truth:
     assert values == pytest.approx([2])
 
 
-@pytest.mark.parametrize("name", REWARDS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_r11_blank_before_the_number_does_not_change_the_name(rate: Rate, truth: Truth, name: str) -> None:
     answer = json.loads(json.dumps(truth).replace("man.1", "man .1"))
     assert rate(name, answer, truth) == pytest.approx(HIGHEST[name])

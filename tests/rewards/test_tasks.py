@@ -9,6 +9,7 @@ import pytest
 from r1sgg_cli.rewards import REWARDS, SCORED
 from r1sgg_cli.rewards.batch import read_part, read_truth
 
+from .conftest import PREDICATE_WEIGHTS
 from .test_golden import ALL_CASES, golden_similarity
 
 Truth = dict[str, list[dict[str, Any]]]
@@ -26,6 +27,7 @@ def rate_task() -> RateTask:
             image_wh=[(100, 100)],
             box_space_wh=[(100, 100)],
             task=[task],  # type: ignore[list-item]
+            predicate_weights=PREDICATE_WEIGHTS,
         )[0]
 
     return rate
@@ -36,7 +38,8 @@ def rate_task() -> RateTask:
 def test_what_was_not_asked_for_is_not_rated(rate_task: RateTask, truth: Truth, name: str, task: str) -> None:
     value = rate_task(name, task, truth, truth)
     assert (value is None) == (task not in SCORED[name])
-    assert (value is None) == name.startswith("edge" if task == "det" else "node")
+    edges = ("edge", "mean_recall", "weighted_recall", "cluster_coverage")
+    assert (value is None) == name.startswith(edges if task == "det" else ("node", "object"))
 
 
 @pytest.mark.parametrize(

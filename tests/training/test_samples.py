@@ -56,6 +56,7 @@ def test_a_group_is_the_neighbours_of_one_image_and_only_the_first_groups_are_ke
 def test_boxes_are_in_pixels_of_the_original_image() -> None:
     ((rollout, _),) = kept([example()], GRAPH)
     assert rollout.truth.boxes_xyxy.tolist() == [[0, 0, 100, 200], [20, 0, 60, 40]]
+    assert (rollout.box_space_wh, rollout.box_origin) == ((1000, 1000), (0, 0))  # those of the text
     (one,) = rollout.answers
     assert one.graph is not None
     assert one.graph.boxes_xyxy.tolist() == [[0, 0, 100, 200]]

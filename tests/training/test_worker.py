@@ -9,7 +9,7 @@ from trl import SFTConfig
 
 from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
-from r1sgg_cli.errors import ConfigError, OutputError
+from r1sgg_cli.errors import ConfigError, DataError, OutputError
 from r1sgg_cli.training.grpo import grpo_config, reward_functions
 from r1sgg_cli.training.worker import begun, num_micro_batches, trainer_config
 
@@ -77,7 +77,7 @@ def test_the_micro_batch_changes_no_batch(tmp_path: Path) -> None:
 
 def test_an_unknown_reward_names_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no reward `edge_rewrad`; did you mean `edge_reward`\? there are format"):
-        reward_functions(grpo_run(tmp_path, "rewards.edge_rewrad=1").recipe)
+        reward_functions(grpo_run(tmp_path, "rewards.edge_rewrad=1"))
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,23 @@ def test_an_unknown_reward_names_those_there_are(tmp_path: Path) -> None:
 )
 def test_a_task_that_no_reward_applies_to_is_refused(tmp_path: Path, overrides: list[str], task: str) -> None:
     with pytest.raises(ConfigError, match=f"looks at what task `{task}` answers; name one of (node_acc|edge)_reward"):
-        reward_functions(grpo_run(tmp_path, *overrides).recipe)
+        reward_functions(grpo_run(tmp_path, *overrides))
     rewards = "rewards={format_reward: 1, node_box_reward: 1, edge_reward: 1}"
-    assert reward_functions(grpo_run(tmp_path, "tasks={sgg: 1, det: 1, cls: 1}", rewards).recipe)
+    assert reward_functions(grpo_run(tmp_path, "tasks={sgg: 1, det: 1, cls: 1}", rewards))
 
 
 def test_rewards_keep_their_names_for_the_logs(tmp_path: Path) -> None:
-    assert [f.__name__ for f in reward_functions(grpo_run(tmp_path).recipe)] == ["format_reward", "edge_hard_reward"]
+    assert [f.__name__ for f in reward_functions(grpo_run(tmp_path))] == ["format_reward", "edge_hard_reward"]
+
+
+def test_predicates_are_weighed_by_what_the_data_set_counted(synthetic_dataset: Path, tmp_path: Path) -> None:
+    run = grpo_run(tmp_path, "rewards={weighted_recall_reward: 1}")
+    with pytest.raises(DataError, match=r"`d` has no `train_statistics.json`.*`r1sgg prepare` writes it"):
+        reward_functions(run)
+    (reward,) = reward_functions(run.model_copy(update={"dataset": str(synthetic_dataset)}))
+    weights = reward.keywords["predicate_weights"]
+    assert (min(weights.values()), max(weights.values())) == (2, 10)
+    assert reward.__name__ == "weighted_recall_reward"
 
 
 def test_processes_share_a_batch(tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""`r1sgg eval --export`: what can be made of evaluated predictions for other programs, for papers and for the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
+
+import typer
+
+if TYPE_CHECKING:
+    from r1sgg_cli.data.predictions import Predictions
+    from r1sgg_cli.metrics.evaluation import Evaluation
+
+ExportKind = Literal["coco", "sgb", "csv", "markdown", "latex", "model-card"]
+OF_ONE_RUN = ("coco", "sgb", "model-card")
+"""What holds the answers or the card of one run; the others are tables with a row per run."""
+
+
+class EvaluatedRun(NamedTuple):
+    """A predictions file with its numbers."""
+
+    path: Path
+    predictions: Predictions
+    evaluation: Evaluation
+
+
+def _insist_on_kinds(values: list[str] | None) -> list[str] | None:
+    for value in values or ():
+        kind, _, path = value.partition("=")
+        if kind not in get_args(ExportKind) or not path:
+            raise typer.BadParameter(f"`{value}` is not KIND=PATH with a kind of {', '.join(get_args(ExportKind))}")
+        if kind == "model-card" and Path(path).suffix != ".md":
+            raise typer.BadParameter(f"`{path}` is no model card: name a `.md` file, such as the model's README.md")
+    return values
+
+
+ExportOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--export",
+        metavar="KIND=PATH",
+        callback=_insist_on_kinds,
+        help="Also write a table's row (`csv`, `markdown`, `latex`), a model's card (`model-card=README.md`), or a "
+        "folder: `coco` boxes, `sgb` graphs as the published evaluator reads them. Repeatable.",
+    ),
+]
+
+
+def insist_on_exports(values: Sequence[str], num_runs: int) -> None:
+    """Refuse, before anything is computed, what could not be written. Raises `ConfigError`, `OutputError`."""
+    from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.files import insist_on_own, insist_on_own_folder
+    from r1sgg_cli.report import export_coco, export_row, export_sgb
+
+    for kind, path in _targets(values):
+        if kind in OF_ONE_RUN and num_runs > 1:
+            raise ConfigError(f"`--export {kind}={path}` is of one run; evaluate it by itself")
+        if kind == "coco":
+            insist_on_own_folder(path, export_coco.GROUND_TRUTH_FILE, [export_coco.DETECTIONS_FILE])
+            insist_on_own(path / export_coco.GROUND_TRUTH_FILE, export_coco.MARK)
+        elif kind == "sgb":
+            insist_on_own_folder(path, export_sgb.LABELS_FILE, [export_sgb.GATHERED_FILE])
+            insist_on_own(path / export_sgb.LABELS_FILE, export_sgb.MARK)
+        elif kind == "csv":
+            insist_on_own(path, ",".join(export_row.CSV_HEADER))
+        elif kind == "markdown":
+            insist_on_own(path, export_row.MARKDOWN_MARK)
+        elif kind == "latex":
+            insist_on_own(path, export_row.LATEX_MARK)
+
+
+def save_exports(values: Sequence[str], runs: Sequence[EvaluatedRun]) -> list[Path]:
+    """Write what is asked for; the paths in the order of `values`. Raises `AnswersError`, `OutputError`."""
+    from r1sgg_cli.files import save_text
+    from r1sgg_cli.report.export_card import model_card_with
+    from r1sgg_cli.report.export_coco import save_coco
+    from r1sgg_cli.report.export_row import csv_table, latex_table, markdown_table, row_of
+    from r1sgg_cli.report.export_sgb import save_sgb
+
+    rows = [row_of(*run) for run in runs]
+    for kind, path in _targets(values):
+        if kind == "coco":
+            save_coco(runs[0].predictions, path)
+        elif kind == "sgb":
+            save_sgb(runs[0].predictions, path)
+        elif kind == "csv":
+            save_text(csv_table(rows, path), path)
+        elif kind == "markdown":
+            save_text(markdown_table(rows), path)
+        elif kind == "latex":
+            save_text(latex_table(rows), path)
+        else:
+            save_text(model_card_with(rows[0], path), path)
+    return [path for _, path in _targets(values)]
+
+
+def _targets(values: Sequence[str]) -> list[tuple[str, Path]]:
+    return [(kind, Path(path)) for kind, _, path in (value.partition("=") for value in values)]

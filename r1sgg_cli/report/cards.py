@@ -1,0 +1,260 @@
+"""One image of a report: what is annotated beside what was answered, every part with the key that links it.
+
+An object's box, its node, and the same object on the other side share a key; what stands for a relationship (arrow,
+words, line of a list) names the keys of its two ends. The page's script lights up whatever belongs together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from r1sgg_cli.data.predictions import ImagePrediction
+from r1sgg_cli.report.drawing import Arrow, Node
+from r1sgg_cli.report.gallery import (
+    MAX_TRIPLETS,
+    SIGNS,
+    Verdict,
+    alt_of,
+    defects_of,
+    failure_of,
+    shortened_answer,
+    summary_of,
+)
+from r1sgg_cli.report.node_layout import QUICK
+from r1sgg_cli.report.overlay import MAX_BOXES, BoxView, lay_out_boxes, object_labels
+from r1sgg_cli.report.samples import drawn_graph
+from r1sgg_cli.report.verdicts import Verdicts, judge
+from r1sgg_cli.scene_graph.graph import SceneGraph
+
+SIDES = "ab"
+"""Of the answers: the first letter of the keys of objects that only one of them has."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardBox:
+    """An object over the photo."""
+
+    key: str
+    view: BoxView
+
+
+@dataclass(frozen=True, slots=True)
+class CardNode:
+    """An object in the drawn graph."""
+
+    key: str
+    verdict: Verdict
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class CardArrow:
+    """All relationships of one object to another in the drawn graph."""
+
+    link: str
+    """Keys of subject and object, such as `"t0>t2"`."""
+    verdict: Verdict
+    """The best of them."""
+    arrow: Arrow
+    """Each of its lines begins with the sign of its verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardTriplet:
+    """A relationship in words."""
+
+    link: str
+    subject: str
+    predicate: str
+    object: str
+
+
+@dataclass(frozen=True, slots=True)
+class TripletList:
+    """The relationships of one side that share a verdict."""
+
+    verdict: Verdict
+    sign: str
+    heading: str
+    triplets: tuple[CardTriplet, ...]
+    num_hidden: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardDrawing:
+    """A drawn graph."""
+
+    height: float
+    nodes: tuple[CardNode, ...]
+    arrows: tuple[CardArrow, ...]
+    caption_y: float | None
+    alt: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CardPanel:
+    """One side: the annotated graph, or an answer."""
+
+    heading: str
+    summary: str
+    alt: str
+    failure: str
+    """Why there is no graph; else empty."""
+    boxes: tuple[CardBox, ...]
+    num_hidden_boxes: int
+    drawing: CardDrawing | None
+    lists: tuple[TripletList, ...]
+    defects: str
+    answer: str | None
+    """None for what is annotated."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardPhoto:
+    """The photo of an image as its card refers to it."""
+
+    href: str | None
+    """A data URI or a file beside the page; None for a blank frame."""
+    view_wh: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One image."""
+
+    image_id: str
+    photo: CardPhoto
+    panels: tuple[CardPanel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """A graph with the verdict and the key of each of its objects, and the verdicts of its triplets."""
+
+    graph: SceneGraph
+    objects: Mapping[int, Verdict]
+    triplets: Mapping[int, Verdict]
+    keys: Sequence[str]
+
+
+def make_card(
+    headings: Sequence[str], answers: Sequence[ImagePrediction], judged: Sequence[Verdicts], photo: CardPhoto
+) -> Card:
+    """The card of one image from the answers of one run or of two, each with its heading and the verdicts on it.
+
+    With one answer, what is annotated is told apart into matched and missed; with two it stands for itself.
+    """
+    panels = [_truth_panel(answers[0], judged[0] if len(judged) == 1 else None, photo)]
+    panels += [
+        _answer_panel(*parts, photo) for parts in zip(headings, answers, judged, SIDES[: len(answers)], strict=True)
+    ]
+    return Card(answers[0].image_id, photo, tuple(panels))
+
+
+def _truth_panel(image: ImagePrediction, verdicts: Verdicts | None, photo: CardPhoto) -> CardPanel:
+    graph = image.ground_truth
+    judged = verdicts or judge(replace(image, prediction=None))
+    objects, triplets = judged.annotated_objects, judged.annotated_triplets
+    if verdicts is None:
+        objects, triplets = _as_they_are(objects), _as_they_are(triplets)
+    side = _Side(graph, objects, triplets, _annotated_keys(graph))
+    return CardPanel(
+        heading="ground truth",
+        summary=summary_of("", len(triplets), "", len(graph.ids)),
+        alt=alt_of("ground truth", image, graph),
+        failure="",
+        boxes=_boxes(side, photo),
+        num_hidden_boxes=max(0, len(graph.ids) - MAX_BOXES),
+        drawing=_drawing(side),
+        lists=_lists(side, ("matched", "missed") if verdicts else ("truth",)),
+        defects="",
+        answer=None,
+    )
+
+
+def _answer_panel(heading: str, image: ImagePrediction, verdicts: Verdicts, letter: str, photo: CardPhoto) -> CardPanel:
+    truth, graph = image.ground_truth, image.prediction
+    annotated = _Side(truth, verdicts.annotated_objects, verdicts.annotated_triplets, _annotated_keys(truth))
+    counts = (
+        (f"{verdicts.num_matched}/", len(verdicts.annotated_triplets)),
+        (f"{len(verdicts.partner)}/", len(truth.ids)),
+    )
+    missed = _lists(annotated, ("missed",))
+    answered = None
+    if graph is not None:
+        keys = [f"t{verdicts.partner[i]}" if i in verdicts.partner else f"{letter}{i}" for i in range(len(graph.ids))]
+        answered = _Side(graph, verdicts.predicted_objects, verdicts.predicted_triplets, keys)
+    return CardPanel(
+        heading=heading,
+        summary=summary_of(*counts[0], *counts[1]),
+        alt=alt_of(heading, image, graph) if graph else f"{heading}: no graph for image {image.image_id}",
+        failure="" if graph else failure_of(image),
+        boxes=_boxes(answered, photo) if answered else (),
+        num_hidden_boxes=max(0, len(graph.ids) - MAX_BOXES) if graph else 0,
+        drawing=_drawing(answered) if answered else None,
+        lists=(*(_lists(answered, ("matched", "wrong")) if answered else ()), *missed),
+        defects=defects_of(image),
+        answer=shortened_answer(image.answer),
+    )
+
+
+def _as_they_are(verdicts: Mapping[int, Verdict]) -> dict[int, Verdict]:
+    """Neither matched nor missed: where two answers stand beside them, the one may have what the other has not."""
+    return dict.fromkeys(verdicts, "truth")
+
+
+def _annotated_keys(graph: SceneGraph) -> list[str]:
+    return [f"t{i}" for i in range(len(graph.ids))]
+
+
+def _link(side: _Side, subject: int, object_: int) -> str:
+    return f"{side.keys[subject]}>{side.keys[object_]}"
+
+
+def _boxes(side: _Side, photo: CardPhoto) -> tuple[CardBox, ...]:
+    """The first `MAX_BOXES` objects, the largest first, so that none hides a smaller one from the pointer."""
+    sides = side.graph.boxes_xyxy[:, 2:] - side.graph.boxes_xyxy[:, :2]
+    order = sorted(range(min(len(sides), MAX_BOXES)), key=lambda i: (-float(sides[i].prod()), i))
+    marks = [side.objects[i] for i in range(len(sides))]
+    views = lay_out_boxes(side.graph, marks, photo.view_wh, order)
+    return tuple(CardBox(side.keys[i], view) for i, view in zip(order, views, strict=True))
+
+
+def _drawing(side: _Side) -> CardDrawing | None:
+    """The graph with the sign of its verdict before each predicate; None without objects."""
+    if not side.graph.ids:
+        return None
+    verdict_of = {side.graph.triplets[i]: verdict for i, verdict in side.triplets.items()}
+    signed = [t._replace(predicate=f"{SIGNS[verdict_of[t]]} {t.predicate}") for t in side.graph.triplets]
+    drawn = drawn_graph(replace(side.graph, triplets=tuple(signed)), QUICK)
+    best: dict[str, Verdict] = {}
+    for triplet, verdict in verdict_of.items():
+        link = _link(side, triplet.subject, triplet.object)
+        best[link] = verdict if best.get(link) != "matched" else "matched"
+    nodes = (CardNode(side.keys[n.object], side.objects[n.object], n) for n in drawn.drawing.nodes)
+    arrows = ((_link(side, a.subject, a.object), a) for a in drawn.drawing.arrows)
+    return CardDrawing(
+        drawn.drawing.height,
+        tuple(nodes),
+        tuple(CardArrow(link, best[link], arrow) for link, arrow in arrows),
+        drawn.drawing.caption_y,
+        drawn.alt,
+        drawn.notes,
+    )
+
+
+def _lists(side: _Side, verdicts: Sequence[Verdict]) -> tuple[TripletList, ...]:
+    """A list for each verdict that any relationship has."""
+    labels = object_labels(side.graph)
+    lists = []
+    for verdict in verdicts:
+        triplets = [side.graph.triplets[i] for i, found in side.triplets.items() if found == verdict]
+        shown = (
+            CardTriplet(_link(side, t.subject, t.object), labels[t.subject], t.predicate, labels[t.object])
+            for t in triplets[:MAX_TRIPLETS]
+        )
+        heading = f"{len(triplets)} {'annotated' if verdict == 'truth' else verdict}"
+        if triplets:
+            hidden = max(0, len(triplets) - MAX_TRIPLETS)
+            lists.append(TripletList(verdict, SIGNS[verdict], heading, tuple(shown), hidden))
+    return tuple(lists)

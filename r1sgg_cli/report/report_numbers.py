@@ -1,0 +1,138 @@
+"""The numbers of one run on a report: the headline with its intervals, and why answers failed."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from r1sgg_cli.data.predictions import ImagePrediction, limit_of
+from r1sgg_cli.metrics.comparison import NumberDifference, Verdict
+from r1sgg_cli.metrics.evaluation import Evaluation
+from r1sgg_cli.metrics.metric import Metric
+from r1sgg_cli.report.comparison import Comparison
+from r1sgg_cli.report.comparison_words import format_change, format_number
+from r1sgg_cli.report.gallery import FAILURES
+from r1sgg_cli.report.headline import THIN
+from r1sgg_cli.report.histograms import percent
+
+LOWER_IS_BETTER = frozenset({"failure_rate"})
+"""Of the headline."""
+VERDICT_SIGNS: Mapping[Verdict, str] = {"better": "✓", "worse": "✗", "differs": "≠", "not shown": "="}
+ACRONYMS = {"ap": "AP", "ap50": "AP", "f1": "F1"}
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlineNumber:
+    """One number, ready to print; positions are per cent of the bar's width."""
+
+    name: str
+    symbol: str
+    """What the field calls it, such as `"R@50"`; may be empty."""
+    better: str
+    value: str
+    point: float | None
+    """None where there is nothing to average."""
+    interval: str
+    """Such as `"31.2 to 35.0 %"`; empty where none is computed."""
+    low: float
+    high: float
+    counted: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedNumber:
+    """One number of two runs, ready to print."""
+
+    name: str
+    symbol: str
+    values: tuple[str, str]
+    difference: str
+    interval: str
+    verdict: str
+    sign: str
+    counted: str
+
+
+@dataclass(frozen=True, slots=True)
+class CauseBar:
+    """How often one thing went wrong."""
+
+    kind: str
+    phrase: str
+    count: int
+    share: str
+    length: float
+    """Per cent of the longest bar."""
+
+
+def headline_numbers(evaluation: Evaluation) -> tuple[HeadlineNumber, ...]:
+    """The numbers by which models are compared, in their order."""
+    return tuple(_number(metric) for metric in evaluation.headline)
+
+
+def _number(metric: Metric) -> HeadlineNumber:
+    name, symbol = _names(metric)
+    better = "lower" if metric.name in LOWER_IS_BETTER else "higher"
+    if math.isnan(metric.value):
+        return HeadlineNumber(name, symbol, better, "–", None, "", 0, 0, metric.counted)
+    low, high = (round(100 * end, 2) for end in metric.interval or (metric.value, metric.value))
+    interval = f"{low:.1f} to {high:.1f}{THIN}%" if metric.interval else ""
+    value = f"{100 * metric.value:.1f}{THIN}%"
+    return HeadlineNumber(
+        name, symbol, better, value, round(100 * metric.value, 2), interval, low, high, metric.counted
+    )
+
+
+def _names(metric: Metric) -> tuple[str, str]:
+    """What a number is called here, and in the field."""
+    name = " ".join(ACRONYMS.get(word, word) for word in metric.name.split("_"))
+    return name, metric.symbol.replace("@K", f"@{'all' if metric.k is None else metric.k}")
+
+
+def compared_numbers(comparison: Comparison) -> tuple[ComparedNumber, ...]:
+    """The same numbers of two runs, with their differences."""
+    return tuple(_compared(difference) for difference in comparison.headline)
+
+
+def _compared(number: NumberDifference) -> ComparedNumber:
+    difference, low, high = (format_change(value, number) for value in number.interval)
+    first, other = (format_number(metric.value, number) for metric in (number.metric, number.other))
+    name, symbol = _names(number.metric)
+    interval = f"{low} to {high}"
+    return ComparedNumber(
+        *(name, symbol, (first, other), difference, interval),
+        *(number.verdict, VERDICT_SIGNS[number.verdict], number.metric.counted),
+    )
+
+
+def failure_causes(images: Sequence[ImagePrediction]) -> tuple[CauseBar, ...]:
+    """Why answers have no graph, the most frequent cause first."""
+    counts = Counter(image.failure for image in images if image.failure is not None)
+    return _bars(counts, {kind: FAILURES.get(kind, "no graph could be read") for kind in counts}, len(images))
+
+
+def repairs(images: Sequence[ImagePrediction]) -> tuple[CauseBar, ...]:
+    """What was repaired or odd in answers that were read, by the images that have it; the most frequent first."""
+    counts = Counter(kind for image in images for kind, count in image.defects.items() if count)
+    times = Counter[str]()
+    for image in images:
+        times.update(image.defects)
+    return _bars(counts, {kind: f"{times[kind]:,} times" for kind in counts}, len(images))
+
+
+def _bars(counts: Mapping[str, int], phrases: Mapping[str, str], num_images: int) -> tuple[CauseBar, ...]:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(
+        CauseBar(kind, phrases[kind], count, percent(count, num_images), round(100 * count / ordered[0][1], 2))
+        for kind, count in ordered
+    )
+
+
+def origin_of(provenance: Mapping[str, Any]) -> str:
+    """Whose answers they are, and to what."""
+    split = f" ({provenance['split']})" if provenance.get("split") else ""
+    limit = f", {part}" if (part := limit_of(provenance)) else ""
+    return (
+        f"{provenance.get('model', 'unknown model')} on {provenance.get('dataset', 'unknown data set')}{split}{limit}"
+    )

@@ -1,0 +1,79 @@
+"""`r1sgg eval --export`."""
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from r1sgg_cli.cli.eval import evaluate
+from r1sgg_cli.data.predictions import save_predictions
+from r1sgg_cli.errors import ConfigError, OutputError
+from tests.report.evaluated import make_predictions
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> Path:
+    save_predictions(make_predictions(), tmp_path / "preds.json")
+    return tmp_path / "preds.json"
+
+
+def _eval(*arguments: str | Path) -> Result:
+    app = typer.Typer()
+    app.command()(evaluate)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+
+
+KINDS = {
+    "coco": ("boxes", "boxes/detections.json"),
+    "sgb": ("graphs", "graphs/gathered.json"),
+    "csv": ("new/rows.csv", "new/rows.csv"),
+    "markdown": ("row.md", "row.md"),
+    "latex": ("row.tex", "row.tex"),
+    "model-card": ("README.md", "README.md"),
+}
+
+
+def test_all_kinds_are_written_at_once_and_again(predictions: Path, tmp_path: Path) -> None:
+    options = [f"--export={kind}={tmp_path / path}" for kind, (path, _) in KINDS.items()]
+    for _ in range(2):
+        result = _eval(predictions, *options)
+        assert result.exit_code == 0, result.output
+    for path, written in KINDS.values():
+        assert (tmp_path / written).is_file()
+        assert str(tmp_path / path) in result.stdout
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "model-card"])
+def test_something_else_is_never_replaced(predictions: Path, tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "place"
+    if kind in ("coco", "sgb"):
+        place.mkdir()
+        (place / "thesis.txt").write_text("mine")
+    else:
+        place.write_text("mine")
+    result = _eval(predictions, f"--export={kind}={place}")
+    assert isinstance(result.exception, OutputError)
+    assert "holds something else" in str(result.exception)
+    assert not predictions.with_name("preds.metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("row.tex", "is not KIND=PATH"),
+        ("pdf=row.pdf", "is not KIND=PATH"),
+        ("coco=", "is not KIND=PATH"),
+        ("model-card=preds.json", "is no model card"),
+    ],
+)
+def test_a_wrong_kind_or_place_is_a_usage_error(predictions: Path, value: str, said: str) -> None:
+    result = _eval(predictions, "--export", value)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.replace("│", " ").split())
+
+
+def test_the_published_protocol_alone_is_not_exported(predictions: Path, tmp_path: Path) -> None:
+    refused = _eval(predictions, "--protocol", "published", f"--export=csv={tmp_path / 'rows.csv'}").exception
+    assert isinstance(refused, ConfigError)
+    assert "leave `--protocol published` out" in str(refused)
