@@ -153,6 +153,7 @@ class AllStages:
                 box_space_wh=[space_wh],
                 box_origin=[origin],
                 task=[task],
+                predicate_weights={},
             )
             if value is None:
                 continue
