@@ -95,6 +95,7 @@ def main() -> None:
     progress = Progress(
         BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)
     )
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts jobs in the background without it
     pool = ProcessPoolExecutor(arguments.processes, initializer=_leave_interrupts_to_the_parent)
     with pool, progress:
         task = progress.add_task("", total=sum(sizes))

@@ -24,6 +24,9 @@ from r1sgg_cli.inference.answers import Answer, Sample
 from r1sgg_cli.inference.answers_file import ANSWERS_FILE, AnswersFile
 from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE, save_ground_truth
 from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord, save_run
+from r1sgg_cli.inference.training_file import TRAINING_FILE, save_training_names
+from r1sgg_cli.scene_graph.training_names import TrainingNames
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from tests.cli.damage import damaged, damaged_bytes, damaged_line
 from tests.data.sources import numbered, source_of
 from tests.inference.conftest import make_run, make_truth
@@ -105,6 +108,8 @@ def folder(tmp_path: Path) -> Path:
     record: RunRecord = {**make_run(), "task": "sgg", "limit": 3, "split_size": 9, "annotated": True}
     save_run(record, folder)
     save_ground_truth([make_truth(image_id) for image_id in "abc"], folder)
+    vocabularies = Vocabulary(("man",), ("near",)), Vocabulary(("horse",), ("sitting on",))
+    save_training_names(TrainingNames({"near": 3}, frozenset({("man", "sitting on", "horse")}), *vocabularies), folder)
     with AnswersFile(folder) as file:
         scored = Sample(TEXT, "stop", 40, -3.5, (-0.25, -0.5), (-1.5,))
         more = (Sample("no graph", "length", 9, -1.0), Sample(TEXT, "stop", 9, -2.0))
@@ -136,8 +141,13 @@ def test_predictions(predictions: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [(RUN_FILE, damaged), (GROUND_TRUTH_FILE, damaged_line), (ANSWERS_FILE, damaged_line)],
-    ids=["run.json", "ground truth", "answers"],
+    [
+        (RUN_FILE, damaged),
+        (TRAINING_FILE, damaged),
+        (GROUND_TRUTH_FILE, damaged_line),
+        (ANSWERS_FILE, damaged_line),
+    ],
+    ids=["run.json", "training", "ground truth", "answers"],
 )
 def test_a_folder_of_answers(folder: Path, name: str, damage: Damage) -> None:
     out, generator = folder.parent / "gathered.json", random.Random(1)
@@ -187,6 +197,38 @@ def test_the_published_layout(tmp_path: Path, published: list[str | Path], name:
     damage = damaged_line if name.endswith("jsonl") else damaged
     refused = damage_in_turn(tmp_path / name, damage, 4, check)
     assert refused > NUM_CASES // 3 or name == "raw/a.json"  # of two files one is left
+
+
+def test_what_the_published_gather_writes(tmp_path: Path, published: list[str | Path]) -> None:
+    tuples = [["man", [0, 0, 20, 10], "horse", [100, 50, 200, 100], "near"]]
+    row = {
+        "names": ["man.1", "horses.2"],
+        "names_target": ["man", "horse"],
+        "boxes": [[0, 0, 20, 10], [100, 50, 200, 100]],
+        "relation_tuples": tuples,
+        "graph": {"all_node_pairs": [[0, 1]]},
+    }
+    (tmp_path / "gathered.json").write_text(json.dumps({"a": row, "b": {**row, "names_target": ["unknown"]}}))
+
+    def check() -> str | None:
+        (tmp_path / "preds.json").unlink(missing_ok=True)
+        said = run(gather, tmp_path / "gathered.json", *published[1:-2], "--allow-missing")
+        if said is None:
+            assert run(evaluate, tmp_path / "preds.json") is None
+            insist_on_sound_numbers(tmp_path / "preds.metrics.json")
+        return said
+
+    assert damage_in_turn(tmp_path / "gathered.json", damaged, 7, check) > NUM_CASES // 3
+
+
+def test_what_training_showed(predictions: Path, tmp_path: Path) -> None:
+    prepare_dataset(source_of(*numbered(3)), tmp_path / "data")
+
+    def check() -> str | None:
+        return run(evaluate, predictions, "--training", tmp_path / "data")
+
+    refused = damage_in_turn(tmp_path / "data" / "train_statistics.json", damaged, 8, check)
+    assert refused > NUM_CASES // 3
 
 
 @pytest.mark.parametrize("name", ["train_statistics.json", "vocabulary.json", "prepare.json"])

@@ -17,6 +17,7 @@ import numpy as np
 
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_predictions, save_predictions
+from r1sgg_cli.errors import DataError
 from r1sgg_cli.inference.answered_split import AnsweredSplit
 from r1sgg_cli.inference.answers import Answer, Sample
 from r1sgg_cli.inference.answers_file import AnswersFile, LoadedAnswers, load_answers
@@ -25,9 +26,11 @@ from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.label_mapping import Dictionary, label_mapping
 from r1sgg_cli.inference.picking import Pick
 from r1sgg_cli.inference.run_record import RunRecord
+from r1sgg_cli.metrics.background import NamedSimilarity
 from r1sgg_cli.metrics.evaluation import Evaluation
 from r1sgg_cli.report.gallery import answer_panel, truth_panel
 from r1sgg_cli.report.overlay import Photo
+from r1sgg_cli.report.published import published_evaluation
 from r1sgg_cli.report.rendering import render_html
 from r1sgg_cli.report.stages import evaluate_predictions
 from r1sgg_cli.rewards import REWARDS, SCORED
@@ -35,7 +38,9 @@ from r1sgg_cli.rewards.batch import read_completion, read_truth
 from r1sgg_cli.scene_graph.consensus import consensus
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 from r1sgg_cli.scene_graph.parse import ParsedAnswer, ParseError, parse_answer
-from r1sgg_cli.scene_graph.vocabulary import load_vocabulary
+from r1sgg_cli.scene_graph.similarity import exact_similarity
+from r1sgg_cli.scene_graph.training_names import TrainingNames, named_triplets
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 from tests.scene_graph.real_answers import MutatedAnswers, RealAnswer, rows_as_json
 from tests.scene_graph.soundness import (
     SLACK,
@@ -58,6 +63,7 @@ MOST = {"format_reward": 1.0, "node_acc_reward": 2.0, "node_box_reward": 2.0}
 SHARES = ("triplet_recall", "mean_recall", "object_", "triplet_precision", "triplet_f1", "box_ap", "failure_rate")
 """Beginnings of the names of metrics that lie between 0 and 1."""
 TASKS: tuple[Task, ...] = ("sgg", "sgg", "sgg", "det", "cls")
+STRICT = NamedSimilarity("exact", exact_similarity)
 PICKS: tuple[Pick, ...] = ("first", "likelihood", "first", "majority", "first", "first", "first", "first")
 """By which a batch after the other is gathered; a majority takes longest."""
 
@@ -147,6 +153,7 @@ class AllStages:
                 box_space_wh=[space_wh],
                 box_origin=[origin],
                 task=[task],
+                predicate_weights={},
             )
             if value is None:
                 continue
@@ -171,12 +178,26 @@ class AllStages:
         by_file = self._num_batches % 3 == 0
         gathered = self._gathered(truths, self._through_file(answers) if by_file else answers, pick)
         loaded = self._saved_and_loaded(gathered) if by_file else gathered
-        insist_on_sound_evaluation(evaluate_predictions(loaded), loaded)
+        evaluation = evaluate_predictions(loaded, 10 if by_file else 0, STRICT if self._num_batches % 5 == 0 else None)
+        insist_on_sound_evaluation(evaluation, loaded)
+        self._check_published(loaded)
         self.counts["gathered and evaluated", "through files"] += len(batch) * by_file
         self.counts["gathered and evaluated", f"by {pick}"] += len(batch)
         for image in loaded.images[:: max(1, len(loaded.images) // 3)]:
             insist_on_escaped_panel(image)
             self.counts["shown", "panels"] += 1
+
+    def _check_published(self, predictions: Predictions) -> None:
+        """The published evaluator, which goes without where a label is outside the vocabulary."""
+        try:
+            published = published_evaluation(predictions)
+        except DataError:
+            self.counts["gathered and evaluated", "not as published"] += len(predictions.images)
+            return
+        self.counts["gathered and evaluated", "as published"] += len(predictions.images)
+        content = json.loads(json.dumps(published.to_dict(), allow_nan=False))
+        values = [metric["value"] for metric in content["metrics"]]
+        assert all(value is None or 0 <= value <= 1 + 1e-12 for value in values), content["metrics"]
 
     def _answer(self, image_id: str, text: str, real: RealAnswer) -> Answer:
         texts = [text, *(self.answers.next()[0] for _ in range(self.generator.choice((0, 0, 0, 0, 0, 0, 1, 2))))]
@@ -209,11 +230,13 @@ class AllStages:
         return list(loaded.answers.values())
 
     def _gathered(self, truths: Sequence[ImageTruth], answers: Sequence[Answer], pick: Pick) -> Predictions:
-        vocabulary = load_vocabulary("psg" if self._num_batches % 4 == 3 else "vg150")
-        dictionary = self.dictionary if vocabulary.objects == load_vocabulary("vg150").objects else None
+        turn = self._num_batches % 4
+        vocabulary = load_vocabulary(("vg150", "psg")[turn // 2]) if turn % 2 else _names_of(truths)
+        dictionary = self.dictionary if turn == 1 else None
         use = (lambda _: dictionary) if dictionary is not None else None
         mapping = label_mapping(vocabulary, aliases=None if self._chance(0.7) else False, load_dictionary=use)
-        split = AnsweredSplit(RUN, vocabulary, tuple(truths), _loaded(answers), "")
+        training = None if turn == 3 else _training(self.generator, truths, vocabulary)
+        split = AnsweredSplit(RUN, vocabulary, tuple(truths), _loaded(answers), "", training)
         gathered = gather_split(split, pick=pick, mapping=mapping)
         for image in gathered.images:
             assert (image.prediction is None) == (image.failure is not None)
@@ -227,7 +250,7 @@ class AllStages:
         path = self.folder / "preds.json"
         save_predictions(gathered, path)
         loaded = load_predictions(path)
-        assert loaded.vocabulary == gathered.vocabulary
+        assert (loaded.vocabulary, loaded.training) == (gathered.vocabulary, gathered.training)
         assert loaded.provenance == json.loads(json.dumps(gathered.provenance))
         for before, after in zip(gathered.images, loaded.images, strict=True):
             _insist_on_same_image(before, after)
@@ -250,6 +273,23 @@ RUN: RunRecord = {
     "versions": {},
     "command": "",
 }
+
+
+def _names_of(truths: Sequence[ImageTruth]) -> Vocabulary:
+    names = {name for truth in truths for name in truth.graph.names}
+    predicates = {triplet.predicate for truth in truths for triplet in truth.graph.triplets}
+    return Vocabulary(tuple(sorted(names)), tuple(sorted(predicates)))
+
+
+def _training(generator: random.Random, truths: Sequence[ImageTruth], vocabulary: Vocabulary) -> TrainingNames:
+    """What a training might have shown: some predicates often, others never, and some names only to come."""
+    counts = {name: int(generator.expovariate(0.01)) for name in vocabulary.predicates if generator.random() < 0.8}
+    triplets = sorted(named_triplets(truth.graph for truth in truths))
+    unseen = frozenset(generator.sample(triplets, len(triplets) // 4))
+    half, part = len(vocabulary.objects) // 2, len(vocabulary.predicates) // 2
+    base = Vocabulary(vocabulary.objects[:half], vocabulary.predicates[:part])
+    novel = Vocabulary(vocabulary.objects[half:], vocabulary.predicates[part:])
+    return TrainingNames(counts, unseen, base, novel)
 
 
 def _loaded(answers: Sequence[Answer]) -> LoadedAnswers:
@@ -305,6 +345,8 @@ def insist_on_sound_evaluation(evaluation: Evaluation, predictions: Predictions)
         if math.isnan(metric.value):
             continue
         assert 0 <= metric.value < math.inf, metric
+        if metric.interval is not None:
+            assert 0 <= metric.interval[0] <= metric.interval[1] < math.inf, metric
         if metric.name.startswith(SHARES) and not metric.name.endswith("s_per_image"):
             assert metric.value <= 1 + 1e-12, metric
     for recall, image in zip(evaluation.triplet_recall_per_image.tolist(), predictions.images, strict=True):
