@@ -68,7 +68,7 @@ def taught_answer(model_type: ModelType, row: dict[str, Any]) -> str:
 
 def earned(answer: str, example: dict[str, Any], *, without: str = "") -> dict[str, float | None]:
     columns: dict[str, Any] = {key: [example[key]] for key in REWARD_COLUMNS if key != without}
-    return {name: reward([answer], **columns)[0] for name, reward in REWARDS.items()}
+    return {name: reward([answer], **columns, predicate_weights={})[0] for name, reward in REWARDS.items()}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["image_id"])
@@ -82,6 +82,13 @@ def test_the_answer_that_sft_teaches_earns_every_reward_in_full(model_type: Mode
         "edge_reward": 5,
         "edge_hard_reward": 5,
         "edge_hard_relax_reward": 5,
+        "object_f1_reward": 2,
+        "edge_f1_reward": 5,
+        "mean_recall_reward": 5,
+        "weighted_recall_reward": 5,
+        "cluster_coverage_reward": 2,
+        "repetition_penalty_reward": 0,
+        "length_penalty_reward": 0,
     }
 
 

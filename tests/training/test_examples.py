@@ -42,8 +42,8 @@ def test_every_tasks_answer_earns_every_reward_that_applies(
     answer = sft["completion"][0]["content"][0]["text"]
     named = ("objects", "relationships", "image_wh", "box_space_wh", "task")
     columns: dict[str, Any] = {key: [grpo[key]] for key in named}
-    earned = {name: reward([answer], **columns)[0] for name, reward in REWARDS.items()}
-    for name, most in zip(REWARDS, (1, 2, 2, 5, 5, 5), strict=True):
+    earned = {name: reward([answer], **columns, predicate_weights={})[0] for name, reward in REWARDS.items()}
+    for name, most in zip(SCORED, (1, 2, 2, 5, 5, 5, 2, 5, 5, 5, 2, 0, 0), strict=True):
         assert earned[name] == (pytest.approx(most, abs=0.1) if task in SCORED[name] else None)
 
 
