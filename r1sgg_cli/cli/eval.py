@@ -161,6 +161,8 @@ def _load(path: Path, training: Path | None) -> Predictions:
     from r1sgg_cli.errors import AnswersError
 
     loaded = load_predictions(path)
+    if not loaded.images:
+        raise AnswersError(f"`{path}` holds no images: nothing to score; run `r1sgg gather` again")
     if loaded.provenance.get("annotated") is False:
         raise AnswersError(f"`{path}` is of pictures without annotations: nothing to score; ask about a data set")
     if training is None:

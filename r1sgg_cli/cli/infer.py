@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mimetypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -39,6 +40,13 @@ _PLANNED = ("dataset", "split", "images", "limit", "max_new_tokens", "batch_size
 """What a plan is made of, said or not."""
 
 
+def _insist_on_number(value: float) -> float:
+    """NaN passes every range."""
+    if math.isnan(value):
+        raise typer.BadParameter("nan is no number.")
+    return value
+
+
 def infer(
     ctx: typer.Context,
     model: Annotated[str, typer.Argument(help=options.MODEL_HELP)],
@@ -62,16 +70,30 @@ def infer(
     max_pixels: options.MaxPixelsOption = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.", rich_help_panel=_HOW)] = 2048,
     temperature: Annotated[
-        float, typer.Option(min=0, help="0: greedy, the likeliest token each time.", rich_help_panel=_HOW)
+        float,
+        typer.Option(
+            min=0,
+            max=100,
+            callback=_insist_on_number,
+            help="0: greedy, the likeliest token each time.",
+            rich_help_panel=_HOW,
+        ),
     ] = 0.0,
     top_p: Annotated[
-        float, typer.Option(min=0, max=1, help="Sample from the likeliest tokens of this mass.", rich_help_panel=_HOW)
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            callback=_insist_on_number,
+            help="Sample from the likeliest tokens of this mass.",
+            rich_help_panel=_HOW,
+        ),
     ] = 1.0,
     top_k: Annotated[
         int, typer.Option(min=0, help="Sample from so many likeliest tokens; 0: all.", rich_help_panel=_HOW)
     ] = 0,
     num_answers: Annotated[
-        int, typer.Option(min=1, help="Answers per image; `gather` chooses or votes.", rich_help_panel=_HOW)
+        int, typer.Option(min=1, max=1024, help="Answers per image; `gather` chooses or votes.", rich_help_panel=_HOW)
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of sampling; each image has its own.", rich_help_panel=_HOW)] = 0,
     engine: Annotated[

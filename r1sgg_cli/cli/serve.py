@@ -43,15 +43,21 @@ def serve(
 
     from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.inference.server import Place, curl_line, python_client, request_body, server_argv
+    from r1sgg_cli.inference.vllm_start import engine_environment
     from r1sgg_cli.models.families import unsampled_token_ids
 
     if ctx.args and not ctx.args[0].startswith("-"):
         raise ConfigError(f"`{ctx.args[0]}` stands where nothing is expected; options of vLLM's own follow after `--`")
     _check_vllm(model)
     asker = _asker(model, predefined, think, vocabulary, max_pixels, structured)
+    room, dtype, eager = _engine_options(model, asker, max_new_tokens)
+    if max_new_tokens >= room:
+        raise ConfigError(
+            f"`--max-new-tokens {max_new_tokens}`: the model has room for {room} tokens, prompt and answer together; "
+            "give a smaller number"
+        )
     place = Place(host, port)
     body = request_body(model, asker, unsampled_token_ids(model), max_new_tokens, structured=structured)
-    room, dtype, eager = _engine_options(model, asker, max_new_tokens)
     argv = server_argv(model, asker.limits, room, dtype, place, [*eager, *ctx.args])
     typer.echo(f"# A line of curl, about photo.jpg:\n{curl_line(body, place)}\n")
     typer.echo(f"# A Python program, about the picture that it is given:\n{python_client(body, place)}\n")
@@ -59,7 +65,7 @@ def serve(
     typer.echo(f"# The server: {shlex.join(argv)}")
     if not dry_run:
         sys.stdout.flush()
-        os.execvp(argv[0], argv)
+        os.execvpe(argv[0], argv, {**engine_environment(), **os.environ})
 
 
 def _check_vllm(model: str) -> None:

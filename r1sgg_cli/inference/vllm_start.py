@@ -19,10 +19,8 @@ GPU_AT_ONCE, CPU_AT_ONCE = 128, 16
 4 GiB of a 2B model, 7 of a 7B one, and vLLM makes those wait for which it has no memory left."""
 
 _ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR"}  # else 200 lines stand above the progress bar
-_CPU_ENVIRONMENT = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_CPU_KVCACHE_SPACE": "4",
-}  # GiB; else half the machine's
+_CPU_MEMORY = {"VLLM_CPU_KVCACHE_SPACE": "4"}  # GiB; else nearly all of the machine's, which others have a part of
+_ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}  # on a CPU, where a second one only costs
 _IN_ITS_OWN_PROCESS = "Engine core initialization failed"
 """How the error begins that stands for any in the engine's process, which has said its own."""
 
@@ -30,12 +28,19 @@ Make = Callable[[int, int], Engine]
 """An engine by its room in tokens, and the texts that it writes at once."""
 
 
+def engine_environment() -> dict[str, str]:
+    """What vLLM is told about the memory of this machine, in variables of its own."""
+    return {} if torch.cuda.is_available() else _CPU_MEMORY
+
+
 def vllm_engine_class() -> Any:
     """`VllmEngine`, whose module can be imported only where vLLM is installed, and after its environment is set.
 
     What the user has set stays.
     """
-    for name, value in (_ENVIRONMENT | ({} if torch.cuda.is_available() else _CPU_ENVIRONMENT)).items():
+    for name, value in (
+        _ENVIRONMENT | engine_environment() | ({} if torch.cuda.is_available() else _ONE_PROCESS)
+    ).items():
         os.environ.setdefault(name, value)
     return importlib.import_module("r1sgg_cli.inference.vllm_engine").VllmEngine
 

@@ -227,3 +227,11 @@ def test_evaluation_prints_nothing_but_its_result_and_loads_no_torch(predictions
 
 def test_help_shows_an_example() -> None:
     assert "Example: r1sgg eval preds.json" in _eval("--help").stdout
+
+
+def test_a_file_without_images_is_not_scored(predictions: Path) -> None:
+    content = json.loads(predictions.read_text())
+    predictions.write_text(json.dumps(content | {"images": []}))
+    refused = _eval(predictions).exception
+    assert isinstance(refused, AnswersError)
+    assert "holds no images: nothing to score" in str(refused)

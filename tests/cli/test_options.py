@@ -3,6 +3,7 @@
 import inspect
 from typing import get_args
 
+import pytest
 from typer.testing import CliRunner
 
 from r1sgg_cli.cli import options
@@ -24,6 +25,15 @@ def test_the_loggers_are_those_of_a_run() -> None:
 def test_a_logger_that_there_is_not_is_named_as_it_was_typed() -> None:
     said = CliRunner().invoke(app, ["sft", "--model", "m", "--report-to", "wandbb"], env={"COLUMNS": "200"}).output
     assert "Invalid value for '--report-to': `wandbb` is none of tensorboard, wandb, trackio" in said
+
+
+@pytest.mark.parametrize(
+    "option", ["--temperature=nan", "--temperature=inf", "--top-p=nan", "--num-answers=99999999999"]
+)
+def test_numbers_with_which_nothing_is_sampled_are_usage_errors(option: str) -> None:
+    done = CliRunner().invoke(app, ["infer", "m", "out", option], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert f"Invalid value for '{option.partition('=')[0]}'" in done.output
 
 
 def test_infer_lets_a_model_write_as_much_as_sft_teaches_it() -> None:
