@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -79,6 +78,7 @@ def evaluate(
     import json
 
     from r1sgg_cli.cli.numbers import print_numbers, print_published
+    from r1sgg_cli.data.provenance import mapping_of, origin_of
     from r1sgg_cli.files import insist_on_own, save_text
     from r1sgg_cli.report.stages import evaluate_predictions
 
@@ -107,8 +107,8 @@ def evaluate(
     save_text(json.dumps(content, indent=1) + "\n", target)
     exported = save_exports(export or [], [EvaluatedRun(source, loaded, evaluation)]) if evaluation else []
     console = Console()
-    console.print(escape(_origin(loaded.provenance)), style="bold", soft_wrap=True)
-    if mapped := _mapped(loaded.provenance):
+    console.print(escape(origin_of(loaded.provenance)), style="bold", soft_wrap=True)
+    if mapped := mapping_of(loaded.provenance):
         console.print(escape(mapped), soft_wrap=True)
     if evaluation is not None:
         print_numbers(evaluation, console)
@@ -157,14 +157,9 @@ def _load(path: Path, training: Path | None) -> Predictions:
     """The predictions, with what training showed. Raises `R1SGGError`."""
     from dataclasses import replace
 
-    from r1sgg_cli.data.predictions import load_predictions
-    from r1sgg_cli.errors import AnswersError
+    from r1sgg_cli.data.predictions import load_annotated
 
-    loaded = load_predictions(path)
-    if not loaded.images:
-        raise AnswersError(f"`{path}` holds no images: nothing to score; run `r1sgg gather` again")
-    if loaded.provenance.get("annotated") is False:
-        raise AnswersError(f"`{path}` is of pictures without annotations: nothing to score; ask about a data set")
+    loaded = load_annotated(path)
     if training is None:
         return loaded
     from r1sgg_cli.data.training_names import required_training_names
@@ -180,20 +175,3 @@ def _similarity(name: str) -> NamedSimilarity | None:
     from r1sgg_cli.scene_graph.similarity import load_similarity
 
     return NamedSimilarity(name, load_similarity(name))
-
-
-def _origin(provenance: Mapping[str, Any]) -> str:
-    from r1sgg_cli.data.predictions import limit_of
-
-    split = f" ({provenance['split']})" if provenance.get("split") else ""
-    limit = f", {part}" if (part := limit_of(provenance)) else ""
-    model, dataset = provenance.get("model", "unknown model"), provenance.get("dataset", "unknown data set")
-    return f"{model} on {dataset}{split}{limit}"
-
-
-def _mapped(provenance: Mapping[str, Any]) -> str | None:
-    """How many labels were mapped into the vocabulary, and by what; None where none were."""
-    mapping = provenance.get("gather", {}).get("label_mapping", {})
-    total = sum(count for counts in mapping.get("mapped", {}).values() for count in counts.values())
-    by = ", ".join(f"{kind}: {mapping[kind]}" for kind in ("aliases", "wordnet") if mapping.get(kind))
-    return f"{total} labels were mapped into the vocabulary ({by}), which raises the numbers" if total else None

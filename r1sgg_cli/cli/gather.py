@@ -78,7 +78,8 @@ def gather(
 
     Example: r1sgg gather answers/ preds.json
     """
-    from r1sgg_cli.data.predictions import FORMAT, limit_of, save_predictions
+    from r1sgg_cli.data.predictions import FORMAT, save_predictions
+    from r1sgg_cli.data.provenance import limit_of
     from r1sgg_cli.files import insist_on_own
     from r1sgg_cli.inference.gather import gather_split, insist_on_same_run
     from r1sgg_cli.inference.label_mapping import label_mapping
@@ -205,7 +206,7 @@ def _asked(dataset: str, split: str | None, vocabulary: str | None) -> DatasetAs
 
 
 def _print_passed_over(predictions: Predictions, console: Console) -> None:
-    from r1sgg_cli.data.predictions import limit_of
+    from r1sgg_cli.data.provenance import limit_of
     from r1sgg_cli.inference.answered_split import named_images
 
     passed_over = predictions.provenance["gather"]

@@ -103,7 +103,7 @@ def _track(numbers: Iterable[int]) -> Iterable[int]:
 
 
 def _report(paths: list[Path], run: Path | None, dataset: str | None, split: str | None, *, has_photos: bool) -> Report:
-    from r1sgg_cli.data.predictions import load_predictions
+    from r1sgg_cli.data.predictions import load_annotated
     from r1sgg_cli.metrics.evaluation import NUM_RESAMPLES
     from r1sgg_cli.report.comparison import compare_stages
     from r1sgg_cli.report.photos import open_photos
@@ -112,9 +112,7 @@ def _report(paths: list[Path], run: Path | None, dataset: str | None, split: str
     from r1sgg_cli.report.stages import Stage, evaluate_predictions
 
     curves = _curves(run) if run else []
-    loaded = [_with_training(load_predictions(path), dataset) for path in paths]
-    for path, one in zip(paths, loaded, strict=True):
-        _insist_on_annotated(path, one)
+    loaded = [_with_training(load_annotated(path), dataset) for path in paths]
     names = run_names(paths) if len(paths) == 2 else ["prediction"]
     insist_on_same_images(paths, loaded)
     photo_of = open_photos(loaded[0], dataset, split) if has_photos else None
@@ -124,18 +122,6 @@ def _report(paths: list[Path], run: Path | None, dataset: str | None, split: str
     insist_on_same_setting(paths, [stage.evaluation for stage in stages])
     comparison = compare_stages(stages)[0] if len(stages) == 2 else None
     return Report(stages, comparison, photo_of, curves)
-
-
-def _insist_on_annotated(path: Path, predictions: Predictions) -> None:
-    """Refuse answers about pictures of one's own. Raises `AnswersError`."""
-    from r1sgg_cli.errors import AnswersError
-
-    if predictions.provenance.get("annotated") is False:
-        raise AnswersError(
-            f"`{path}` is of pictures without annotations: nothing to compare with; ask about a data set"
-        )
-    if not predictions.images:
-        raise AnswersError(f"`{path}` holds no image: nothing to show; run `r1sgg gather` on another folder")
 
 
 def _with_training(predictions: Predictions, dataset: str | None) -> Predictions:

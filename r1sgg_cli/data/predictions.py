@@ -91,12 +91,14 @@ def load_provenance(path: Path) -> dict[str, Any]:
         raise AnswersError(f"`{path}` does not say whose predictions it holds: {error!r}") from error
 
 
-def limit_of(provenance: Mapping[str, Any]) -> str | None:
-    """Which part of its split a trial asked for, in words; None for the whole split, or where nothing is said."""
-    limit, split_size = provenance.get("limit"), provenance.get("split_size")
-    if limit is None or split_size is None or limit >= split_size:
-        return None
-    return f"first {limit} of {split_size} images (`--limit`)"
+def load_annotated(path: Path) -> Predictions:
+    """Read predictions that can be scored: of images that are annotated. Raises `AnswersError`."""
+    loaded = load_predictions(path)
+    if not loaded.images:
+        raise AnswersError(f"`{path}` holds no images: nothing to score; run `r1sgg gather` on another folder")
+    if loaded.provenance.get("annotated") is False:
+        raise AnswersError(f"`{path}` is of pictures without annotations: nothing to score; ask about a data set")
+    return loaded
 
 
 def load_predictions(path: Path) -> Predictions:

@@ -4,7 +4,7 @@ What commands print or compare must be of its kind before they start; what is on
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 TASKS = ("sgg", "det", "cls")
@@ -70,3 +70,27 @@ def checked_names(value: Any) -> list[str]:
         raise TypeError("a vocabulary's names must be a list of texts")
     "".join(value).encode()
     return value
+
+
+def limit_of(provenance: Mapping[str, Any]) -> str | None:
+    """Which part of its split a trial asked for, in words; None for the whole split, or where nothing is said."""
+    limit, split_size = provenance.get("limit"), provenance.get("split_size")
+    if limit is None or split_size is None or limit >= split_size:
+        return None
+    return f"first {limit} of {split_size} images (`--limit`)"
+
+
+def origin_of(provenance: Mapping[str, Any]) -> str:
+    """Whose answers they are, and to what, in words."""
+    split = f" ({provenance['split']})" if provenance.get("split") else ""
+    limit = f", {part}" if (part := limit_of(provenance)) else ""
+    model, dataset = provenance.get("model", "unknown model"), provenance.get("dataset", "unknown data set")
+    return f"{model} on {dataset}{split}{limit}"
+
+
+def mapping_of(provenance: Mapping[str, Any]) -> str | None:
+    """How many labels were mapped into the vocabulary, and by what; None where none were."""
+    mapping = provenance.get("gather", {}).get("label_mapping", {})
+    total = sum(count for counts in mapping.get("mapped", {}).values() for count in counts.values())
+    by = ", ".join(f"{kind}: {mapping[kind]}" for kind in ("aliases", "wordnet") if mapping.get(kind))
+    return f"{total} labels were mapped into the vocabulary ({by}), which raises the numbers" if total else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.errors import MALFORMED, DataError
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.labels import normalise_label, written_name
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
@@ -85,6 +85,8 @@ class SplitStatistics:
         """What `to_json` wrote. Raises one of `errors.MALFORMED` for anything else."""
         triplets = {(subject, predicate, name): count for subject, predicate, name, count in record["triplets"]}
         tables = [dict(record["objects"]), dict(record["predicates"]), triplets]
+        if not all(type(name) is str for triplet in triplets for name in triplet):
+            raise TypeError("a name in a triplet is no text")
         if not all(type(count) is int and count >= 0 for table in tables for count in table.values()):
             raise TypeError("a count is no number from 0 on")
         return cls(record["num_images"], *(Counter(table) for table in tables))
@@ -95,13 +97,17 @@ def load_train_statistics(dataset: str) -> SplitStatistics:
     path = Path(dataset) / STATISTICS_FILE
     try:
         return SplitStatistics.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"`{dataset}` has no `{STATISTICS_FILE}`, which says how often each predicate occurs in training; "
             "`r1sgg prepare` writes it, of a data set on the hub with `r1sgg prepare hub:OWNER/NAME --out DIR`"
         ) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"`{path}` cannot be read ({error!r}); prepare the data set again") from error
+    except OSError as error:
+        raise DataError(f"cannot read `{path}`: {error.strerror}; make it readable") from error
+    except MALFORMED as error:
+        raise DataError(
+            f"`{path}` is not what `r1sgg prepare` writes: {error!r}; prepare the data set again"
+        ) from error
 
 
 def _spellings(counts: Counter[str]) -> dict[str, str]:

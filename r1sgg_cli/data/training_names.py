@@ -1,13 +1,12 @@
 """What the training split of a prepared data set showed, condensed for the split that is evaluated."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from r1sgg_cli.data.rows import BASE_VOCABULARY_FILE, VOCABULARY_FILE
-from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics
-from r1sgg_cli.errors import MALFORMED, DataError
+from r1sgg_cli.data.statistics import STATISTICS_FILE, load_train_statistics
+from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.labels import normalise_label
 from r1sgg_cli.scene_graph.training_names import TrainingNames, named_triplets
@@ -20,21 +19,13 @@ def training_names(dataset: str, ground_truths: Iterable[SceneGraph]) -> Trainin
     None where nothing says it: a name on the hub, or a folder without `train_statistics.json`, which `r1sgg prepare`
     writes with a training split. Raises `DataError` or `ConfigError` where a file of the folder cannot be read.
     """
-    path = Path(dataset) / STATISTICS_FILE
-    if not path.is_file():
+    if not (Path(dataset) / STATISTICS_FILE).is_file():
         return None
-    try:
-        shown = SplitStatistics.from_json(json.loads(path.read_text(encoding="utf-8")))
-        counts: Counter[str] = Counter()
-        for name, count in shown.predicates.items():
-            counts[normalise_label(name)] += count
-        seen = {tuple(normalise_label(name) for name in triplet) for triplet in shown.triplets}
-    except OSError as error:
-        raise DataError(f"cannot read `{path}`: {error.strerror}; make it readable") from error
-    except MALFORMED as error:
-        raise DataError(
-            f"`{path}` is not what `r1sgg prepare` writes: {error!r}; prepare the data set again"
-        ) from error
+    shown = load_train_statistics(dataset)
+    counts: Counter[str] = Counter()
+    for name, count in shown.predicates.items():
+        counts[normalise_label(name)] += count
+    seen = {tuple(normalise_label(name) for name in triplet) for triplet in shown.triplets}
     base, novel = _base_and_novel(Path(dataset))
     return TrainingNames(counts, named_triplets(ground_truths) - seen, base, novel)
 

@@ -43,7 +43,7 @@ def object_numbers(
         for name, top, bottom, counted in (
             ("object_recall", hits, truths, "object hits / annotated, pooled"),
             ("object_precision", hits, answers, "object hits / predicted, pooled"),
-            ("object_f1", 2 * hits, truths + answers, "of the two pooled numbers above"),
+            ("object_f1", 2 * hits, truths + answers, "2 · object hits / (predicted + annotated), pooled"),
         )
     ]
     is_hit = np.zeros(len(annotated.object_image), dtype=bool)

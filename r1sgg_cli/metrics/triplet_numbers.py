@@ -137,7 +137,7 @@ def precision_numbers(annotated: FlatGraphs, predicted: FlatGraphs, hits: Pairs)
         for name, symbol, top, bottom, counted in (
             ("triplet_recall_pooled", "ng-R", hit, truths, "hits / annotated of all images"),
             ("triplet_precision", "P", hit, answers, "hits / predicted of all images"),
-            ("triplet_f1", "F1", 2 * hit, truths + answers, "of the two pooled numbers above"),
+            ("triplet_f1", "F1", 2 * hit, truths + answers, "2 · hits / (predicted + annotated) of all images"),
         )
     ]
     says, shows = f"{num_say} images that predict a relationship", f"{num_show} images with a relationship"

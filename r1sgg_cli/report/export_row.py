@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from r1sgg_cli.data.predictions import Predictions, limit_of
+from r1sgg_cli.data.predictions import Predictions
+from r1sgg_cli.data.provenance import limit_of
 from r1sgg_cli.errors import OutputError
 from r1sgg_cli.metrics.evaluation import Evaluation, Metric
 from r1sgg_cli.report.escaping import escape_latex, escape_markdown

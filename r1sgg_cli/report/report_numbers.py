@@ -4,9 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from r1sgg_cli.data.predictions import ImagePrediction, limit_of
+from r1sgg_cli.data.predictions import ImagePrediction
 from r1sgg_cli.metrics.comparison import NumberDifference, Verdict
 from r1sgg_cli.metrics.evaluation import Evaluation
 from r1sgg_cli.metrics.metric import Metric
@@ -118,7 +117,7 @@ def repairs(images: Sequence[ImagePrediction]) -> tuple[CauseBar, ...]:
     times = Counter[str]()
     for image in images:
         times.update(image.defects)
-    return _bars(counts, {kind: f"{times[kind]:,} times" for kind in counts}, len(images))
+    return _bars(counts, {kind: f"{times[kind]:,} time{'s' * (times[kind] != 1)}" for kind in counts}, len(images))
 
 
 def _bars(counts: Mapping[str, int], phrases: Mapping[str, str], num_images: int) -> tuple[CauseBar, ...]:
@@ -126,13 +125,4 @@ def _bars(counts: Mapping[str, int], phrases: Mapping[str, str], num_images: int
     return tuple(
         CauseBar(kind, phrases[kind], count, percent(count, num_images), round(100 * count / ordered[0][1], 2))
         for kind, count in ordered
-    )
-
-
-def origin_of(provenance: Mapping[str, Any]) -> str:
-    """Whose answers they are, and to what."""
-    split = f" ({provenance['split']})" if provenance.get("split") else ""
-    limit = f", {part}" if (part := limit_of(provenance)) else ""
-    return (
-        f"{provenance.get('model', 'unknown model')} on {provenance.get('dataset', 'unknown data set')}{split}{limit}"
     )

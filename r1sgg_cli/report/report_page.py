@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.data.predictions import ImagePrediction
+from r1sgg_cli.data.provenance import mapping_of, origin_of
 from r1sgg_cli.errors import OutputError
 from r1sgg_cli.files import save_text, work_beside
 from r1sgg_cli.report.card_workers import CardTask, draw_cards
@@ -28,7 +29,7 @@ from r1sgg_cli.report.page import flat
 from r1sgg_cli.report.photos import PhotoOf, thumbnail
 from r1sgg_cli.report.predicate_chart import lay_out_predicates
 from r1sgg_cli.report.rendering import render_html
-from r1sgg_cli.report.report_numbers import compared_numbers, failure_causes, headline_numbers, origin_of, repairs
+from r1sgg_cli.report.report_numbers import compared_numbers, failure_causes, headline_numbers, repairs
 from r1sgg_cli.report.stages import Stage
 
 MARK = "r1sgg report"
@@ -140,6 +141,7 @@ def _page(
     stages, first = report.stages, report.stages[0]
     kinds = sorted({kind for image in index.images for kind in image["failure"] if kind})
     origins = [(stage.name, origin_of(stage.predictions.provenance)) for stage in stages]
+    mappings = [(stage.name, mapping) for stage in stages if (mapping := mapping_of(stage.predictions.provenance))]
     present = set(chosen.reasons.values())
     return render_html(
         "report.html.jinja",
@@ -149,6 +151,7 @@ def _page(
         script_source=f"'sha256-{digest}'" + ("" if cards else " 'self'"),
         script=script,
         origins=origins,
+        mappings=mappings,
         stages=stages,
         comparison=report.comparison,
         **_numbers(report),

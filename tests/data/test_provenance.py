@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 
 from r1sgg_cli.config.schema import Task
-from r1sgg_cli.data.provenance import TASKS, checked_names, checked_provenance
+from r1sgg_cli.data.provenance import TASKS, checked_names, checked_provenance, mapping_of, origin_of
 
 WHOLE = {
     "model": "runs/sft",
@@ -59,3 +59,14 @@ def test_names_are_a_list_of_texts(names: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         checked_names(names)
     assert checked_names(["man", "é"]) == ["man", "é"]
+
+
+def test_the_origin_says_which_part_of_a_split_it_was() -> None:
+    provenance = {"model": "runs/a", "dataset": "data/x", "split": "test", "limit": 4, "split_size": 9}
+    assert origin_of(provenance) == "runs/a on data/x (test), first 4 of 9 images (`--limit`)"
+    assert origin_of({}) == "unknown model on unknown data set"
+
+
+def test_what_was_mapped_is_said_with_its_effect() -> None:
+    assert mapping_of(WHOLE) == "3 labels were mapped into the vocabulary (aliases: psg), which raises the numbers"
+    assert mapping_of({}) is None

@@ -55,7 +55,7 @@ def test_a_data_set_brings_its_counts_or_it_is_said_how_to_have_them(tmp_path: P
     (tmp_path / STATISTICS_FILE).write_text(json.dumps(statistics().to_json()), encoding="utf-8")
     assert load_train_statistics(str(tmp_path)) == statistics()
     (tmp_path / STATISTICS_FILE).write_text("{}", encoding="utf-8")
-    with pytest.raises(DataError, match=r"cannot be read .*prepare the data set again"):
+    with pytest.raises(DataError, match=r"is not what `r1sgg prepare` writes.*prepare the data set again"):
         load_train_statistics(str(tmp_path))
     with pytest.raises(DataError, match=r"`JosephZ/psg_train_sg` has no `train_statistics.json`.*prepare hub:OWNER"):
         load_train_statistics("JosephZ/psg_train_sg")

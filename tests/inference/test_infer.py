@@ -20,7 +20,8 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
 from r1sgg_cli.config.schema import Lora
-from r1sgg_cli.data.predictions import limit_of, save_predictions
+from r1sgg_cli.data.predictions import save_predictions
+from r1sgg_cli.data.provenance import limit_of
 from r1sgg_cli.data.rows import FEATURES, load_rows, undecoded
 from r1sgg_cli.data.training_names import training_names
 from r1sgg_cli.errors import ConfigError, DataError, ModelError, OutputError

@@ -1,7 +1,7 @@
 """The headline of a report and why answers failed."""
 
 from r1sgg_cli.data.predictions import ImagePrediction
-from r1sgg_cli.report.report_numbers import failure_causes, headline_numbers, origin_of, repairs
+from r1sgg_cli.report.report_numbers import failure_causes, headline_numbers, repairs
 from r1sgg_cli.report.stages import Stage, evaluate_predictions
 from tests.report.conftest import make_graph, make_stage
 
@@ -52,9 +52,3 @@ def test_causes_are_counted_the_most_frequent_first() -> None:
 def test_what_was_repaired_is_counted_by_images_and_by_times() -> None:
     bars = repairs([image_of(None, prose=1), image_of(None, prose=4, bad_box=2), image_of(None, bad_box=0)])
     assert [(b.kind, b.count, b.phrase) for b in bars] == [("prose", 2, "5 times"), ("bad_box", 1, "2 times")]
-
-
-def test_the_origin_says_which_part_of_a_split_it_was() -> None:
-    provenance = {"model": "runs/a", "dataset": "data/x", "split": "test", "limit": 4, "split_size": 9}
-    assert origin_of(provenance) == "runs/a on data/x (test), first 4 of 9 images (`--limit`)"
-    assert origin_of({}) == "unknown model on unknown data set"

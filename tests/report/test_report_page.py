@@ -42,10 +42,14 @@ def photo_of(image_of: Callable[[str], Image.Image]) -> PhotoOf:
     return lambda image: image_of(image.image_id)
 
 
+MAPPING = {"aliases": "vg150", "mapped": {"objects": {"guy → man": 3}}}
+
+
 @pytest.fixture(scope="module")
 def report(stages: list[Stage], photo_of: PhotoOf, curves: list[Curve]) -> Report:
     training = TrainingNames({"left of": 4000, "above": 120}, frozenset())
-    predictions = replace(stages[1].predictions, training=training)
+    provenance = {**stages[1].predictions.provenance, "gather": {"label_mapping": MAPPING}}
+    predictions = replace(stages[1].predictions, training=training, provenance=provenance)
     return Report((Stage("prediction", predictions, evaluate_predictions(predictions, 100)),), None, photo_of, curves)
 
 
@@ -172,6 +176,8 @@ def test_the_page_tells_numbers_predicates_failures_curves_and_how_images_were_c
     text = " ".join(Outline(page.read_text(encoding="utf-8")).text.split())
     for words in (
         "runs/demo/after-SFT on data/synthetic",
+        "3 labels were mapped into the vocabulary (aliases: vg150), which raises the numbers",
+        "3 labels were mapped into the vocabulary (aliases: vg150), which raises the numbers",
         "95 % bootstrap interval",
         "times annotated in the training split (log scale)",
         "without a graph",
