@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from r1sgg_cli.metrics.comparison import NumberDifference, Verdict
+from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.report.comparison import Comparison
 from r1sgg_cli.report.headline import MINUS
 
@@ -11,6 +12,7 @@ FEW_IMAGES = 30
 """With fewer, or fewer on which the runs differ, bootstrap intervals are too narrow to be relied on."""
 RECALL = ("triplet_recall", None)
 """Name and K of the number that is said first."""
+ACRONYMS = {"ap": "AP", "ap50": "AP@50", "ar": "AR", "f1": "F1"}
 HOW = (
     "Differences of numbers: paired bootstrap over images, 95 % interval, each number by itself, not "
     "corrected for how many there are. Predicates: paired randomisation test over images, corrected for their number "
@@ -33,10 +35,13 @@ def sentences(comparison: Comparison) -> tuple[str, ...]:
 
 def number_name(number: NumberDifference) -> str:
     """Such as `mean recall @ 50`."""
-    metric = number.metric
-    k = "" if metric.k is None else f" @ {metric.k}"
-    words = {"ap": "AP", "ap50": "AP@50", "ar": "AR", "f1": "F1"}
-    return " ".join(words.get(word, word) for word in metric.name.split("_")) + k
+    k = "" if number.metric.k is None else f" @ {number.metric.k}"
+    return name_in_words(number.metric) + k
+
+
+def name_in_words(metric: Metric) -> str:
+    """A number's name as it stands in a sentence, such as `box AP@50`."""
+    return " ".join(ACRONYMS.get(word, word) for word in metric.name.split("_"))
 
 
 def format_number(value: float, number: NumberDifference) -> str:

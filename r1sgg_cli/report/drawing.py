@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from r1sgg_cli.report.arrows import Route, Routes, route_arrows, straight_cost
 from r1sgg_cli.report.node_layout import (
@@ -110,12 +111,13 @@ def draw_graph(graph: SceneGraph, search: Search = THOROUGH) -> Drawing:
     nodes: list[Node] = []
     arrows: list[Arrow] = []
     y = MARGIN
-    for objects in components(list(part.predicates)):
-        within = {pair: words for pair, words in part.predicates.items() if pair[0] in objects}
-        laid_out = _lay_out(graph, objects, within, labels, search)
-        nodes += _nodes(objects, labels, laid_out.nodes, y)
-        arrows += [_arrow(route, objects, within, labels, y) for route in laid_out.routes]
-        y += laid_out.height + PART_GAP
+    with threadpool_limits(1, user_api="blas"):  # handing such small matrices to threads costs far more than it saves
+        for objects in components(list(part.predicates)):
+            within = {pair: words for pair, words in part.predicates.items() if pair[0] in objects}
+            laid_out = _lay_out(graph, objects, within, labels, search)
+            nodes += _nodes(objects, labels, laid_out.nodes, y)
+            arrows += [_arrow(route, objects, within, labels, y) for route in laid_out.routes]
+            y += laid_out.height + PART_GAP
     caption_y = None
     if part.unlinked:
         caption_y = y + FONT_SIZE

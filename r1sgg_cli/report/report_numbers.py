@@ -10,7 +10,7 @@ from r1sgg_cli.metrics.comparison import NumberDifference, Verdict
 from r1sgg_cli.metrics.evaluation import Evaluation
 from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.report.comparison import Comparison
-from r1sgg_cli.report.comparison_words import format_change, format_number
+from r1sgg_cli.report.comparison_words import format_change, format_number, name_in_words
 from r1sgg_cli.report.gallery import FAILURES
 from r1sgg_cli.report.headline import THIN
 from r1sgg_cli.report.histograms import percent
@@ -18,7 +18,6 @@ from r1sgg_cli.report.histograms import percent
 LOWER_IS_BETTER = frozenset({"failure_rate"})
 """Of the headline."""
 VERDICT_SIGNS: Mapping[Verdict, str] = {"better": "✓", "worse": "✗", "differs": "≠", "not shown": "–"}
-ACRONYMS = {"ap": "AP", "ap50": "AP", "f1": "F1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,8 @@ def _number(metric: Metric) -> HeadlineNumber:
 
 def _names(metric: Metric) -> tuple[str, str]:
     """What a number is called here, and in the field."""
-    name = " ".join(ACRONYMS.get(word, word) for word in metric.name.split("_"))
-    return name, metric.symbol.replace("@K", f"@{'all' if metric.k is None else metric.k}")
+    name, symbol = name_in_words(metric), metric.symbol.replace("@K", f"@{'all' if metric.k is None else metric.k}")
+    return name, "" if name.endswith(symbol) else symbol
 
 
 def compared_numbers(comparison: Comparison) -> tuple[ComparedNumber, ...]:
