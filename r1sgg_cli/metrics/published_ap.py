@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers
 from r1sgg_cli.metrics.published_matching import (
     AREAS,
-    MAX_DETECTIONS,
-    THRESHOLDS,
     LaneMatches,
     as_xywh,
     match_in_lanes,
     outside_areas,
 )
+from r1sgg_cli.metrics.turns import IOU_THRESHOLDS, MAX_DETECTIONS
 
 LIMITS = (1, 10, MAX_DETECTIONS)
 """How many boxes of a class in an image count for AR1, AR10 and AR100."""
@@ -67,7 +66,7 @@ def published_ap(annotated: FlatGraphs, predicted: FlatGraphs, first_object: int
     rows = np.argsort(predicted.object_label, kind="stable")
     rows = rows[place[rows] < MAX_DETECTIONS]
     edges = np.searchsorted(predicted.object_label[rows], [classes, classes + 1]).T
-    shape = len(AREAS), len(THRESHOLDS), len(classes)
+    shape = len(AREAS), len(IOU_THRESHOLDS), len(classes)
     precision, recall = np.full(shape, np.nan), np.full((*shape, len(LIMITS)), np.nan)
     for number, (first, last) in enumerate(edges.tolist()):
         boxes = rows[first:last]

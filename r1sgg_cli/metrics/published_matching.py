@@ -1,10 +1,7 @@
 """Which predicted boxes find an annotated one, as COCO's evaluator matches boxes that all score 1.
 
-Within a class and an image the boxes choose in their order, each the free annotated box of the highest IoU, of equal
-ones the last. COCO does so for ten thresholds and four ranges of area; an annotated box outside the range is taken only
-where no other is left, and then neither counts. One threshold in one range is a *lane* here. All lanes, classes and
-images are matched at once: the first box of each class and image, then the second ones, and so on. (faster-coco-eval
-does the same one image after the other, in ten times the time; a test holds the results equal.)
+COCO matches for ten thresholds and four ranges of area; an annotated box outside the range is taken only where no other
+is left, and then neither counts. One threshold in one range is a *lane* here.
 """
 
 from typing import NamedTuple
@@ -13,15 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers
-from r1sgg_cli.metrics.one_to_one import equal_pairs
+from r1sgg_cli.metrics.turns import Mask, Values, take_turns
 
-THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = {"": (0.0, 1e10), "s": (0.0, 32.0**2), "m": (32.0**2, 96.0**2), "l": (96.0**2, 1e10)}
 """Ranges of a box's area in square pixels, ends included, by the letter in the metric's name."""
-MAX_DETECTIONS = 100
-
-Mask = NDArray[np.bool_]
-Values = NDArray[np.float64]
 
 
 class LaneMatches(NamedTuple):
@@ -38,24 +30,15 @@ def match_in_lanes(
     """Match the boxes of all images; `place` is each predicted box's among those of its class and image, from 0.
 
     A box that finds the annotated one in row `first_object` takes it and counts as having found nothing. Boxes whose
-    place is beyond `MAX_DETECTIONS` find nothing.
+    place is beyond `turns.MAX_DETECTIONS` find nothing.
     """
     truth_xywh, answer_xywh = as_xywh(annotated.boxes_xyxy), as_xywh(predicted.boxes_xyxy.astype(np.float32))
     is_truth_outside, is_outside = (outside_areas(boxes) for boxes in (truth_xywh, answer_xywh))
-    keys = (np.stack([side.object_image, side.object_label], axis=1) for side in (annotated, predicted))
-    truths, answers = equal_pairs(*keys)
-    iou = _coco_iou(truth_xywh[truths], answer_xywh[answers])
-    near = (iou >= THRESHOLDS[0]) & (place[answers] < MAX_DETECTIONS)
-    truths, answers, iou = truths[near], answers[near], iou[near]
-    order = np.lexsort((truths, answers, place[answers]))
-    truths, answers, iou = truths[order], answers[order], iou[order]
-    lanes = len(AREAS), len(THRESHOLDS)
-    is_free = np.ones((*lanes, len(annotated.object_label)), dtype=bool)
-    partner = np.full((*lanes, len(predicted.object_label)), -1, dtype=np.int64)
-    turns = np.unique(place[answers], return_index=True)[1]
-    for first, last in zip(turns, [*turns[1:], len(answers)], strict=False):
-        turn = slice(first, last)
-        _take_turn(truths[turn], answers[turn], iou[turn], is_truth_outside, is_free, partner)
+
+    def iou_of(truths: Integers, answers: Integers) -> Values:
+        return _coco_iou(truth_xywh[truths], answer_xywh[answers])
+
+    partner = take_turns(annotated, predicted, place, iou_of, is_truth_outside)
     is_hit = (partner >= 0) & (partner != (-1 if first_object is None else first_object))
     area = np.arange(len(AREAS))[:, None, None]
     found_outside = (partner >= 0) & is_truth_outside[area, partner] if len(annotated.object_label) else partner >= 0
@@ -82,20 +65,3 @@ def _coco_iou(truth_xywh: Values, answer_xywh: Values) -> Values:
     shared = np.where((width > 0) & (height > 0), width * height, 0.0)
     union = other_w * other_h + w * h - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
-
-
-def _take_turn(
-    truths: Integers, answers: Integers, iou: Values, is_truth_outside: Mask, is_free: Mask, partner: Integers
-) -> None:
-    """Let one box of each class and image choose; the pairs of a box stand side by side."""
-    may = is_free[:, :, truths] & (iou >= THRESHOLDS[:, None])
-    inside_first = iou + 2.0 * ~is_truth_outside[:, truths]
-    value = np.where(may, inside_first[:, None], 0.0)
-    starts = np.flatnonzero(np.diff(answers, prepend=-1))
-    best = np.repeat(np.maximum.reduceat(value, starts, axis=2), np.diff(starts, append=len(answers)), axis=2)
-    pairs = np.where(may & (value == best), np.arange(len(answers)), -1)
-    chosen = np.maximum.reduceat(pairs, starts, axis=2)
-    area, threshold, box = np.nonzero(chosen >= 0)
-    pair = chosen[area, threshold, box]
-    is_free[area, threshold, truths[pair]] = False
-    partner[area, threshold, answers[pair]] = truths[pair]
