@@ -8,7 +8,7 @@ from r1sgg_cli.metrics.answer_numbers import per_image
 from r1sgg_cli.metrics.cuts import Mask
 from r1sgg_cli.metrics.detection import BoxDetection
 from r1sgg_cli.metrics.flat import FlatGraphs
-from r1sgg_cli.metrics.number import Number
+from r1sgg_cli.metrics.number import IntervalKind, Number
 from r1sgg_cli.metrics.objects import object_hits
 from r1sgg_cli.metrics.ranking import Ranking
 from r1sgg_cli.metrics.statistic import ratio
@@ -17,15 +17,24 @@ from r1sgg_cli.metrics.statistic import ratio
 def box_numbers(boxes: BoxDetection, ranking: Ranking) -> list[Number]:
     """COCO's AP, AP@50 and AR@100."""
     coco = f"mean over annotated classes; {ranking.of_boxes}, 100 boxes per class and image"
+    kinds: tuple[tuple[str, str, str, str, IntervalKind], ...] = (
+        ("box_ap", "AP", "IoU 0.50:0.95", "0.50:0.95, x2 − x1", "mirrored"),
+        ("box_ap50", "AP@50", "IoU 0.50", "≥ 0.5, x2 − x1", "mirrored"),
+        ("box_ar", "AR@100", "average recall, IoU 0.50:0.95", "0.50:0.95, x2 − x1", "moved"),
+    )
     return [
-        Number(name, place, f"COCO, {counted}; {coco}", "classes", boxes.num_classes, "objects", symbol, iou=iou)
-        for place, (name, symbol, counted, iou) in enumerate(
-            (
-                ("box_ap", "AP", "IoU 0.50:0.95", "0.50:0.95, x2 − x1"),
-                ("box_ap50", "AP@50", "IoU 0.50", "≥ 0.5, x2 − x1"),
-                ("box_ar", "AR@100", "average recall, IoU 0.50:0.95", "0.50:0.95, x2 − x1"),
-            )
+        Number(
+            name,
+            place,
+            f"COCO, {counted}; {coco}",
+            "classes",
+            boxes.num_classes,
+            "objects",
+            symbol,
+            iou=iou,
+            interval=interval,
         )
+        for place, (name, symbol, counted, iou, interval) in enumerate(kinds)
     ]
 
 
