@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from r1sgg_cli.metrics.answer_numbers import per_image
-from r1sgg_cli.metrics.cuts import Mask
 from r1sgg_cli.metrics.detection import BoxDetection
-from r1sgg_cli.metrics.flat import FlatGraphs
+from r1sgg_cli.metrics.flat import FlatGraphs, Mask
 from r1sgg_cli.metrics.number import IntervalKind, Number
 from r1sgg_cli.metrics.objects import object_hits
 from r1sgg_cli.metrics.ranking import Ranking

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.metrics.evaluation import Metric
-from r1sgg_cli.metrics.flat import FlatGraphs, LabelTable, flatten
+from r1sgg_cli.metrics.flat import FlatGraphs, LabelTable, Mask, flatten
 from r1sgg_cli.metrics.published_ap import LINES, PublishedAP, published_ap
-from r1sgg_cli.metrics.published_hits import Mask, published_hits
+from r1sgg_cli.metrics.published_hits import published_hits
 from r1sgg_cli.metrics.published_recall import recall_at_cuts, recall_without_cut
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r1sgg_cli.metrics.evaluation import Metric
-from r1sgg_cli.metrics.flat import FlatGraphs
-from r1sgg_cli.metrics.published_hits import Mask, PublishedHits
+from r1sgg_cli.metrics.flat import FlatGraphs, Mask
+from r1sgg_cli.metrics.published_hits import PublishedHits
 from r1sgg_cli.metrics.recall import recall_per_image
 
 CUTS = (20, 50, 100)

@@ -22,6 +22,7 @@ from r1sgg_cli.metrics.statistic import mean_over_images
 from r1sgg_cli.metrics.training_numbers import (
     Labels,
     group_numbers,
+    named_part_numbers,
     named_parts,
     open_vocabulary_numbers,
     unseen_triplets,
@@ -32,6 +33,7 @@ from r1sgg_cli.metrics.triplet_numbers import (
     mean_recall_numbers,
     precision_numbers,
     ranked_hits,
+    ranked_recall,
     recall_numbers,
 )
 from r1sgg_cli.metrics.triplets import phrase_candidates, triplet_candidates
@@ -63,6 +65,7 @@ class ScoredSplit:
         self.hits = ranked_hits(self._candidates)
         self._constrained = ranked_hits(self._candidates, "graph")
         self._predicates = PredicateRecall(self.annotated)
+        self._recalls = [ranked_recall(self._predicates, hits) for hits in (self.hits, self._constrained)]
 
     def numbers(self, ranking: Ranking, setting: Setting, background: Background) -> list[Number]:
         """Every number but those of failures, in the order of the table."""
@@ -111,9 +114,9 @@ class ScoredSplit:
 
     def _recall_numbers(self) -> list[Number]:
         numbers: list[Number] = []
-        for hits in (self.hits, self._constrained):
+        for hits, tables in zip((self.hits, self._constrained), self._recalls, strict=True):
             recalls = recall_numbers(self.annotated, hits)
-            means = mean_recall_numbers(self._predicates, hits, self.num_vocabulary)
+            means = mean_recall_numbers(self._predicates, tables, self.num_vocabulary)
             numbers += recalls + means + f_numbers(recalls, means)
         order = {"recall": 0, "mean recall": 1}
         return sorted(numbers, key=lambda number: order[number.section])
@@ -128,7 +131,7 @@ class ScoredSplit:
         hits = ranked_hits(phrase_candidates(self.annotated, self.predicted))
         return [
             *recall_numbers(self.annotated, hits, "phrase_recall", "PhrDet R", "phrases"),
-            *mean_recall_numbers(self._predicates, hits, 0, "phrase_", "phrases"),
+            *mean_recall_numbers(self._predicates, ranked_recall(self._predicates, hits), 0, "phrase_", "phrases"),
         ]
 
     def _training_numbers(self, training: TrainingNames) -> list[Number]:
@@ -137,12 +140,13 @@ class ScoredSplit:
         if unseen.any():
             for hits in (self.hits, self._constrained):
                 numbers += zero_shot_numbers(self.annotated, hits, unseen)
-        numbers += group_numbers(self._predicates, self.hits.at[None], self.labels, self._groups(training))
+        numbers += group_numbers(self._predicates, self._recalls, self.labels, self._groups(training))
         if training.base is not None and training.novel is not None:
             parts = named_parts(training.base, training.novel, self.labels)
             names = {part: of_names[self.annotated.object_label] for part, (of_names, _) in parts.items()}
             numbers += object_numbers(self.annotated, self.predicted, names)[3:]
-            numbers += open_vocabulary_numbers(self.annotated, self.hits, self._predicates, parts)
+            numbers += open_vocabulary_numbers(self.annotated, (self.hits, self._constrained), parts)
+            numbers += named_part_numbers(self._predicates, self._recalls, parts)
         return numbers
 
     def _soft_numbers(self, similarity: NamedSimilarity) -> list[Number]:

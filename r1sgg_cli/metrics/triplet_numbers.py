@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from r1sgg_cli.metrics.answer_numbers import per_image
-from r1sgg_cli.metrics.cuts import CUTS, Mask, first_of_pair, ranks_among, within
-from r1sgg_cli.metrics.flat import FlatGraphs
+from r1sgg_cli.metrics.cuts import CUTS, first_of_pair, ranks_among, within
+from r1sgg_cli.metrics.flat import FlatGraphs, Mask
 from r1sgg_cli.metrics.metric import Constraint, Cut
 from r1sgg_cli.metrics.number import Number
 from r1sgg_cli.metrics.one_to_one import Pairs
@@ -21,6 +22,19 @@ class RankedHits(NamedTuple):
 
     constraint: Constraint
     at: dict[Cut, Pairs]
+
+
+class RankedRecall(NamedTuple):
+    """Recall of each predicate in each image by those hits, as `PredicateRecall.per_image` has it."""
+
+    constraint: Constraint
+    at: dict[Cut, csr_array]
+
+
+def ranked_recall(predicates: PredicateRecall, hits: RankedHits) -> RankedRecall:
+    """The table of every K; where the hits are the same, so is the table."""
+    tables = {id(pairs): predicates.per_image(pairs[0]) for pairs in hits.at.values()}
+    return RankedRecall(hits.constraint, {cut: tables[id(pairs)] for cut, pairs in hits.at.items()})
 
 
 def ranked_hits(
@@ -54,7 +68,7 @@ def recall_numbers(
     """Recall at every K, mean over images; `asked` are the annotated triplets that count, and what they are."""
     what, mask = ("a relationship", None) if asked is None else asked
     numbers = []
-    full, short = _named(name, symbol, hits.constraint)
+    full, short = named_under(name, symbol, hits.constraint)
     recalls = {id(pairs): recall_per_image(annotated, pairs[0], mask) for pairs in hits.at.values()}
     for cut, pairs in hits.at.items():
         recall = recalls[id(pairs)]
@@ -67,17 +81,19 @@ def recall_numbers(
 
 
 def mean_recall_numbers(
-    predicates: PredicateRecall, hits: RankedHits, num_vocabulary: int, prefix: str = "", section: str = "mean recall"
+    predicates: PredicateRecall,
+    recall: RankedRecall,
+    num_vocabulary: int,
+    prefix: str = "",
+    section: str = "mean recall",
 ) -> list[Number]:
     """Mean recall at every K: over the predicates that are annotated, then over the vocabulary, absent ones 0."""
-    name, symbol = _named(f"{prefix}mean_recall", "mR", hits.constraint)
+    name, symbol = named_under(f"{prefix}mean_recall", "mR", recall.constraint)
     in_vocabulary = predicates.predicates < num_vocabulary
     num_present = len(predicates.predicates)
     present: list[Number] = []
     whole: list[Number] = []
-    tables = {id(pairs): predicates.per_image(pairs[0]) for pairs in hits.at.values()}
-    for cut, pairs in hits.at.items():
-        table = tables[id(pairs)]
+    for cut, table in recall.at.items():
         each = "per predicate mean over its images, then over"
         for numbers, full, statistic, size, counted in (
             (present, name, predicates.mean(table), num_present, f"{num_present} annotated predicates"),
@@ -91,15 +107,8 @@ def mean_recall_numbers(
         ):
             numbers.append(
                 Number(
-                    full,
-                    statistic,
-                    f"{each} {counted}",
-                    "images of predicates",
-                    size,
-                    section,
-                    symbol,
-                    cut,
-                    hits.constraint,
+                    *(full, statistic, f"{each} {counted}", "images of predicates", size),
+                    *(section, symbol, cut, recall.constraint),
                 )
             )
     return present + whole if num_vocabulary else present
@@ -111,7 +120,8 @@ def f_numbers(recalls: Sequence[Number], mean_recalls: Sequence[Number]) -> list
         Number(
             recall.name.replace("triplet_recall", "recall").replace("recall", "recall_f1"),
             harmonic_mean(_statistic(recall), _statistic(mean)),
-            "2 · R · mR / (R + mR) of the recall and the mean recall above",
+            f"2 · R · mR / (R + mR) at the same K and constraint: R the mean over {recall.denominator} images with a "
+            f"relationship, mR over {mean.denominator} annotated predicates",
             "images of predicates",
             mean.denominator,
             "mean recall",
@@ -150,7 +160,7 @@ def precision_numbers(annotated: FlatGraphs, predicted: FlatGraphs, hits: Pairs)
     ]
 
 
-def _named(name: str, symbol: str, constraint: Constraint) -> tuple[str, str]:
+def named_under(name: str, symbol: str, constraint: Constraint) -> tuple[str, str]:
     """Name and symbol under a constraint: without one they are the plain name and the field's `ng-`."""
     if constraint == "graph":
         return f"graph_constrained_{name.removeprefix('triplet_')}", f"{symbol}@K"

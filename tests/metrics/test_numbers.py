@@ -1,6 +1,7 @@
 """Every kind of number on a few images by hand, and what must hold for any split."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,14 @@ def two_images(make_graph: GraphMaker) -> Evaluation:
         pytest.param("mean_recall_head", None, 1.0, id="head: on"),
         pytest.param("mean_recall_tail", None, 1 / 2, id="tail: wears"),
         pytest.param("triplet_recall_base", None, 1.0, id="triplets of base names alone"),
-        pytest.param("triplet_recall_novel_object", None, 1 / 2, id="triplets with a novel object"),
+        pytest.param("triplet_recall_novel_object_either_end", None, 1 / 2, id="triplets with a novel object"),
         pytest.param("triplet_recall_novel_predicate", 100, 1 / 2, id="triplets with a novel predicate"),
         pytest.param("object_recall_base", None, 2 / 4, id="base objects"),
         pytest.param("object_recall_novel", None, 1 / 2, id="novel objects"),
         pytest.param("mean_recall_novel", None, 1 / 2, id="novel predicates"),
+        pytest.param("graph_constrained_mean_recall_novel", 100, 1 / 2, id="novel predicates, constrained"),
+        pytest.param("graph_constrained_mean_recall_head", 50, 0.0, id="head, constrained: the first one is near"),
+        pytest.param("graph_constrained_mean_recall_tail", 100, 1 / 2, id="tail, constrained"),
         pytest.param("object_f1", None, 2 * 3 / (3 + 6), id="object F1"),
         pytest.param("failure_rate_truncated", None, 1 / 2, id="failures by cause"),
         pytest.param("images_with_bad_box", None, 1 / 2, id="images with a defect"),
@@ -83,6 +87,18 @@ def test_what_is_mapped_is_no_defect_and_an_empty_group_no_number(two_images: Ev
     assert not any("mapped" in name for name in names)
     assert "mean_recall_body" not in names  # `near` is not annotated
     assert "pair_accuracy" not in names  # no objects were given
+
+
+def test_a_triplet_is_novel_by_its_objects_where_both_are(make_graph: GraphMaker) -> None:
+    """As OvSGTR counts; either end alone has a name of its own. Under the constraint a pair's second guess is none."""
+    novel = replace(TRAINING, base=Vocabulary(("man",), ("on", "near")), novel=Vocabulary(("hat", "horse"), ("wears",)))
+    truth = make_graph(OBJECTS, [(0, "on", 1), (0, "on", 2), (1, "on", 2)])
+    answer = make_graph(OBJECTS, [(0, "on", 1), (1, "near", 2), (1, "on", 2)])
+    evaluation = evaluate([truth], [answer], ["on", "near", "wears"], background=Background(training=novel))
+    names = ("triplet_recall_novel_object", "triplet_recall_novel_object_either_end")
+    assert [evaluation.value(name, 50) for name in names] == pytest.approx([1, 2 / 3])
+    constrained = [f"graph_constrained_{name.removeprefix('triplet_')}" for name in names]
+    assert [evaluation.value(name, 50) for name in constrained] == pytest.approx([0, 1 / 3])
 
 
 def test_predicates_come_with_their_counts(two_images: Evaluation) -> None:
