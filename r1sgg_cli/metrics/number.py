@@ -8,11 +8,17 @@ import numpy as np
 
 from r1sgg_cli.metrics.detection import BoxDetection
 from r1sgg_cli.metrics.metric import Averaging, Constraint, Cut, Metric
-from r1sgg_cli.metrics.resampling import Interval, interval_around, mirrored_interval, resampled_weights
+from r1sgg_cli.metrics.resampling import (
+    Interval,
+    interval_around,
+    mirrored_interval,
+    resampled_weights,
+    wilson_interval,
+)
 from r1sgg_cli.metrics.statistic import Statistic, Values, Weights, values_under
 
-IntervalKind = Literal["moved", "mirrored"]
-"""How an interval lies to its resamples, as `resampling` explains it."""
+IntervalKind = Literal["moved", "mirrored", "wilson"]
+"""How an interval lies to its resamples, as `resampling` explains it; or Wilson's, of a rate of images."""
 IOU = "≥ 0.5, x2 − x1"
 """How the IoU of a hit is counted: no extra pixel."""
 
@@ -64,12 +70,14 @@ def measured(numbers: Sequence[Number], boxes: BoxDetection, num_images: int, nu
 def _interval(number: Number, value: float, resampled: Values) -> Interval | None:
     if number.interval == "mirrored":
         return mirrored_interval(value, resampled, 0.0, number.highest)
+    if number.interval == "wilson":
+        return wilson_interval(value, number.denominator)
     return interval_around(value, resampled, 0.0, number.highest)
 
 
 def _under(numbers: Sequence[Number], boxes: BoxDetection, weights: Weights) -> Values:
     """Shape (numbers, resamples)."""
-    detection = boxes.under(weights)
+    detection = boxes.under(weights) if any(isinstance(number.statistic, int) for number in numbers) else ()
     statistics = [number.statistic for number in numbers if isinstance(number.statistic, Statistic)]
     others = iter(values_under(statistics, weights))
     return np.stack([detection[n.statistic] if isinstance(n.statistic, int) else next(others) for n in numbers])

@@ -17,12 +17,16 @@ the moved one held 0.86, the mirrored one 0.80. Two runs are lifted alike: diffe
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.stats import binomtest
 
 from r1sgg_cli.metrics.significance import CONFIDENCE
 from r1sgg_cli.metrics.statistic import Values, Weights
 
 NUM_RESAMPLES = 1_000
 SEED = 0
+FEW_IMAGES = 30
+"""With fewer, bootstrap intervals are too narrow to be relied on."""
+TOO_NARROW = "intervals of so few are too narrow to rely on."
 Interval = tuple[float, float]
 _CHUNK = 50_000_000
 """Counts held in memory at once, of a byte each."""
@@ -65,6 +69,24 @@ def mirrored_interval(value: float, resampled: Values, lowest: float, highest: f
     low, _, high = quantiles
     ends = (min(max(2 * value - end, lowest), highest) for end in (high, low))
     return next(ends), next(ends)
+
+
+def wilson_interval(rate: float, num_images: int) -> Interval | None:
+    """Wilson's 95 % interval of a rate of images; None without images.
+
+    A rate of yes or no has no spread where none of the images says yes, and none in their resamples.
+    """
+    if not num_images:
+        return None
+    ends = binomtest(round(rate * num_images), num_images).proportion_ci(CONFIDENCE, "wilson")
+    return float(ends.low), float(ends.high)
+
+
+def few_images(num_images: int) -> str | None:
+    """What is to be said of intervals of so few images; None where they are enough."""
+    if num_images >= FEW_IMAGES:
+        return None
+    return f"Only {num_images} image{'s' * (num_images != 1)}: {TOO_NARROW}"
 
 
 def _quantiles(value: float, resampled: Values) -> tuple[float, float, float] | None:

@@ -11,7 +11,6 @@ from r1sgg_cli.metrics.predicate_groups import GROUPS, Group
 from r1sgg_cli.metrics.recall import PredicateRecall
 from r1sgg_cli.metrics.triplet_numbers import RankedHits, RankedRecall, named_under, recall_numbers
 from r1sgg_cli.scene_graph.training_names import TrainingNames
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 
 class Labels:
@@ -70,11 +69,12 @@ class PredicatePart(NamedTuple):
     section: str
 
 
-def named_parts(base: Vocabulary, novel: Vocabulary, labels: Labels) -> dict[str, tuple[Mask, Mask]]:
-    """Base and novel as masks over the numbers of names and of predicates."""
+def named_parts(training: TrainingNames, labels: Labels) -> dict[str, tuple[Mask, Mask]]:
+    """Base and novel as masks over the numbers of names and of predicates; nothing for a closed vocabulary."""
     return {
         part: (labels.of_names(frozenset(words.objects)), labels.of_predicates(frozenset(words.predicates)))
-        for part, words in (("base", base), ("novel", novel))
+        for part, words in (("base", training.base), ("novel", training.novel))
+        if words is not None
     }
 
 

@@ -80,6 +80,23 @@ def recall_numbers(
     return numbers
 
 
+def accuracy_numbers(annotated: FlatGraphs, hits: RankedHits) -> list[Number]:
+    """A@K: hits among the annotated pairs alone, of all images together, as the scene-graph benchmark pools them."""
+    name, symbol = named_under("pair_accuracy", "A", hits.constraint)
+    truths = per_image(annotated.triplet_image, annotated)
+    size = int(truths.sum())
+    found = {id(p): per_image(annotated.triplet_image[p[0]], annotated) for p in hits.at.values()}
+    return [
+        Number(
+            name,
+            ratio(found[id(pairs)], truths),
+            f"hits in annotated pairs / {size} annotated of all images",
+            *("pooled", size, "pairs", symbol, cut, hits.constraint),
+        )
+        for cut, pairs in hits.at.items()
+    ]
+
+
 def mean_recall_numbers(
     predicates: PredicateRecall,
     recall: RankedRecall,
@@ -142,12 +159,14 @@ def precision_numbers(annotated: FlatGraphs, predicted: FlatGraphs, hits: Pairs)
     precision = _where(answers > 0, hit, answers)
     f1 = _where(truths > 0, 2 * hit, truths + answers)
     num_say, num_show = int((answers > 0).sum()), int((truths > 0).sum())
+    num_truths, num_answers = int(truths.sum()), int(answers.sum())
+    both = f"({num_answers} predicted + {num_truths} annotated)"
     pooled = [
         Number(name, ratio(top, bottom), counted, "pooled", int(bottom.sum()), "precision", symbol, None, "none")
         for name, symbol, top, bottom, counted in (
-            ("triplet_recall_pooled", "ng-R", hit, truths, "hits / annotated of all images"),
-            ("triplet_precision", "P", hit, answers, "hits / predicted of all images"),
-            ("triplet_f1", "F1", 2 * hit, truths + answers, "2 · hits / (predicted + annotated) of all images"),
+            ("triplet_recall_pooled", "ng-R", hit, truths, f"hits / {num_truths} annotated of all images"),
+            ("triplet_precision", "P", hit, answers, f"hits / {num_answers} predicted of all images"),
+            ("triplet_f1", "F1", 2 * hit, truths + answers, f"2 · hits / {both} of all images"),
         )
     ]
     says, shows = f"{num_say} images that predict a relationship", f"{num_show} images with a relationship"

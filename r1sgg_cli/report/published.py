@@ -1,8 +1,9 @@
 """The published evaluator's numbers of a predictions file."""
 
-from r1sgg_cli.data.predictions import MISSING, NOT_ASKED, Predictions
+from r1sgg_cli.data.predictions import Predictions
 from r1sgg_cli.metrics.published import PublishedEvaluation, published_metrics
 from r1sgg_cli.metrics.published_unseen import published_unseen
+from r1sgg_cli.scene_graph.listing import MISSING, NOT_ASKED
 
 
 def published_evaluation(predictions: Predictions) -> PublishedEvaluation:

@@ -15,6 +15,7 @@ from r1sgg_cli.metrics.evaluation import CUTS, Evaluation, evaluate
 from r1sgg_cli.metrics.flat import flatten_pair
 from r1sgg_cli.metrics.ranking import GraphScores
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
+from r1sgg_cli.scene_graph.listing import CAUSES
 from r1sgg_cli.scene_graph.similarity import exact_similarity
 from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
@@ -140,6 +141,64 @@ def test_given_objects_have_an_accuracy_of_pairs(make_graph: GraphMaker) -> None
     assert evaluation.setting == "PredCls"
     assert evaluation.value("graph_constrained_recall", "annotated") == 0
     assert evaluation.value("graph_constrained_pair_accuracy", "annotated") == 1 / 2
+
+
+def test_the_accuracy_of_pairs_is_of_all_images_together(make_graph: GraphMaker) -> None:
+    """The scene-graph benchmark divides the mean of hits by the mean of annotated relationships."""
+    one = make_graph(OBJECTS, [(0, "on", 1)])
+    four = make_graph(OBJECTS, [(0, "on", 1), (1, "on", 0), (0, "on", 2), (2, "on", 0)])
+    evaluation = evaluate([one, four], [one, make_graph(OBJECTS)], [], background=Background(task="cls"))
+    assert evaluation.value("graph_constrained_pair_accuracy", 20) == 1 / 5
+    assert evaluation.value("graph_constrained_recall", 20) == 1 / 2
+
+
+OF_RELATIONSHIPS = ("recall", "mean recall", "precision", "pairs", "phrases", "zero-shot", "groups")
+
+
+@pytest.mark.parametrize(
+    ("task", "absent", "present"),
+    [
+        ("det", OF_RELATIONSHIPS, ("answers", "objects", "sizes", "open vocabulary")),
+        ("cls", ("objects",), ("answers", "sizes", "open vocabulary", *OF_RELATIONSHIPS)),
+        ("sgg", (), ("answers", "sizes", "open vocabulary", "objects", *OF_RELATIONSHIPS)),
+    ],
+)
+def test_what_was_not_asked_for_has_no_number(
+    make_graph: GraphMaker, task: str, absent: tuple[str, ...], present: tuple[str, ...]
+) -> None:
+    truth = make_graph(OBJECTS, [(0, "on", 1), (0, "wears", 2)])
+    background = Background([None], [{}], training=TRAINING, task=task)
+    evaluation = evaluate([truth], [truth], ["on", "near", "wears"], background=background, num_resamples=20)
+    sections = {metric.section for metric in evaluation.metrics}
+    assert sections == {*present}
+    assert sections.isdisjoint(absent)
+    names = [metric.name for metric in evaluation.metrics]
+    assert any("relationship" in name or "triplet" in name for name in names) == (task != "det")
+    assert any("object_f1" in name or name == "objects_per_image" for name in names) == (task != "cls")
+
+
+def test_without_relationships_images_are_told_apart_by_their_objects(make_graph: GraphMaker) -> None:
+    truth, answer = make_graph(OBJECTS, [(0, "on", 1)]), make_graph(OBJECTS[:1])
+    evaluation = evaluate([truth], [answer], ["on"], background=Background(task="det"))
+    assert evaluation.recall_per_image == pytest.approx([1 / 3])
+    assert np.isnan(evaluation.triplet_recall_per_image).all()
+    assert (evaluation.predicates, evaluation.left_out, evaluation.found) == ((), (), "objects")
+    assert "no relationship is counted" in evaluation.protocol
+
+
+def test_every_cause_of_failure_is_counted_met_or_not(make_graph: GraphMaker) -> None:
+    truth = make_graph(OBJECTS)
+    evaluation = evaluate([truth] * 2, [truth, None], [], background=Background([None, "bewitched"]))
+    causes = {m.name.removeprefix("failure_rate_"): m.value for m in evaluation.metrics if "failure_rate_" in m.name}
+    assert causes == {**dict.fromkeys(CAUSES, 0.0), "bewitched": 0.5}
+
+
+def test_no_failure_of_few_images_is_no_proof_that_there_are_none(make_graph: GraphMaker) -> None:
+    truth = make_graph(OBJECTS)
+    evaluation = evaluate([truth] * 10, [truth] * 10, [], background=Background([None] * 10), num_resamples=20)
+    assert evaluation.metric("failure_rate").interval == pytest.approx((0, 0.2775), abs=1e-4)  # Wilson's
+    assert evaluation.caution == "Only 10 images: intervals of so few are too narrow to rely on."
+    assert evaluate([truth] * 30, [truth] * 30, [], num_resamples=20).caution is None
 
 
 def test_intervals_are_as_wide_as_leaving_out_one_image_after_the_other_says(golden: GoldenSplit) -> None:

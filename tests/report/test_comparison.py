@@ -21,7 +21,7 @@ from .evaluated import make_predictions
 
 def number(name: str, low: float, high: float, section: str = "recall") -> NumberDifference:
     metric = Metric(name, 0.3, "mean over images", section=section)
-    return NumberDifference(metric, metric, DifferenceInterval((low + high) / 2, low, high))
+    return NumberDifference(metric, metric, DifferenceInterval((low + high) / 2, low, high), 100)
 
 
 def stage(name: str, predictions: Predictions) -> Stage:
@@ -29,14 +29,14 @@ def stage(name: str, predictions: Predictions) -> Stage:
 
 
 def predicate(name: str, gain: float, p_value: float) -> PredicateDifference:
-    return PredicateDifference(name, 9, 9, (3, 5), (0.3, 0.3 + gain), 4, 1, p_value, p_value)
+    return PredicateDifference(name, 9, 9, (3, 5), (0.3, 0.3 + gain), 4, 1, p_value, p_value, 100)
 
 
 IMAGES = ImageCounts(40, 30, 20, 10)
 
 
 def compared(*numbers: NumberDifference, predicates: tuple[PredicateDifference, ...] = ()) -> Comparison:
-    return Comparison("sft", "grpo", sum(IMAGES), numbers, numbers, predicates, IMAGES)
+    return Comparison("sft", "grpo", sum(IMAGES), numbers, numbers, predicates, IMAGES, ("A hit: …",))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,10 @@ def test_predicates_and_images_are_counted() -> None:
 @pytest.mark.parametrize(
     ("images", "said"),
     [
-        (ImageCounts(5, 4, 3, 0), ["Only 12 images: intervals of so few are too narrow to rely on."]),
+        (
+            ImageCounts(5, 4, 3, 0),
+            ["Only 12 images: intervals of so few are too narrow to rely on. Nothing is called better or worse."],
+        ),
         (
             ImageCounts(5, 4, 90, 0),
             ["Only 9 images tell the runs apart: intervals of so few are too narrow to rely on."],
