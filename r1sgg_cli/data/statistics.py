@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.errors import DataError, in_words
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.labels import normalise_label, written_name
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
@@ -86,7 +86,7 @@ class SplitStatistics:
         triplets = {(subject, predicate, name): count for subject, predicate, name, count in record["triplets"]}
         tables = [dict(record["objects"]), dict(record["predicates"]), triplets]
         if not all(type(count) is int and count >= 0 for table in tables for count in table.values()):
-            raise TypeError("a count is no number from 0 on")
+            raise ValueError("a count is no number from 0 on")
         return cls(record["num_images"], *(Counter(table) for table in tables))
 
 
@@ -101,7 +101,7 @@ def load_train_statistics(dataset: str) -> SplitStatistics:
             "`r1sgg prepare` writes it, of a data set on the hub with `r1sgg prepare hub:OWNER/NAME --out DIR`"
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"`{path}` cannot be read ({error!r}); prepare the data set again") from error
+        raise DataError(f"`{path}` cannot be read ({in_words(error)}); prepare the data set again") from error
 
 
 def _spellings(counts: Counter[str]) -> dict[str, str]:

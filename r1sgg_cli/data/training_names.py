@@ -7,7 +7,7 @@ from pathlib import Path
 
 from r1sgg_cli.data.rows import BASE_VOCABULARY_FILE, VOCABULARY_FILE
 from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics
-from r1sgg_cli.errors import MALFORMED, DataError
+from r1sgg_cli.errors import MALFORMED, DataError, in_words
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.labels import normalise_label
 from r1sgg_cli.scene_graph.training_names import TrainingNames, named_triplets
@@ -33,7 +33,7 @@ def training_names(dataset: str, ground_truths: Iterable[SceneGraph]) -> Trainin
         raise DataError(f"cannot read `{path}`: {error.strerror}; make it readable") from error
     except MALFORMED as error:
         raise DataError(
-            f"`{path}` is not what `r1sgg prepare` writes: {error!r}; prepare the data set again"
+            f"`{path}` is not what `r1sgg prepare` writes: {in_words(error)}; prepare the data set again"
         ) from error
     base, novel = _base_and_novel(Path(dataset))
     return TrainingNames(counts, named_triplets(ground_truths) - seen, base, novel)
