@@ -13,6 +13,7 @@ with code 1. Whatever is not an `R1SGGError` is a bug and keeps its traceback. A
 user's mistake: `scene_graph.parse.ParseError` stands outside this tree.
 """
 
+import json
 import os
 
 NOT_JSON = (ValueError, RecursionError)
@@ -52,6 +53,32 @@ class OutputError(R1SGGError):
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, or its kind where it says nothing: what one line of ours can quote."""
     return (str(error).strip() or repr(error)).splitlines()[0]
+
+
+def in_words(error: BaseException) -> str:
+    """What is wrong with a file over which this was raised; what Python says of keys and types means nothing to users.
+
+    Errors of this program's own say it themselves, and are a `ValueError` wherever they do.
+    """
+    match error:
+        case KeyError():
+            return f"`{error.args[0]}` is missing"
+        case IndexError():
+            return "a list is too short"
+        case TypeError() | AttributeError():
+            return "a value is of another type than it should be"
+        case OverflowError():
+            return "a number is too large"
+        case RecursionError():
+            return "it holds lists in lists without an end"
+        case UnicodeError():
+            return "it is not text in UTF-8"
+        case json.JSONDecodeError():
+            return f"it is not JSON ({error})"
+        case OSError():
+            return error.strerror or first_line(error)
+        case _:
+            return first_line(error)
 
 
 def why_unfetched(error: BaseException) -> str:

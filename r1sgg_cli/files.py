@@ -36,6 +36,23 @@ def save_text(text: str, path: Path) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def follow_umask(folder: Path) -> None:
+    """Give weights in `folder` and below the permissions that any new file gets there.
+
+    safetensors 0.8 writes them for their owner alone, whatever the umask or the folder says. Raises `OSError`.
+    """
+    probe = folder / f".mode.{os.getpid()}.tmp"
+    descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        mode = os.fstat(descriptor).st_mode & 0o777
+    finally:
+        os.close(descriptor)
+        probe.unlink()
+    for path in folder.rglob("*.safetensors"):
+        if path.stat().st_uid == os.geteuid():  # another's are not ours to open
+            path.chmod(mode)
+
+
 _held: set[int] = set()
 
 

@@ -10,12 +10,15 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from r1sgg_cli.errors import OutputError
 from r1sgg_cli.files import (
     LOCK_FILE,
     closest_beside,
     folder_fingerprint,
+    follow_umask,
     insist_on_own,
     insist_on_own_folder,
     is_locked,
@@ -34,6 +37,20 @@ with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_weights_are_for_those_for_whom_other_files_are(tmp_path: Path, umask: int, mode: int) -> None:
+    path = tmp_path / "adapter" / "adapter_model.safetensors"
+    path.parent.mkdir()
+    before = os.umask(umask)
+    try:
+        save_file({"weight": torch.zeros(1)}, path)
+        follow_umask(tmp_path)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
+    assert list(tmp_path.iterdir()) == [path.parent]
 
 
 def test_a_text_is_saved_whole_and_nothing_else_is_left(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -75,11 +76,6 @@ def evaluate(
 
     Example: r1sgg eval preds.json
     """
-    import json
-
-    from r1sgg_cli.cli.numbers import print_numbers, print_published
-    from r1sgg_cli.data.provenance import mapping_of, origin_of
-    from r1sgg_cli.files import insist_on_own, save_text
     from r1sgg_cli.report.stages import evaluate_predictions
 
     _insist_on_standard(protocol, resamples, is_comparison=len(predictions) > 1, is_export=bool(export))
@@ -89,11 +85,27 @@ def evaluate(
 
     if len(predictions) > 1:
         compare_runs(predictions, out, lambda path: _load(path, training), score, export or [])
-        return
-    (source,) = predictions
+    else:
+        _evaluate_one(predictions[0], out, protocol, training, score, export or [])
+
+
+def _evaluate_one(
+    source: Path,
+    out: Path | None,
+    protocol: Protocol | None,
+    training: Path | None,
+    score: Callable[[Predictions], Evaluation],
+    export: list[str],
+) -> None:
+    """Score one file, write the numbers and print them. Raises `R1SGGError`."""
+    import json
+
+    from r1sgg_cli.data.provenance import mapping_of, origin_of
+    from r1sgg_cli.files import insist_on_own, save_text
+
     target = out or source.with_suffix(".metrics.json")
     insist_on_own(target, FORMAT)
-    insist_on_exports(export or [], 1)
+    insist_on_exports(export, 1)
     loaded = _load(source, training)
     evaluation = None if protocol == "published" else score(loaded)
     published, unpublished = _published(loaded, protocol)
@@ -105,20 +117,26 @@ def evaluate(
         "image_ids": [image.image_id for image in loaded.images],
     }
     save_text(json.dumps(content, indent=1) + "\n", target)
-    exported = save_exports(export or [], [EvaluatedRun(source, loaded, evaluation)]) if evaluation else []
+    exported = save_exports(export, [EvaluatedRun(source, loaded, evaluation)]) if evaluation else []
     console = Console()
     console.print(escape(origin_of(loaded.provenance)), style="bold", soft_wrap=True)
     if mapped := mapping_of(loaded.provenance):
         console.print(escape(mapped), soft_wrap=True)
-    if evaluation is not None:
-        print_numbers(evaluation, console)
-    if published is not None:
-        print_published(published, evaluation, console)
+    _print(evaluation, published, console)
     for reason in _left_out(evaluation, unpublished, knows_training=loaded.training is not None):
         console.print(escape(f"not computed: {reason}"), soft_wrap=True)
     console.print(f"[bold]{escape(str(target))}[/]: the same as JSON, and every predicate", soft_wrap=True)
     for path in exported:
         console.print(f"[bold]{escape(str(path))}[/]", soft_wrap=True)
+
+
+def _print(evaluation: Evaluation | None, published: PublishedEvaluation | None, console: Console) -> None:
+    from r1sgg_cli.cli.numbers import print_numbers, print_published
+
+    if evaluation is not None:
+        print_numbers(evaluation, console)
+    if published is not None:
+        print_published(published, evaluation, console)
 
 
 def _insist_on_standard(protocol: Protocol | None, resamples: int, *, is_comparison: bool, is_export: bool) -> None:

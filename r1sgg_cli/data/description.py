@@ -15,7 +15,7 @@ from r1sgg_cli.data.cleaning import CleaningRules
 from r1sgg_cli.data.cutter import Selection
 from r1sgg_cli.data.faults import Tally
 from r1sgg_cli.data.rows import DESCRIPTION_FILE
-from r1sgg_cli.errors import NOT_JSON, DataError, OutputError
+from r1sgg_cli.errors import NOT_JSON, DataError, OutputError, in_words
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -73,7 +73,9 @@ def load_description(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, *NOT_JSON) as error:
-        raise OutputError(f"`{path}` cannot be read: {error}; choose another `--out`, or remove the folder") from error
+        raise OutputError(
+            f"`{path}` cannot be read: {in_words(error)}; choose another `--out`, or remove the folder"
+        ) from error
     if not isinstance(found, dict):
         raise OutputError(f"`{path}` holds no description; choose another `--out`, or remove the folder")
     return found

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from r1sgg_cli.data.provenance import checked_names, checked_provenance
-from r1sgg_cli.errors import MALFORMED, NOT_JSON, AnswersError
+from r1sgg_cli.errors import MALFORMED, NOT_JSON, AnswersError, in_words
 from r1sgg_cli.files import save_text
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
 from r1sgg_cli.scene_graph.labels import normalise_label, object_name
@@ -84,7 +84,7 @@ def load_provenance(path: Path) -> dict[str, Any]:
     try:
         return checked_provenance(_load_content(path)["provenance"])
     except MALFORMED as error:
-        raise AnswersError(f"`{path}` does not say whose predictions it holds: {error!r}") from error
+        raise AnswersError(f"`{path}` does not say whose predictions it holds: {in_words(error)}") from error
 
 
 def load_annotated(path: Path) -> Predictions:
@@ -109,7 +109,7 @@ def load_predictions(path: Path) -> Predictions:
         training = TrainingNames.from_json(content["training"]) if "training" in content else None
     except MALFORMED as error:
         raise AnswersError(
-            f"`{path}` lacks a part of a predictions file: {error!r}; run `r1sgg gather` again"
+            f"`{path}` lacks a part of a predictions file: {in_words(error)}; run `r1sgg gather` again"
         ) from error
     images = sorted(
         (_image_from_row(row, number, path) for number, row in enumerate(rows, start=1)),
@@ -131,13 +131,13 @@ def _load_content(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise AnswersError(f"cannot read `{path}`: {error.strerror}; `r1sgg gather OUT {path}` makes it") from error
     except NOT_JSON as error:
-        raise AnswersError(f"`{path}` is not JSON: {error}; run `r1sgg gather` again") from error
+        raise AnswersError(f"`{path}` cannot be read: {in_words(error)}; run `r1sgg gather` again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise AnswersError(f"`{path}` is not a predictions file; `r1sgg gather OUT preds.json` makes one")
     if content.get("version") != VERSION:
         raise AnswersError(
-            f"`{path}` has version {content.get('version')!r} of the predictions format, this r1sgg reads {VERSION};"
-            " run `r1sgg gather` again, into another file"
+            f"`{path}` has version {json.dumps(content.get('version'))} of the predictions format, this r1sgg reads"
+            f" {VERSION}; run `r1sgg gather` again, into another file"
         )
     return content
 
@@ -210,7 +210,7 @@ def checked_image_wh(value: Any) -> tuple[int, int]:
 
 def _rows(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise TypeError("not a list")
+        raise ValueError("what should be a list is none")
     return value
 
 
@@ -234,7 +234,7 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> tuple[float, ...] | None:
 
 def _counts(value: Any) -> dict[str, int]:
     if not isinstance(value, dict) or not all(type(count) is int for count in value.values()):
-        raise TypeError("`defects` must be counts")
+        raise ValueError("`defects` must be counts")
     return value
 
 
@@ -254,9 +254,11 @@ def _image_from_row(row: Any, number: int, path: Path) -> ImagePrediction:
             triplet_scores=None if predicted is None else _scores(predicted["relationships"]),
         )
         if not isinstance(image.answer, str) or not isinstance(image.failure, str | None):
-            raise TypeError("`answer` must be a text, and `failure` one or null")
+            raise ValueError("`answer` must be a text, and `failure` one or null")
         if (image.prediction is None) != (image.failure is not None):
             raise ValueError("`prediction` must be null exactly where `failure` names a reason")
     except MALFORMED as error:
-        raise AnswersError(f"image {number} of `{path}` cannot be read: {error!r}; run `r1sgg gather` again") from error
+        raise AnswersError(
+            f"image {number} of `{path}` cannot be read: {in_words(error)}; run `r1sgg gather` again"
+        ) from error
     return image

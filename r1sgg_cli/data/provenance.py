@@ -18,7 +18,7 @@ def checked_provenance(value: Any) -> dict[str, Any]:
     for names, kind, is_of_kind in _FIELDS:
         for name in names:
             if name in record and not is_of_kind(record[name]):
-                raise TypeError(f"`{name}` must be {kind}")
+                raise ValueError(f"`{name}` must be {kind}")
     if record.get("task", "sgg") not in TASKS:
         raise ValueError(f"`task` must be one of {', '.join(TASKS)}")
     if "gather" in record:
@@ -30,12 +30,12 @@ def _check_gathered(value: Any) -> None:
     mapping = _mapping(_mapping(value, "`gather`").get("label_mapping", {}), "`label_mapping`")
     for part, counts in _mapping(mapping.get("mapped", {}), "`mapped`").items():
         if not all(type(count) is int for count in _mapping(counts, f"`{part}`").values()):
-            raise TypeError(f"`{part}` must be counts")
+            raise ValueError(f"`{part}` must be counts")
 
 
 def _mapping(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"{what} must be a mapping")
+        raise ValueError(f"{what} must be a mapping")
     return value
 
 
@@ -67,7 +67,7 @@ _FIELDS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool]], ...] = (
 def checked_names(value: Any) -> list[str]:
     """A vocabulary's list of names. Raises `TypeError` or `ValueError` where it is none."""
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise TypeError("a vocabulary's names must be a list of texts")
+        raise ValueError("a vocabulary's names must be a list of texts")
     "".join(value).encode()
     return value
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.predictions import checked_graph, graph_to_row
-from r1sgg_cli.errors import MALFORMED, AnswersError
+from r1sgg_cli.errors import MALFORMED, AnswersError, in_words
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 
 ROLLOUTS_FILE = "rollouts.jsonl"
@@ -107,7 +107,7 @@ def parse_rollout(line: str, folder: Path) -> Rollout:
         )
     except MALFORMED as error:
         path = folder / ROLLOUTS_FILE
-        raise AnswersError(f"`{path}` has a line that cannot be read ({error!r}); delete that line") from error
+        raise AnswersError(f"`{path}` has a line that cannot be read ({in_words(error)}); delete that line") from error
 
 
 def _pair(numbers: Sequence[Any]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.errors import MALFORMED, DataError
+from r1sgg_cli.errors import MALFORMED, DataError, in_words
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.labels import normalise_label, written_name
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
@@ -88,7 +88,7 @@ class SplitStatistics:
         if not all(type(name) is str for triplet in triplets for name in triplet):
             raise TypeError("a name in a triplet is no text")
         if not all(type(count) is int and count >= 0 for table in tables for count in table.values()):
-            raise TypeError("a count is no number from 0 on")
+            raise ValueError("a count is no number from 0 on")
         return cls(record["num_images"], *(Counter(table) for table in tables))
 
 
@@ -106,7 +106,7 @@ def load_train_statistics(dataset: str) -> SplitStatistics:
         raise DataError(f"cannot read `{path}`: {error.strerror}; make it readable") from error
     except MALFORMED as error:
         raise DataError(
-            f"`{path}` is not what `r1sgg prepare` writes: {error!r}; prepare the data set again"
+            f"`{path}` is not what `r1sgg prepare` writes: {in_words(error)}; prepare the data set again"
         ) from error
 
 

@@ -60,7 +60,7 @@ def parse_answer_line(line: bytes) -> Answer:
     width, height = checked_space_wh(row["box_space_wh"], "box_space_wh")
     left, top = (float(number) for number in row.get("box_origin", (0.0, 0.0)))
     if not (abs(left) <= LARGEST and abs(top) <= LARGEST):
-        raise ValueError("box_origin is not two finite numbers")
+        raise ValueError("`box_origin` is not two finite numbers")
     error = row.get("error")
     samples = () if error is not None else tuple(_parse_sample(each) for each in (row, *row.get("more", ())))
     image_wh = checked_image_wh(row["image_wh"]) if "image_wh" in row else None
@@ -79,15 +79,15 @@ def checked_space_wh(value: Any, name: str) -> SpaceWH:
     """The space of an answer's boxes that came from a file, there called `name`. Raises one of `errors.MALFORMED`."""
     width, height = (float(side) for side in value)
     if not (_SMALLEST_SPACE <= width <= LARGEST and _SMALLEST_SPACE <= height <= LARGEST):
-        raise ValueError(f"{name} is not two positive numbers")
+        raise ValueError(f"`{name}` is not two positive numbers")
     return width, height
 
 
 def _parse_sample(row: Mapping[str, Any]) -> Sample:
     if not isinstance(row["text"], str):
-        raise TypeError("text is not a string")
+        raise ValueError("`text` is no text")
     if row["finish_reason"] not in get_args(FinishReason):
-        raise ValueError(f"finish_reason is {row['finish_reason']!r}")
+        raise ValueError(f"`finish_reason` is `{row['finish_reason']}`")
     return Sample(
         row["text"],
         row["finish_reason"],

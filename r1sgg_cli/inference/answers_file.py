@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from r1sgg_cli.errors import MALFORMED, OutputError
+from r1sgg_cli.errors import MALFORMED, OutputError, in_words
 from r1sgg_cli.inference.answers import Answer, answer_row, parse_answer_line
 from r1sgg_cli.inference.run_record import unreadable
 
@@ -108,7 +108,7 @@ def _found_in(line: bytes, file: str, line_number: int) -> Answer | BrokenLine:
         return parse_answer_line(line.removesuffix(b"\n"))
     except MALFORMED as error:
         is_cut = not line.endswith(b"\n")
-        reason = "cut short, as by a killed run" if is_cut else f"no answer in it ({error})"
+        reason = "cut short, as by a killed run" if is_cut else f"no answer in it ({in_words(error)})"
         return BrokenLine(line_number, reason, file)
 
 

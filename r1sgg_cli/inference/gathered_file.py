@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions
-from r1sgg_cli.errors import MALFORMED, NOT_JSON, AnswersError, ConfigError
+from r1sgg_cli.errors import MALFORMED, NOT_JSON, AnswersError, ConfigError, in_words
 from r1sgg_cli.inference.answered_split import named_images
 from r1sgg_cli.inference.gather import first_annotated
 from r1sgg_cli.inference.ground_truth import ImageTruth
@@ -79,7 +79,9 @@ def _load_content(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise AnswersError(f"cannot read `{path}`: {error.strerror}; make it readable") from error
     except NOT_JSON as error:
-        raise AnswersError(f"`{path}` is not JSON: {error}; name what the published gather wrote") from error
+        raise AnswersError(
+            f"`{path}` cannot be read: {in_words(error)}; name what the published gather wrote"
+        ) from error
     is_gathered = isinstance(content, dict) and all(
         isinstance(row, dict) and "graph" in row for row in content.values()
     )
@@ -96,7 +98,8 @@ def _checked_row(row: Mapping[str, Any], truth: ImageTruth, vocabulary: Vocabula
         read = _read_row(row, truth.image_wh)
     except (*MALFORMED, IndexError) as error:
         raise AnswersError(
-            f"image `{truth.image_id}` of `{path}` cannot be read: {error!r}; let the published gather write it again"
+            f"image `{truth.image_id}` of `{path}` cannot be read: {in_words(error)}; let the published gather write"
+            " it again"
         ) from error
     if read.graph is None:
         return read

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from r1sgg_cli.data.predictions import checked_image_wh, checked_truth
-from r1sgg_cli.errors import MALFORMED, AnswersError
+from r1sgg_cli.errors import MALFORMED, AnswersError, in_words
 from r1sgg_cli.files import save_text
 from r1sgg_cli.inference.run_record import load_bytes
 from r1sgg_cli.scene_graph.graph import SceneGraph
@@ -42,7 +42,7 @@ def load_ground_truth(out_dir: Path) -> tuple[ImageTruth, ...]:
             truth = _parse_truth(line)
         except MALFORMED as error:
             raise AnswersError(
-                f"line {line_number} of `{path}` cannot be read: {error!r}; run `r1sgg infer` again"
+                f"line {line_number} of `{path}` cannot be read: {in_words(error)}; run `r1sgg infer` again"
             ) from error
         if truth.image_id in truths:
             raise AnswersError(f"line {line_number} of `{path}` repeats image `{truth.image_id}`; make the ids unique")

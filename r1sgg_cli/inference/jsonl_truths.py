@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from r1sgg_cli.data.predictions import checked_image_wh, checked_truth
-from r1sgg_cli.errors import MALFORMED, DataError
+from r1sgg_cli.errors import MALFORMED, DataError, in_words
 from r1sgg_cli.inference.ground_truth import ImageTruth
 
 
@@ -28,8 +28,8 @@ def load_jsonl_truths(path: Path) -> tuple[ImageTruth, ...]:
             truth = _parse_line(line)
         except MALFORMED as error:
             raise DataError(
-                f"line {line_number} of `{path}` is no annotated image: {error!r}; each holds `image_id`, `width`,"
-                " `height`, `objects` and `relationships`"
+                f"line {line_number} of `{path}` is no annotated image: {in_words(error)}; each holds `image_id`,"
+                " `width`, `height`, `objects` and `relationships`"
             ) from error
         if truth.image_id in truths:
             raise DataError(f"line {line_number} of `{path}` repeats image `{truth.image_id}`; make the ids unique")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from r1sgg_cli import __version__
-from r1sgg_cli.errors import MALFORMED, AnswersError
+from r1sgg_cli.errors import MALFORMED, AnswersError, in_words
 from r1sgg_cli.inference.answered_split import OPEN_VOCABULARY, AnsweredSplit, named_images
 from r1sgg_cli.inference.answers import Answer, Sample, checked_space_wh
 from r1sgg_cli.inference.answers_file import BrokenLine, LoadedAnswers
@@ -99,7 +99,7 @@ def _load_files(folder: Path) -> tuple[list[_File], list[BrokenLine]]:
         except OSError as error:
             raise AnswersError(f"cannot read `{path}`: {error.strerror}; make it readable") from error
         except MALFORMED as error:
-            broken.append(BrokenLine(getattr(error, "lineno", 1), f"no answer in it ({error!r})", path.name))
+            broken.append(BrokenLine(getattr(error, "lineno", 1), f"no answer in it ({in_words(error)})", path.name))
     if not files:
         raise AnswersError(
             f"no file of `{folder}` holds an answer ({broken[0].file}: {broken[0].reason}); name a folder that"
@@ -110,9 +110,9 @@ def _load_files(folder: Path) -> tuple[list[_File], list[BrokenLine]]:
 
 def _parse_file(value: Mapping[str, Any]) -> _File:
     if not isinstance(value["response"], str):
-        raise TypeError("response is no text")
+        raise ValueError("`response` is no text")
     if not isinstance(value["image_id"], str | int):
-        raise TypeError("image_id is no text")
+        raise ValueError("`image_id` is no text")
     scale = value.get("box_scale")
     space_wh = None if scale is None else checked_space_wh(scale, "box_scale")
     return _File(str(value["image_id"]), value["response"], space_wh)

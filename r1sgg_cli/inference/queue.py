@@ -30,7 +30,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from r1sgg_cli.errors import AnswersError, ConfigError, OutputError
+from r1sgg_cli.errors import AnswersError, ConfigError, OutputError, in_words
 from r1sgg_cli.files import LOCK_FILE, is_locked, locked, save_text
 from r1sgg_cli.inference.answered import AnsweredImages
 from r1sgg_cli.inference.answers_file import BrokenLine, answers_files, ended_bytes
@@ -268,7 +268,9 @@ def _load_plan(folder: Path) -> Plan | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AnswersError(f"`{path}` cannot be read: {error}; delete `{folder}`, answers are not in it") from error
+        raise AnswersError(
+            f"`{path}` cannot be read: {in_words(error)}; delete `{folder}`, answers are not in it"
+        ) from error
 
 
 def _unwritable(folder: Path, error: OSError) -> OutputError:

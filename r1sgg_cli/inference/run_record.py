@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from r1sgg_cli.data.provenance import checked_names, checked_provenance
-from r1sgg_cli.errors import MALFORMED, AnswersError
+from r1sgg_cli.errors import MALFORMED, AnswersError, in_words
 from r1sgg_cli.files import save_text
 
 if TYPE_CHECKING:  # it imports pydantic, and `gather` should start fast
@@ -70,7 +70,7 @@ def load_run(out_dir: Path) -> RunRecord:
             run["vocabulary"] = {key: checked_names(vocabulary[key]) for key in ("objects", "predicates")}
     except MALFORMED as error:
         raise AnswersError(
-            f"`{path}` is not what `r1sgg infer` writes: {error!r}; name a folder that it filled"
+            f"`{path}` is not what `r1sgg infer` writes: {in_words(error)}; name a folder that it filled"
         ) from error
     return run
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from r1sgg_cli.errors import MALFORMED, AnswersError, OutputError
+from r1sgg_cli.errors import MALFORMED, AnswersError, OutputError, in_words
 from r1sgg_cli.files import save_text
 from r1sgg_cli.scene_graph.training_names import TrainingNames
 
@@ -33,5 +33,6 @@ def load_training_names(out_dir: Path) -> TrainingNames | None:
         raise AnswersError(f"cannot read `{path}`: {error.strerror}; make it readable") from error
     except MALFORMED as error:
         raise AnswersError(
-            f"`{path}` is not what `r1sgg infer` writes: {error!r}; delete it to go without what training showed"
+            f"`{path}` is not what `r1sgg infer` writes: {in_words(error)}; delete it to go without what training"
+            " showed"
         ) from error

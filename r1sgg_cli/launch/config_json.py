@@ -8,7 +8,7 @@ from typing import Any
 import huggingface_hub
 
 from r1sgg_cli.config.record import unfinished_run
-from r1sgg_cli.errors import ModelError, why_unfetched
+from r1sgg_cli.errors import ModelError, in_words, why_unfetched
 from r1sgg_cli.files import adapters_alone, missing_local
 
 _PUBLISHED = Path(__file__).with_name("published_shapes.json")
@@ -56,7 +56,9 @@ def _read_config(path: Path, model: str) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"`{model}` is not a whole checkpoint: its `config.json` is broken: {error}") from error
+        raise ModelError(
+            f"`{model}` is not a whole checkpoint: its `config.json` is broken: {in_words(error)}"
+        ) from error
     if not isinstance(config, dict):
         raise ModelError(f"`{model}` is not a whole checkpoint: its `config.json` is no JSON object")
     return config
@@ -78,7 +80,7 @@ class ConfigFields:
         if value is None and default is not None:
             return default
         if isinstance(value, bool) or not isinstance(value, int):
-            said = "is missing" if value is None else f"is {value!r}"
+            said = "is missing" if value is None else f"is `{json.dumps(value)}`"
             raise ModelError(
                 f"`{self.model}`: `{name}` {said} in its config.json ({self.where}); use the checkpoint's own config"
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE
-from r1sgg_cli.errors import LaunchError, OutputError
+from r1sgg_cli.errors import LaunchError, OutputError, in_words
 from r1sgg_cli.files import insist_on_own_folder, save_text
 from r1sgg_cli.launch.job import Job
 from r1sgg_cli.launch.slurm import cancel, expected_start, job_states, save_script, submit
@@ -38,7 +38,9 @@ def load_submitted(folder: Path) -> list[Submitted]:
     try:
         return [Submitted(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
     except (ValueError, TypeError) as error:
-        raise LaunchError(f"`{path}` is broken: {error}; delete it once none of its jobs is in the queue") from error
+        raise LaunchError(
+            f"`{path}` is broken: {in_words(error)}; delete it once none of its jobs is in the queue"
+        ) from error
 
 
 def record_submitted(folder: Path, jobs: Sequence[Submitted]) -> None:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from r1sgg_cli.errors import ModelError
+from r1sgg_cli.errors import ModelError, in_words
 from r1sgg_cli.files import adapters_alone, missing_local
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -27,7 +27,9 @@ def base_of(model: str) -> str:
     try:
         base = str(json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"`{path}` is broken, and does not say what its adapters belong to: {error!r}") from error
+        raise ModelError(
+            f"`{path}` is broken, and does not say what its adapters belong to: {in_words(error)}"
+        ) from error
     if said := missing_local(base):
         raise ModelError(f"`{folder}` holds adapters of `{base}`, but {said}; put it there, or its place into `{path}`")
     return base

@@ -1,12 +1,12 @@
 """How a checkpoint was trained to be asked, kept beside its weights so that inference asks in the same way."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import get_args
 
 from r1sgg_cli.config.schema import ThinkPrompt
-from r1sgg_cli.errors import ModelError
+from r1sgg_cli.errors import MALFORMED, ModelError, in_words
 from r1sgg_cli.files import adapters_alone, save_text
 
 ASKING_FILE = "r1sgg.json"
@@ -27,7 +27,7 @@ class Asking:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.think, bool) and isinstance(self.predefined_categories, bool)):
-            raise TypeError("`think` and `predefined_categories` are true or false")
+            raise ValueError("`think` and `predefined_categories` are true or false")
         if type(self.max_pixels) is not int or self.think_prompt not in get_args(ThinkPrompt):
             raise ValueError("`max_pixels` is a whole number, `think_prompt` system or user")
 
@@ -50,6 +50,11 @@ def load_asking(model: str) -> Asking | None:
         return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Asking(**{**values, "tasks": tuple(values.get("tasks", ("sgg",)))})
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"`{path}` is broken: {error}; delete it to ask with the command's own options") from error
+        if strange := values.keys() - {field.name for field in fields(Asking)}:
+            raise ValueError(f"it has `{min(strange)}`, which this version does not know")
+        needed = {name: values[name] for name in ("think", "predefined_categories", "max_pixels")}
+        return Asking(**{**values, **needed, "tasks": tuple(values.get("tasks", ("sgg",)))})
+    except MALFORMED as error:
+        raise ModelError(
+            f"`{path}` is broken: {in_words(error)}; delete it to ask with the command's own options"
+        ) from error

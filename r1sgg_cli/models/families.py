@@ -15,7 +15,7 @@ import numpy as np
 from transformers import PretrainedConfig
 
 from r1sgg_cli.config.record import unfinished_run
-from r1sgg_cli.errors import ModelError, why_unfetched
+from r1sgg_cli.errors import ModelError, in_words, why_unfetched
 from r1sgg_cli.files import adapters_alone, missing_local
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.images import Fitting, padding_of
@@ -152,7 +152,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"`{folder}` is not a whole checkpoint: its `config.json` is broken: {error}") from error
+        raise ModelError(
+            f"`{folder}` is not a whole checkpoint: its `config.json` is broken: {in_words(error)}"
+        ) from error
     if not isinstance(config, dict):
         raise ModelError(f"`{folder}` is not a whole checkpoint: its `config.json` is no JSON object")
     return config

@@ -38,6 +38,7 @@ from transformers import (
 )
 
 from r1sgg_cli.errors import OutputError, first_line
+from r1sgg_cli.files import follow_umask
 from r1sgg_cli.models.families import ModelType
 from r1sgg_cli.models.tiny_tokenizer import CHAT_FORMATS, MAX_POSITIONS, train_tokenizer
 
@@ -72,6 +73,7 @@ def build_tiny_checkpoint(folder: Path, family: ModelType, texts: Iterable[str],
     try:
         model.save_pretrained(folder)
         _PROCESSORS[family](tokenizer).save_pretrained(folder)
+        follow_umask(folder)
     except (OSError, SafetensorError) as error:
         reason = first_line(error)
         raise OutputError(f"cannot write `{folder}`: {reason}; free some space or choose another folder") from error

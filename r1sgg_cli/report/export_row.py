@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from r1sgg_cli.data.predictions import Predictions
 from r1sgg_cli.data.provenance import limit_of
-from r1sgg_cli.errors import OutputError
+from r1sgg_cli.errors import OutputError, in_words
 from r1sgg_cli.metrics.evaluation import Evaluation, Metric
 from r1sgg_cli.report.escaping import escape_latex, escape_markdown
 
@@ -91,7 +91,7 @@ def _csv_rows_of(path: Path) -> list[list[str]]:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = list(csv.reader(file)) or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise OutputError(f"cannot read the table in `{path}`: {error}; name another file") from error
+        raise OutputError(f"cannot read the table in `{path}`: {in_words(error)}; name another file") from error
     if header != CSV_HEADER or any(len(row) != len(header) for row in rows):
         raise OutputError(f"`{path}` is a table with other columns, which would be lost; name another file")
     return rows

@@ -9,7 +9,7 @@ from typing import Any, Protocol, get_args
 import numpy as np
 
 from r1sgg_cli.config.schema import Task
-from r1sgg_cli.errors import MALFORMED, DataError
+from r1sgg_cli.errors import MALFORMED, DataError, in_words
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
 from r1sgg_cli.scene_graph.matching import Matching, match_objects
 from r1sgg_cli.scene_graph.parse import ParsedAnswer, ParseError, parse_answer
@@ -135,8 +135,8 @@ def read_truth(objects: str, relationships: str, image_wh: SpaceWH, space_wh: Sp
         graph = graph_from_rows(json.loads(objects), json.loads(relationships), image_wh)
     except MALFORMED as error:
         raise DataError(
-            f"a ground truth is no scene graph ({error!r}): check the data set's `objects` and `relationships`: "
-            f"{objects:.80}"
+            f"a ground truth is no scene graph ({in_words(error)}): check the data set's `objects` and"
+            f" `relationships`: {objects:.80}"
         ) from error
     if not np.isfinite(graph.boxes_xyxy).all():
         raise DataError(f"a ground-truth box is not finite: correct the data set's `objects`: {objects:.80}")

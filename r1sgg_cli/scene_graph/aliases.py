@@ -11,7 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.errors import NOT_JSON, ConfigError
+from r1sgg_cli.errors import NOT_JSON, ConfigError, in_words
+from r1sgg_cli.files import closest_beside
 from r1sgg_cli.scene_graph.labels import normalise_label
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 
@@ -65,9 +66,11 @@ def load_aliases(path: Path, vocabulary: Vocabulary) -> Aliases:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read `{path}`: {error.strerror}; name a JSON file of aliases") from error
+        close = closest_beside(path) if isinstance(error, FileNotFoundError) else None
+        meant = f" (did you mean `{close}`?)" if close else ""
+        raise ConfigError(f"cannot read `{path}`: {error.strerror}{meant}; name a JSON file of aliases") from error
     except NOT_JSON as error:
-        raise ConfigError(f"`{path}` is not JSON: {error}; correct it") from error
+        raise ConfigError(f"the aliases in `{path}` cannot be read: {in_words(error)}; correct it") from error
     if not _is_table(value):
         raise ConfigError(
             f'`{path}` holds no aliases: write {{"objects": {{"bicycle": "bike"}}, "predicates": {{"on top of": "on"}},'

@@ -81,6 +81,9 @@ def graph_from_rows(
     ids = tuple(row["id"] for row in objects)
     index = {object_id: i for i, object_id in enumerate(ids)}
     boxes = np.array([row["bbox"] for row in objects], dtype=np.float64).reshape(-1, 4)
+    for row in relationships:
+        if (end := row["subject"]) not in index or (end := row["object"]) not in index:
+            raise ValueError(f"a relationship names `{end}`, which is no object of the image")
     triplets = tuple(
         Triplet(index[row["subject"]], normalise_label(row["predicate"]), index[row["object"]]) for row in relationships
     )

@@ -1,5 +1,6 @@
 """Closed sets of object names and predicates: VG150, PSG, or any list from a file."""
 
+import difflib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -8,10 +9,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeGuard
 
-from r1sgg_cli.errors import NOT_JSON, ConfigError
+from r1sgg_cli.errors import NOT_JSON, ConfigError, in_words
+from r1sgg_cli.files import closest_beside
 from r1sgg_cli.scene_graph.labels import normalise_label
 
 BUILT_IN = ("vg150", "psg", "vg150-base")
+_FORM = 'write {"objects": ["person", …], "predicates": ["riding", …]} in UTF-8'
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +51,23 @@ def load_vocabulary(name_or_path: str) -> Vocabulary:
     try:
         value = json.loads(text)
     except NOT_JSON as error:
-        raise ConfigError(f"`{name_or_path}` is not JSON: {error}") from error
+        raise ConfigError(f"the vocabulary `{name_or_path}` cannot be read: {in_words(error)}; {_FORM}") from error
     objects, predicates = (value.get(key) if isinstance(value, dict) else None for key in ("objects", "predicates"))
     if not (_is_list_of_strings(objects) and _is_list_of_strings(predicates)):
-        raise ConfigError(
-            f'`{name_or_path}` holds no vocabulary: write {{"objects": ["person", …], "predicates": ["riding", …]}}'
-        )
+        raise ConfigError(f"`{name_or_path}` holds no vocabulary; {_FORM}")
     return vocabulary_from_names(objects, predicates, f"`{name_or_path}`")
 
 
 def _read_file(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except FileNotFoundError as error:
         names = ", ".join(f"`{name}`" for name in BUILT_IN)
-        raise ConfigError(f"no vocabulary `{path}`: give {names} or a readable JSON file ({error})") from error
+        close = next(iter(difflib.get_close_matches(path, BUILT_IN, n=1)), None) or closest_beside(Path(path))
+        meant = f" (did you mean `{close}`?)" if close else ""
+        raise ConfigError(f"no vocabulary `{path}`{meant}; give {names} or a JSON file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the vocabulary `{path}` cannot be read: {in_words(error)}; {_FORM}") from error
 
 
 def _is_list_of_strings(value: object) -> TypeGuard[list[str]]:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.errors import ConfigError, OutputError
+from r1sgg_cli.files import follow_umask
 from r1sgg_cli.training.processes import wait_for_all
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -96,6 +97,7 @@ class ResumesRight:
 
     model: Any
     args: Any
+    state: Any
     is_deepspeed_enabled: bool
     is_fsdp_enabled: bool
 
@@ -118,6 +120,8 @@ class ResumesRight:
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         with full_disk_is_said(Path(self.args.output_dir)):
             super()._save_checkpoint(model, trial)  # type: ignore[misc]
+            if self.args.should_save:
+                follow_umask(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
 
     def _save_rng_state(self, output_dir: str) -> None:
         """The last of a checkpoint's files that every process writes; `trainer_state.json` comes after all of them."""

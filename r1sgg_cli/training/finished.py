@@ -8,7 +8,7 @@ from transformers import Trainer
 
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.run_logs import METRICS_FILE, load_metric_rows
-from r1sgg_cli.files import save_text
+from r1sgg_cli.files import follow_umask, save_text
 from r1sgg_cli.models.asking import Asking, save_asking
 from r1sgg_cli.models.families import trainable_family_of
 from r1sgg_cli.training.checkpoints import full_disk_is_said
@@ -40,6 +40,7 @@ def save_finished(trainer: Trainer, run: SFTRun | GRPORun, asking: Asking, check
             return
         if run.recipe.lora:
             save_merged(run.model, folder, run.out)
+        follow_umask(run.out)
         step = int(checkpoint.name.removeprefix("checkpoint-")) if checkpoint else trainer.state.global_step
         _save_cards(run, asking, step)
     save_asking(asking, run.out)

@@ -130,7 +130,7 @@ def test_a_message_that_quotes_a_files_odd_letters_is_one_line_all_the_same(r1sg
     assert len(done.stderr.splitlines()) == 1
     (tmp_path / "preds\n\x1b[31m.json").write_text("{")
     done = r1sgg("eval", tmp_path / "preds\n\x1b[31m.json")
-    assert "preds\\n\\x1b[31m.json` is not JSON" in done.stderr
+    assert "preds\\n\\x1b[31m.json` cannot be read: it is not JSON" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -116,13 +116,13 @@ def test_a_missing_file_says_what_makes_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        pytest.param(b"{", "is not JSON: ", id="no JSON"),
-        pytest.param(b'{"\xff": 1}', "is not JSON: ", id="no UTF-8"),
+        pytest.param(b"{", "cannot be read: it is not JSON ", id="no JSON"),
+        pytest.param(b'{"\xff": 1}', "cannot be read: it is not text in UTF-8", id="no UTF-8"),
         pytest.param(b"[]", "is not a predictions file", id="a list"),
         pytest.param(b'{"format": "coco"}', "is not a predictions file", id="another format"),
         pytest.param(b'{"format": "r1sgg-predictions", "version": 9}', "version 9 .* reads 1", id="a later version"),
         pytest.param(b'{"format": "r1sgg-predictions", "version": 1}', "lacks a part", id="nothing in it"),
-        pytest.param(b"[" * 50_000, "is not JSON: maximum recursion", id="lists in lists"),
+        pytest.param(b"[" * 50_000, "cannot be read: it holds lists in lists without an end", id="lists in lists"),
         pytest.param(HEAD % (b'"objects": [["man"]]', b""), "must be a list of texts", id="a vocabulary of lists"),
         pytest.param(HEAD % (b'"objects": "man"', b""), "must be a list of texts", id="a vocabulary of letters"),
         pytest.param(HEAD % (b'"objects": []', b'"gather": []'), "`gather` must be a mapping", id="odd provenance"),

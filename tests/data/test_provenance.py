@@ -50,7 +50,7 @@ def test_what_cannot_be_is_refused(change: dict[str, Any], match: str) -> None:
 
 
 def test_a_record_is_a_mapping() -> None:
-    with pytest.raises(TypeError, match="the record must be a mapping"):
+    with pytest.raises(ValueError, match="the record must be a mapping"):
         checked_provenance([WHOLE])
 
 

@@ -151,6 +151,11 @@ def test_generation_ends_and_pads_with_the_tokenizers_own_tokens(
     assert tokenizer.convert_ids_to_tokens(generation.pad_token_id) == pad
 
 
+def test_who_may_read_its_other_files_may_read_its_weights(tiny_checkpoint: Callable[[ModelType], Path]) -> None:
+    folder = tiny_checkpoint("qwen2_vl")
+    assert (folder / "model.safetensors").stat().st_mode == (folder / "config.json").stat().st_mode
+
+
 def test_a_file_in_the_way_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):

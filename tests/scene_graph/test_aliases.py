@@ -114,7 +114,10 @@ def test_an_own_table_that_maps_nowhere_is_refused(tmp_path: Path, table: Any, m
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot read .*own\.json`: No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read .*own\.json`: No such file or directory; name a JSON"):
+        load_aliases(tmp_path / "own.json", SMALL)
+    (tmp_path / "owns.json").touch()
+    with pytest.raises(ConfigError, match=r"No such file or directory \(did you mean `.*owns\.json`\?\)"):
         load_aliases(tmp_path / "own.json", SMALL)
 
 

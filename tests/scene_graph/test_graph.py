@@ -32,7 +32,7 @@ def test_graph_without_objects_has_no_boxes() -> None:
 
 
 def test_unknown_end_is_an_error() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match=r"names `\S+`, which is no object of the image"):
         graph_from_rows(OBJECTS[:1], RELATIONSHIPS, (640, 480))
 
 

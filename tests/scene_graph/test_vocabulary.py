@@ -78,6 +78,16 @@ def test_unusable_file_says_what_is_wrong(tmp_path: Path, content: Any, message:
         load_vocabulary(str(path))
 
 
-def test_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="no vocabulary `vg1500`: give `vg150`, `psg`, `vg150-base` or"):
-        load_vocabulary("vg1500")
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("vg1500", " (did you mean `vg150`?)"), ("nams.json", " (did you mean `names.json`?)"), ("open", "")],
+    ids=["one of ours", "a file beside it", "nothing like it"],
+)
+def test_a_name_of_nothing_is_answered_with_its_likeliest_meaning(
+    name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("names.json").touch()
+    with pytest.raises(ConfigError) as refused:
+        load_vocabulary(name)
+    assert str(refused.value) == f"no vocabulary `{name}`{meant}; give `vg150`, `psg`, `vg150-base` or a JSON file"

@@ -72,6 +72,8 @@ def test_adapters_learn_and_a_stopped_run_goes_on(
     losses = [loss for _, loss in logged(whole.out, "loss")]
     assert losses[-1] < losses[0] - 0.5
     assert_merged(whole.out, model)
+    (usual,) = {path.stat().st_mode for path in whole.out.rglob("*.json")}
+    assert {path.stat().st_mode for path in whole.out.rglob("*.safetensors")} == {usual}, "colleagues may read it"
     stop_file.touch()
     train_sft(stopped)
     stop_file.unlink()

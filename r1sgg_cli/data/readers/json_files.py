@@ -8,7 +8,7 @@ from typing import Any
 
 import ijson
 
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.errors import DataError, in_words
 
 _BLOCK = 1 << 20
 SPELLINGS = {
@@ -77,16 +77,14 @@ def translating(path: Path, what: str, number: int | str) -> Iterator[None]:
     """Name the entry that lacks a key or has a value of another type. Raises `DataError`."""
     try:
         yield
-    except KeyError as error:
-        raise DataError(f"`{path}`: {what} {number} is not in the layout: it has no {error}") from error
-    except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        raise DataError(f"`{path}`: {what} {number} is not in the layout: {error}") from error
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise DataError(f"`{path}`: {what} {number} is not in the layout: {in_words(error)}") from error
 
 
 def name_at(names: Sequence[str], index: int, first: int = 0) -> str:
     """The name that an index stands for; one that stands for none becomes a name that no vocabulary knows."""
     if type(index) is not int:
-        raise TypeError(f"{index!r} is no index")
+        raise ValueError(f"`{json.dumps(index)}` is no index")
     return names[index - first] if first <= index < first + len(names) else f"#{index}"
 
 

@@ -84,6 +84,6 @@ def _object(item: Mapping[str, Any]) -> AnnotatedObject:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise ValueError(f"`{json.dumps(value)}` is no text")
     value.encode()  # half a surrogate pair cannot be written
     return value

@@ -47,7 +47,7 @@ def test_names_that_are_no_text_say_nothing(
 
 def test_an_entry_of_another_layout_is_named(tmp_path: Path) -> None:
     (tmp_path / "train_sceneGraphs.json").write_text('{"7": {"width": 9, "objects": {}}}')
-    with pytest.raises(DataError, match="image `7` is not in the layout: it has no 'height'"):
+    with pytest.raises(DataError, match="image `7` is not in the layout: `height` is missing"):
         list(open_gqa(tmp_path, ReadOptions()).read())
 
 

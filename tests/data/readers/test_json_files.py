@@ -91,5 +91,5 @@ def test_corner_and_size_become_corners_and_dirt_stays_dirt() -> None:
 
 def test_an_index_counts_from_0_and_never_backwards() -> None:
     assert [name_at(["a", "b"], index) for index in (0, 1, 2, -1)] == ["a", "b", "#2", "#-1"]
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="is no index"):
         name_at(["a"], "0")  # type: ignore[arg-type]

@@ -109,7 +109,7 @@ def test_an_index_that_names_nothing_is_a_name_that_no_vocabulary_knows(
         pytest.param({"annotations": [{"category_id": 0}]}, "bbox", id="no box"),
         pytest.param({"annotations": [{"bbox": BOX, "category_id": "0"}]}, "no index", id="a category by name"),
         pytest.param({"relations": [[0, 1]]}, "not enough values", id="half a relation"),
-        pytest.param({"width": None}, "NoneType", id="no width"),
+        pytest.param({"width": None}, "another type", id="no width"),
     ],
 )
 def test_a_malformed_entry_is_named_by_its_number(
