@@ -132,6 +132,51 @@ def test_a_run_against_itself_differs_in_nothing() -> None:
     assert (same.images.won, same.images.lost) == (0, 0)
 
 
+def _scored(run: Predictions, share: float = 1.0) -> Predictions:
+    """The same answers, ranked backwards by scores."""
+    images = [
+        image
+        if image.prediction is None or number >= share * len(run.images)
+        else replace(
+            image,
+            object_scores=tuple(place / 10 for place in range(len(image.prediction.names))),
+            triplet_scores=tuple(place / 10 for place in range(len(image.prediction.triplets))),
+        )
+        for number, image in enumerate(run.images)
+    ]
+    return replace(run, images=tuple(images))
+
+
+def test_what_nothing_but_the_ranking_tells_apart_is_not_compared() -> None:
+    run = make_predictions(40)
+    plain, scored, partly = (stage(n, r) for n, r in (("a", run), ("b", _scored(run)), ("c", _scored(run, 0.5))))
+    for other in (scored, partly):
+        (comparison,) = compare_stages([plain, other])
+        compared_ones = {(number.metric.name, number.metric.k) for number in comparison.numbers}
+        assert ("triplet_recall", None) in compared_ones
+        assert not compared_ones & {("box_ap", None), ("box_ar", None), ("triplet_recall", 20)}
+        assert not any("graph_constrained" in name for name, _ in compared_ones)
+        boxes, relationships = comparison.left_out[:2]
+        assert boxes.startswith(
+            "AP and AR: boxes are ranked by different things (a: all scores 1, ties by image order;"
+        )
+        assert relationships.startswith("numbers at K and under the graph constraint: ")
+        assert [line[:3] for line in comparison.protocols] == ["a: ", f"{other.name}: "]
+    (alike,) = compare_stages([scored, replace(scored, name="d")])
+    assert "box_ap" in {number.metric.name for number in alike.numbers}
+    assert alike.protocols == (scored.evaluation.protocol,)
+
+
+def test_runs_that_listed_objects_alone_are_compared_by_objects() -> None:
+    runs = [make_predictions(40, skill=skill) for skill in (0.3, 0.9)]
+    asked = [replace(run, provenance={**run.provenance, "task": "det"}) for run in runs]
+    (comparison,) = compare_stages([stage(name, run) for name, run in zip("ab", asked, strict=True)])
+    assert not any("triplet" in number.metric.name for number in comparison.numbers)
+    assert comparison.predicates == ()
+    assert comparison.images.won > comparison.images.lost
+    assert "b finds a larger share of the annotated objects than a in " in " ".join(sentences(comparison))
+
+
 def test_each_run_is_compared_with_the_first() -> None:
     runs = [stage(name, make_predictions(20, seed=seed)) for seed, name in enumerate("abc")]
     assert [(each.first, each.other) for each in compare_stages(runs)] == [("a", "b"), ("a", "c")]
