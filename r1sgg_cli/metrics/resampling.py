@@ -19,9 +19,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import binomtest
 
-from r1sgg_cli.metrics.significance import CONFIDENCE
 from r1sgg_cli.metrics.statistic import Values, Weights
 
+CONFIDENCE = 0.95
 NUM_RESAMPLES = 1_000
 SEED = 0
 FEW_IMAGES = 30
