@@ -106,7 +106,7 @@ def _asker(
 
     from rich.console import Console
 
-    from r1sgg_cli.inference.asker import make_asker
+    from r1sgg_cli.inference.asker import NO_DATASET, insist_on_use_of_vocabulary, make_asker
     from r1sgg_cli.inference.request import InferRequest
 
     request = InferRequest(
@@ -120,7 +120,9 @@ def _asker(
         max_pixels=max_pixels,
         structured=structured,
     )
-    return make_asker(request, Console(stderr=True, soft_wrap=True, emoji=False))
+    asker = make_asker(request, Console(stderr=True, soft_wrap=True, emoji=False), [NO_DATASET])
+    insist_on_use_of_vocabulary(request, asker)
+    return asker
 
 
 def _engine_options(model: str, asker: Asker, max_new_tokens: int) -> tuple[int, str, list[str]]:
