@@ -58,14 +58,21 @@ def serve(
         )
     place = Place(host, port)
     body = request_body(model, asker, unsampled_token_ids(model), max_new_tokens, structured=structured)
-    argv = server_argv(model, asker.limits, room, dtype, place, [*eager, *ctx.args])
+    environment = {**engine_environment(), **os.environ}
+    argv = server_argv(model, asker.limits, room, dtype, place, eager)
+    if ctx.args:
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # of this process, not of the server
+        from r1sgg_cli.inference.server_options import check_server_options
+
+        check_server_options(argv[3:], ctx.args)
+        argv += ctx.args
     typer.echo(f"# A line of curl, about photo.jpg:\n{curl_line(body, place)}\n")
     typer.echo(f"# A Python program, about the picture that it is given:\n{python_client(body, place)}\n")
     typer.echo(f"# The boxes of an answer: {_boxes(asker)}")
     typer.echo(f"# The server: {shlex.join(argv)}")
     if not dry_run:
         sys.stdout.flush()
-        os.execvpe(argv[0], argv, {**engine_environment(), **os.environ})
+        os.execvpe(argv[0], argv, environment)
 
 
 def _check_vllm(model: str) -> None:
