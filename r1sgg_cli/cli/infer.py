@@ -244,7 +244,10 @@ def _answer(request: InferRequest, push_to_hub: str | None, *, is_claimed: bool)
     from rich.console import Console
     from rich.markup import escape
 
-    from r1sgg_cli.inference.infer import infer as answer_all
+    from r1sgg_cli.cli.collector import imports
+
+    with imports():
+        from r1sgg_cli.inference.infer import infer as answer_all
 
     if push_to_hub is None:
         answer_all(request)
