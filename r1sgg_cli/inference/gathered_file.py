@@ -89,7 +89,7 @@ def load_content(path: Path) -> dict[str, Any]:
         ) from error
     if isinstance(content, dict) and content.get("format") == FORMAT:
         raise AnswersError(
-            f"`{path}` holds predictions, which are gathered already; `r1sgg eval {path}` counts on them"
+            f"`{path}` holds predictions, which are gathered already; `r1sgg eval {path}` has their numbers"
         )
     is_gathered = isinstance(content, dict) and all(
         isinstance(row, dict) and "graph" in row for row in content.values()
