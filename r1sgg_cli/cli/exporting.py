@@ -70,6 +70,17 @@ def insist_on_exports(values: Sequence[str], num_runs: int) -> None:
             insist_on_own(path, export_row.LATEX_MARK)
 
 
+def insist_on_own_boxes(values: Sequence[str], predictions: Predictions) -> None:
+    """Refuse detections of objects that were given: they would be perfect. Raises `ConfigError`."""
+    from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.metrics.setting import GIVEN, setting_of
+
+    setting = setting_of(predictions.provenance.get("task"))
+    for kind, path in _targets(values):
+        if kind == "coco" and setting == "PredCls":
+            raise ConfigError(f"`--export coco={path}` is of predicted boxes, but {GIVEN[setting]}; leave it out")
+
+
 def save_exports(values: Sequence[str], runs: Sequence[EvaluatedRun]) -> list[Path]:
     """Write what is asked for; the paths in the order of `values`. Raises `AnswersError`, `OutputError`."""
     from r1sgg_cli.files import save_text

@@ -12,7 +12,7 @@ from r1sgg_cli.config.differences import differences
 from r1sgg_cli.counted import counted
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_provenance, vocabulary_row
 from r1sgg_cli.errors import AnswersError, OutputError
-from r1sgg_cli.inference.answered_split import NUM_NAMED, AnsweredSplit, load_answered_split, named_images
+from r1sgg_cli.inference.answered_split import NUM_NAMED, AnsweredSplit, named_images
 from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.label_mapping import LabelMapping
@@ -25,11 +25,6 @@ SAME_RUN = (
     *("task", "prompts", "generation"),
 )
 """What two runs have in common whose answers may be told apart by nothing."""
-
-
-def gather_answers(out_dir: Path, *, allow_missing: bool = False) -> Predictions:
-    """The predictions of a folder that `infer` filled, as `gather_split` has them by itself. Raises `AnswersError`."""
-    return gather_split(load_answered_split(out_dir), allow_missing=allow_missing)
 
 
 def gather_split(
