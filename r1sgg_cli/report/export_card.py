@@ -25,7 +25,7 @@ TASK = "image-text-to-text"
 
 def model_card_with(row: Row, path: Path) -> str:
     """The text of the card at `path`, a new one where there is none, with these numbers in it. Raises `OutputError`."""
-    card = _load(path)
+    card = load_card(path)
     results = _results(row)
     replaced = {(result.dataset_name, result.dataset_split) for result in results}
     data = card.data
@@ -44,7 +44,8 @@ def model_card_with(row: Row, path: Path) -> str:
     return f"{card}"
 
 
-def _load(path: Path) -> ModelCard:
+def load_card(path: Path) -> ModelCard:
+    """The card at `path`, an empty one where there is none. Raises `OutputError` for a file that is no card."""
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         return ModelCard(text if text.lstrip().startswith("---") else f"---\n\n---\n{text}")
