@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from r1sgg_cli.cli.comparing import compare_runs
-from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_exports, insist_on_own_boxes, save_exports
+from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_content, insist_on_exports, save_exports
 
 if TYPE_CHECKING:
     from r1sgg_cli.data.predictions import Predictions
@@ -105,9 +105,9 @@ def _evaluate_one(
 
     target = out or source.with_suffix(".metrics.json")
     insist_on_own(target, FORMAT)
-    insist_on_exports(export, 1)
+    insist_on_exports(export, 1, target)
     loaded = _load(source, training)
-    insist_on_own_boxes(export, loaded)
+    insist_on_content(export, loaded)
     evaluation = None if protocol == "published" else score(loaded)
     published, unpublished = _published(loaded, protocol)
     content = {
