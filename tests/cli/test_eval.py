@@ -118,6 +118,8 @@ def test_what_is_not_known_is_said_once_and_makes_no_row(predictions: Path) -> N
 def test_a_prepared_data_set_says_what_training_showed(predictions: Path, tmp_path: Path) -> None:
     shown = SplitStatistics(1, predicates=Counter(near=5), triplets=Counter({("man", "near", "horse"): 5}))
     (tmp_path / "train_statistics.json").write_text(json.dumps(shown.to_json()))
+    names = {"objects": ["man", "horse"], "predicates": ["riding", "near"]}
+    (tmp_path / "vocabulary.json").write_text(json.dumps(names))
     output = _eval(predictions, "--training", tmp_path).stdout
     assert _cells(output, 6)["zero shot recall (ng-zR@K)"][4] == "0.2500"
     assert "not computed" not in output
@@ -132,6 +134,15 @@ def test_a_folder_that_says_nothing_of_training_is_refused(predictions: Path, tm
     refused = _eval(predictions, "--training", tmp_path).exception
     assert isinstance(refused, DataError)
     assert "has no `train_statistics.json`" in str(refused)
+
+
+def test_the_training_of_another_data_set_is_refused(predictions: Path, tmp_path: Path) -> None:
+    shown = SplitStatistics(1, predicates=Counter(above=5), triplets=Counter({("red square", "above", "dot"): 5}))
+    (tmp_path / "train_statistics.json").write_text(json.dumps(shown.to_json()))
+    refused = _eval(predictions, "--training", tmp_path).exception
+    assert isinstance(refused, DataError)
+    assert "is of another data set than the annotations: it has 0 of the 1 predicates" in str(refused)
+    assert not predictions.with_name("preds.metrics.json").exists()
 
 
 def test_labels_are_compared_by_meaning_where_that_is_asked_for(predictions: Path) -> None:
