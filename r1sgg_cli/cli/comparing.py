@@ -34,7 +34,7 @@ def compare_runs(
     from r1sgg_cli.files import insist_on_own, save_text
     from r1sgg_cli.report.comparison import compare_stages
     from r1sgg_cli.report.comparison_words import HOW
-    from r1sgg_cli.report.same_images import insist_on_same_images, insist_on_same_setting, run_names
+    from r1sgg_cli.report.same_images import insist_on_same_images, run_names
     from r1sgg_cli.report.stages import Stage
 
     names = run_names(paths)
@@ -44,7 +44,6 @@ def compare_runs(
     loaded = [load(path) for path in paths]
     insist_on_same_images(paths, loaded)
     stages = [Stage(name, run, score(run)) for name, run in zip(names, loaded, strict=True)]
-    insist_on_same_setting(paths, [stage.evaluation for stage in stages])
     comparisons = compare_stages(stages)
     runs = [
         {"name": name, "predictions": str(path), "provenance": dict(run.provenance)}
@@ -78,6 +77,8 @@ def _print(console: Console, comparison: Comparison) -> None:
         console.print(_predicates_table(comparison, shown))
     for sentence in sentences(comparison):
         console.print(escape(sentence), soft_wrap=True)
+    for protocol in comparison.protocols:
+        console.print(escape(protocol), style="dim", soft_wrap=True)
     for reason in comparison.left_out:
         console.print(escape(f"not compared: {reason}"), soft_wrap=True)
     console.print()

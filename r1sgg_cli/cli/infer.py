@@ -148,6 +148,8 @@ def infer(
 
     Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
     """
+    from r1sgg_cli.cli.collector import imports
+
     for_preset = _for_preset(overrides or ())
     _insist_on_picture(out)
     if out.is_file():
@@ -159,12 +161,12 @@ def infer(
         return
     request = _request(ctx, model, out, images)
     if push_to_hub is None:
-        from r1sgg_cli.inference.infer import infer as answer_all
-
+        with imports():
+            from r1sgg_cli.inference.infer import infer as answer_all
         answer_all(request)
     else:
-        from r1sgg_cli.inference.pushing import infer_and_push
-
+        with imports():
+            from r1sgg_cli.inference.pushing import infer_and_push
         infer_and_push(request, push_to_hub, is_claimed=push_claimed)
 
 

@@ -31,9 +31,12 @@ K_COLUMNS: tuple[Cut, ...] = (20, 50, 100, "annotated", None)
 def print_numbers(evaluation: Evaluation, console: Console) -> None:
     """Two tables: each number once, the headline first; and those that depend on K, a column for each K."""
     console.print(_single_numbers(evaluation))
-    console.print(_numbers_by_k(evaluation))
+    if _names_by_k(evaluation):
+        console.print(_numbers_by_k(evaluation))
     _print_counted(_counted_by_k(evaluation), console)
     console.print(escape(evaluation.protocol), soft_wrap=True)
+    if evaluation.caution:
+        console.print(escape(evaluation.caution), style="bold", soft_wrap=True)
 
 
 def print_published(published: PublishedEvaluation, evaluation: Evaluation | None, console: Console) -> None:

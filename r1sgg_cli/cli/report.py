@@ -108,7 +108,7 @@ def _report(paths: list[Path], run: Path | None, dataset: str | None, split: str
     from r1sgg_cli.report.comparison import compare_stages
     from r1sgg_cli.report.photos import open_photos
     from r1sgg_cli.report.report_page import Report
-    from r1sgg_cli.report.same_images import insist_on_same_images, insist_on_same_setting, run_names
+    from r1sgg_cli.report.same_images import insist_on_same_images, run_names
     from r1sgg_cli.report.stages import Stage, evaluate_predictions
 
     curves = _curves(run) if run else []
@@ -119,7 +119,6 @@ def _report(paths: list[Path], run: Path | None, dataset: str | None, split: str
     stages = tuple(
         Stage(name, one, evaluate_predictions(one, NUM_RESAMPLES)) for name, one in zip(names, loaded, strict=True)
     )
-    insist_on_same_setting(paths, [stage.evaluation for stage in stages])
     comparison = compare_stages(stages)[0] if len(stages) == 2 else None
     return Report(stages, comparison, photo_of, curves)
 

@@ -29,10 +29,6 @@ LARGEST = 1e9
 """Sides of images and coordinates in them are no larger: what is can only be damage, and its area might be infinite."""
 SCORE_DIGITS = 6
 """Significant ones: the probability of a triplet may be tiny."""
-MISSING = "missing"
-"""The failure of an image without an answer."""
-NOT_ASKED = "not_asked"
-"""That of one that could not be asked about, such as a picture that cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ class ImagePrediction:
     prediction: SceneGraph | None
     """None exactly where `failure` says why no graph could be read."""
     failure: str | None
-    """`ParseError.kind` of the answer, or `MISSING` or `NOT_ASKED` where there is no answer."""
+    """One of `scene_graph.listing.CAUSES`."""
     defects: Mapping[str, int]
     answer: str
     object_scores: tuple[float, ...] | None = None

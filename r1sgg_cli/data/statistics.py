@@ -14,12 +14,10 @@ from typing import Any
 from r1sgg_cli.errors import MALFORMED, DataError, in_words
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.labels import normalise_label, written_name
+from r1sgg_cli.scene_graph.training_names import NamedTriplet
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
 
 STATISTICS_FILE = "train_statistics.json"
-
-NamedTriplet = tuple[str, str, str]
-"""Subject, predicate and object by name."""
 
 
 @dataclass(slots=True)

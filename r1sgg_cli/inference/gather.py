@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.config.differences import differences
-from r1sgg_cli.data.predictions import MISSING, NOT_ASKED, ImagePrediction, Predictions, load_provenance
+from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_provenance
 from r1sgg_cli.errors import AnswersError, OutputError
 from r1sgg_cli.inference.answered_split import NUM_NAMED, AnsweredSplit, load_answered_split, named_images
 from r1sgg_cli.inference.answers import Answer
@@ -17,6 +17,7 @@ from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.label_mapping import LabelMapping
 from r1sgg_cli.inference.picking import Pick, picked_reading
 from r1sgg_cli.inference.reading import Reader, Reading
+from r1sgg_cli.scene_graph.listing import MISSING, NOT_ASKED
 
 SAME_RUN = (
     *("model", "model_fingerprint", "revision", "dataset", "dataset_fingerprint", "split"),

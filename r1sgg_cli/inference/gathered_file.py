@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from r1sgg_cli.data.predictions import MISSING, ImagePrediction, Predictions
+from r1sgg_cli.data.predictions import ImagePrediction, Predictions
 from r1sgg_cli.errors import MALFORMED, NOT_JSON, AnswersError, ConfigError, in_words
 from r1sgg_cli.inference.answered_split import named_images
 from r1sgg_cli.inference.gather import first_annotated
@@ -25,6 +25,7 @@ from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.published_layout import DatasetAsked, published_record
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, Triplet
 from r1sgg_cli.scene_graph.labels import object_name
+from r1sgg_cli.scene_graph.listing import MISSING
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 UNUSABLE = "unusable"

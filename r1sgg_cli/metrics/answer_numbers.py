@@ -6,60 +6,75 @@ import numpy as np
 
 from r1sgg_cli.metrics.flat import FlatGraphs
 from r1sgg_cli.metrics.number import Number
+from r1sgg_cli.metrics.setting import GraphSetting
 from r1sgg_cli.metrics.statistic import Values, ratio
+from r1sgg_cli.scene_graph.listing import CAUSES
 
-ALWAYS_COUNTED = (
-    *("truncated", "bad_box", "dangling_relationship"),
-    *("out_of_vocabulary_object", "out_of_vocabulary_predicate"),
-)
-"""Defects whose rate is given also where it is 0."""
+OF_OBJECTS = ("bad_box", "out_of_vocabulary_object")
+OF_RELATIONSHIPS = ("dangling_relationship", "out_of_vocabulary_predicate")
+"""Defects whose rate is given also where it is 0, as that of `truncated` is; each where such items were asked for."""
+FAILURE, DEFECT = "failure_rate_", "images_with_"
+"""Beginnings of the names of rates by cause; one that an evaluation lacks which has others is 0 there."""
 MAPPED = "_mapped_by_"
 """What is in the name of a defect that is none: a label that was mapped into the vocabulary."""
 
 
 def failure_numbers(failed: Sequence[bool], causes: Sequence[str | None] | None) -> list[Number]:
-    """The rate of images without a readable graph, and of each cause where those are known."""
+    """The rate of images without a readable graph, and where causes are known of each that there is, met or not."""
     everything = np.ones(len(failed))
 
     def rate(name: str, of_images: Sequence[bool], counted: str) -> Number:
         statistic = ratio(np.array(of_images, dtype=np.float64), everything)
-        return Number(name, statistic, f"{counted} / all images", "images", len(failed), "answers", iou=None)
+        return Number(
+            *(name, statistic, f"{counted} / all {len(failed)} images", "images", len(failed), "answers"),
+            iou=None,
+            interval="wilson",
+        )
 
     rates = [rate("failure_rate", failed, "images without a readable graph")]
-    for cause in sorted({cause for cause in causes or () if cause is not None}):
-        images = [each == cause for each in causes or ()]
-        rates.append(rate(f"failure_rate_{cause}", images, f"images that failed: {cause.replace('_', ' ')}"))
+    if causes is None:
+        return rates
+    others = {cause for cause in causes if cause is not None} - {*CAUSES}
+    for cause in (*CAUSES, *sorted(others)):
+        images = [each == cause for each in causes]
+        rates.append(rate(f"{FAILURE}{cause}", images, f"images that failed: {cause.replace('_', ' ')}"))
     return rates
 
 
-def defect_numbers(defects: Sequence[Mapping[str, int]]) -> list[Number]:
+def defect_numbers(defects: Sequence[Mapping[str, int]], setting: GraphSetting = "SGDet") -> list[Number]:
     """In how many images each kind of defect was met; an image is read all the same."""
     met = {kind for each in defects for kind in each if MAPPED not in kind}
-    kinds = [*ALWAYS_COUNTED, *sorted(met - {*ALWAYS_COUNTED})]
+    asked_for = [*(OF_OBJECTS if setting != "PredCls" else ()), *(OF_RELATIONSHIPS if setting != "Detection" else ())]
+    always = ("truncated", *asked_for)
+    kinds = [*always, *sorted(met - {*always})]
     everything = np.ones(len(defects))
     return [
         Number(
-            f"images_with_{kind}",
+            f"{DEFECT}{kind}",
             ratio(np.array([each.get(kind, 0) > 0 for each in defects], dtype=np.float64), everything),
-            f"images in which it was met: {kind.replace('_', ' ')} / all images",
+            f"images in which it was met: {kind.replace('_', ' ')} / all {len(defects)} images",
             "images",
             len(defects),
             "answers",
             iou=None,
+            interval="wilson",
         )
         for kind in kinds
     ]
 
 
-def size_numbers(annotated: FlatGraphs, predicted: FlatGraphs) -> list[Number]:
-    """How large the graphs are, beside the annotated ones."""
+def size_numbers(annotated: FlatGraphs, predicted: FlatGraphs, setting: GraphSetting) -> list[Number]:
+    """How large the graphs are, beside the annotated ones, of what was asked for."""
     everything = np.ones(annotated.num_images)
-    sizes = (
-        ("objects_per_image", predicted.object_image, "predicted / all images"),
-        ("relationships_per_image", predicted.triplet_image, "predicted / all images"),
-        ("annotated_objects_per_image", annotated.object_image, "annotated / all images"),
-        ("annotated_relationships_per_image", annotated.triplet_image, "annotated / all images"),
-    )
+    sizes = [
+        (f"{whose}{items}_per_image", images, f"{whose.rstrip('_') or 'predicted'} / all {len(everything)} images")
+        for whose, graphs in (("", predicted), ("annotated_", annotated))
+        for items, images, other in (
+            ("objects", graphs.object_image, "PredCls"),
+            ("relationships", graphs.triplet_image, "Detection"),
+        )
+        if setting != other
+    ]
     return [
         Number(
             name,

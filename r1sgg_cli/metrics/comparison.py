@@ -5,18 +5,19 @@ Each number is judged by itself: of twenty numbers that do not differ, one is ex
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from r1sgg_cli.metrics.answer_numbers import DEFECT, FAILURE
 from r1sgg_cli.metrics.metric import Metric, finite
-from r1sgg_cli.metrics.resampling import interval_around
+from r1sgg_cli.metrics.resampling import FEW_IMAGES, interval_around
 from r1sgg_cli.metrics.significance import DifferenceInterval, Values
 
 Change = Literal["more", "less", "not shown"]
 Verdict = Literal["better", "worse", "differs", "not shown"]
-LOWER_IS_BETTER = ("answers",)
+LOWER_IS_BETTER_IN = ("answers",)
 """Sections of numbers that count what went wrong."""
 NEITHER_IS_BETTER = ("sizes",)
 """Sections of numbers that are no shares, and of which neither more nor less is better."""
@@ -44,10 +45,14 @@ class NumberDifference:
     """The second run's."""
     interval: DifferenceInterval
     """Second minus first; all NaN where either has no value."""
+    num_images: int
+    """Over which both were resampled; of few nothing is shown."""
 
     @property
     def change(self) -> Change:
         """Whether the second number is above or below the first, where the interval leaves out 0."""
+        if self.num_images < FEW_IMAGES:
+            return "not shown"
         if self.interval.low > _ROUNDING:
             return "more"
         return "less" if self.interval.high < -_ROUNDING else "not shown"
@@ -59,7 +64,7 @@ class NumberDifference:
             return "not shown"
         if self.metric.section in NEITHER_IS_BETTER:
             return "differs"
-        is_lower_better = self.metric.section in LOWER_IS_BETTER
+        is_lower_better = self.metric.section in LOWER_IS_BETTER_IN
         return "better" if (self.change == "less") == is_lower_better else "worse"
 
     @property
@@ -82,18 +87,33 @@ class NumberDifference:
         }
 
 
-def compare_metrics(first: Sequence[Metric], second: Sequence[Metric]) -> tuple[NumberDifference, ...]:
+def compare_metrics(first: Sequence[Metric], second: Sequence[Metric], num_images: int) -> tuple[NumberDifference, ...]:
     """Every number that both runs have resampled, in the first run's order; resample i of both is of the same images.
 
-    A resample in which either number has no value does not count.
+    A resample in which either number has no value does not count. A rate by cause that one run lacks is 0 there: causes
+    that are not met need not be listed.
     """
-    others = {_key(metric): metric for metric in second}
-    pairs = [(metric, others[_key(metric)]) for metric in first if _key(metric) in others]
+    others = {_key(metric): metric for metric in _with_causes(second, first)}
+    pairs = [(m, others[_key(m)]) for m in _with_causes(first, second) if _key(m) in others]
     return tuple(
-        NumberDifference(metric, other, _interval(metric.value, other.value, metric.resampled, other.resampled))
+        NumberDifference(
+            *(metric, other, _interval(metric.value, other.value, metric.resampled, other.resampled), num_images)
+        )
         for metric, other in pairs
         if metric.resampled is not None and other.resampled is not None
     )
+
+
+def _with_causes(metrics: Sequence[Metric], others: Sequence[Metric]) -> list[Metric]:
+    """The metrics, and as 0 the rates by cause that the other run has beside some that both could have."""
+    known = {_key(metric) for metric in metrics}
+    kinds = [kind for kind in (FAILURE, DEFECT) if any(metric.name.startswith(kind) for metric in metrics)]
+    lacking = [
+        replace(other, value=0.0, resampled=np.zeros(len(other.resampled)))
+        for other in others
+        if other.resampled is not None and _key(other) not in known and other.name.startswith(tuple(kinds))
+    ]
+    return [*metrics, *lacking]
 
 
 def count_images(first: Values, second: Values) -> ImageCounts:

@@ -1,17 +1,14 @@
 """Which predicted triplets of an image count: the first K by rank, under a constraint."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from r1sgg_cli.metrics.flat import FlatGraphs, Integers
+from r1sgg_cli.metrics.flat import FlatGraphs, Integers, Mask
 from r1sgg_cli.metrics.metric import Cut
 
 CUTS: tuple[Cut, ...] = (None, 20, 50, 100, "annotated")
 """The K of R@K."""
 UNRANKED = int(np.iinfo(np.int64).max)
 """The place of a triplet that never counts."""
-
-Mask = NDArray[np.bool_]
 
 
 def first_of_pair(graphs: FlatGraphs) -> Mask:

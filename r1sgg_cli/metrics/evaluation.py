@@ -10,7 +10,7 @@ images, and all are resampled alike.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,9 @@ from r1sgg_cli.metrics.number import measured
 from r1sgg_cli.metrics.predicates import PredicateCount
 from r1sgg_cli.metrics.ranking import UNSCORED, GraphScores, Ranking, ranking_of
 from r1sgg_cli.metrics.recall import recall_per_image
-from r1sgg_cli.metrics.resampling import NUM_RESAMPLES
+from r1sgg_cli.metrics.resampling import NUM_RESAMPLES, few_images
 from r1sgg_cli.metrics.scored_split import ScoredSplit
-from r1sgg_cli.metrics.setting import GIVEN, Setting, setting_of
+from r1sgg_cli.metrics.setting import GIVEN, GraphSetting, setting_of
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 __all__ = ["CUTS", "HEADLINE", "NUM_RESAMPLES", "Background", "Evaluation", "Metric", "PredicateCount", "evaluate"]
@@ -56,6 +56,11 @@ _PROTOCOL = (
     "Exact repeats are left out on both sides. {setting}: {given}."
 )
 
+_OF_OBJECTS = (
+    "A hit: equal names and IoU ≥ 0.5 (x2 − x1, no extra pixel), one-to-one. Every predicted object counts. "
+    "Detection: {given}."
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
@@ -64,16 +69,19 @@ class Evaluation:
     num_images: int
     metrics: tuple[Metric, ...]
     triplet_recall_per_image: NDArray[np.float64]
-    """All predicted relationships, in the order of the images; NaN for an image without annotated ones."""
+    """All predicted relationships, in the order of the images; NaN for an image without annotated ones, and where
+    none were asked for."""
     recall_per_predicate: Mapping[str, float]
     """All predicted relationships; NaN for a predicate that is not annotated here."""
     ranking: Ranking
     predicates: tuple[PredicateCount, ...] = ()
     """Those of `recall_per_predicate`, with counts."""
-    setting: Setting = "SGDet"
+    setting: GraphSetting = "SGDet"
     num_resamples: int = 0
     left_out: tuple[str, ...] = ()
     """What could not be computed, and why."""
+    recall_per_image: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """By which images are told apart: `triplet_recall_per_image`, or where objects alone were asked for, theirs."""
     _by_name: dict[tuple[str, Cut], Metric] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +90,19 @@ class Evaluation:
     @property
     def protocol(self) -> str:
         """What counts as a hit, and which relationships are the first K."""
+        if self.setting == "Detection":
+            return _OF_OBJECTS.format(given=GIVEN[self.setting])
         return _PROTOCOL.format(ranking=self.ranking.of_triplets, setting=self.setting, given=GIVEN[self.setting])
+
+    @property
+    def caution(self) -> str | None:
+        """What is to be said of the intervals of few images; None where there are none or enough images."""
+        return few_images(self.num_images) if self.num_resamples else None
+
+    @property
+    def found(self) -> Literal["relationships", "objects"]:
+        """What `recall_per_image` is the recall of."""
+        return "objects" if self.setting == "Detection" else "relationships"
 
     @property
     def headline(self) -> tuple[Metric, ...]:
@@ -105,6 +125,7 @@ class Evaluation:
             "setting": self.setting,
             "ranking": self.ranking._asdict(),
             "num_resamples": self.num_resamples,
+            "caution": self.caution,
             "left_out": list(self.left_out),
             "metrics": [metric.to_json() for metric in self.metrics],
             "recall_per_predicate": {name: finite(value) for name, value in self.recall_per_predicate.items()},
@@ -130,23 +151,26 @@ def evaluate(
         raise ValueError(f"{len(ground_truths)} ground truths, but {len(predictions)} predictions")
     scores = [UNSCORED] * len(predictions) if scores is None else scores
     ranking = ranking_of(predictions, scores)
-    setting = setting_of(ground_truths, predictions, background.task)
+    setting = setting_of(background.task)
     split = ScoredSplit(ground_truths, predictions, predicates, scores)
     numbers = [
         *failure_numbers([graph is None for graph in predictions], background.failures),
-        *(defect_numbers(background.defects) if background.defects is not None else ()),
+        *(defect_numbers(background.defects, setting) if background.defects is not None else ()),
         *split.numbers(ranking, setting, background),
     ]
     metrics = measured(numbers, split.boxes, len(predictions), num_resamples)
-    counts = split.counts(background.training)
+    are_asked = setting != "Detection"
+    counts = split.counts(background.training) if are_asked else ()
+    recall = recall_per_image(split.annotated, split.hits.at[None][0])
     return Evaluation(
         len(predictions),
         metrics,
-        recall_per_image(split.annotated, split.hits.at[None][0]),
+        recall if are_asked else np.full(len(predictions), np.nan),
         {each.name: each.recall for each in counts},
         ranking,
         counts,
         setting,
         num_resamples,
-        split.left_out(background.training),
+        split.left_out(background.training) if are_asked else (),
+        recall if are_asked else split.object_recall_per_image(),
     )

@@ -11,6 +11,7 @@ from r1sgg_cli.scene_graph.boxes import Boxes
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
 
 Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

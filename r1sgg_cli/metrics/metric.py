@@ -26,7 +26,8 @@ class Metric:
     k: Cut = None
     """How many relationships of each answer count, None for all."""
     interval: tuple[float, float] | None = None
-    """95 % bootstrap interval over images; None where none was asked for or nothing could be resampled."""
+    """95 % interval over images, of rates of images Wilson's, else by bootstrap; None where none was asked for or
+    nothing could be resampled."""
     symbol: str = ""
     """What the field calls it, with `@K` where there is a K."""
     section: str = ""

@@ -2,14 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from r1sgg_cli.metrics.detection import BoxDetection
 from r1sgg_cli.metrics.metric import Averaging, Constraint, Cut, Metric
-from r1sgg_cli.metrics.resampling import interval_around, resampled_weights
+from r1sgg_cli.metrics.resampling import (
+    Interval,
+    interval_around,
+    mirrored_interval,
+    resampled_weights,
+    wilson_interval,
+)
 from r1sgg_cli.metrics.statistic import Statistic, Values, Weights, values_under
 
+IntervalKind = Literal["moved", "mirrored", "wilson"]
+"""How an interval lies to its resamples, as `resampling` explains it; or Wilson's, of a rate of images."""
 IOU = "≥ 0.5, x2 − x1"
 """How the IoU of a hit is counted: no extra pixel."""
 
@@ -31,6 +40,7 @@ class Number:
     iou: str | None = IOU
     highest: float = 1.0
     """No value is above it; none is below 0."""
+    interval: IntervalKind = "moved"
 
 
 def measured(numbers: Sequence[Number], boxes: BoxDetection, num_images: int, num_resamples: int) -> tuple[Metric, ...]:
@@ -44,9 +54,7 @@ def measured(numbers: Sequence[Number], boxes: BoxDetection, num_images: int, nu
             value=float(values[row, 0]),
             counted=number.counted,
             k=number.k,
-            interval=None
-            if resampled is None
-            else interval_around(float(values[row, 0]), resampled[row], 0.0, number.highest),
+            interval=None if resampled is None else _interval(number, float(values[row, 0]), resampled[row]),
             symbol=number.symbol,
             section=number.section,
             constraint=number.constraint,
@@ -59,9 +67,17 @@ def measured(numbers: Sequence[Number], boxes: BoxDetection, num_images: int, nu
     )
 
 
+def _interval(number: Number, value: float, resampled: Values) -> Interval | None:
+    if number.interval == "mirrored":
+        return mirrored_interval(value, resampled, 0.0, number.highest)
+    if number.interval == "wilson":
+        return wilson_interval(value, number.denominator)
+    return interval_around(value, resampled, 0.0, number.highest)
+
+
 def _under(numbers: Sequence[Number], boxes: BoxDetection, weights: Weights) -> Values:
     """Shape (numbers, resamples)."""
-    detection = boxes.under(weights)
+    detection = boxes.under(weights) if any(isinstance(number.statistic, int) for number in numbers) else ()
     statistics = [number.statistic for number in numbers if isinstance(number.statistic, Statistic)]
     others = iter(values_under(statistics, weights))
     return np.stack([detection[n.statistic] if isinstance(n.statistic, int) else next(others) for n in numbers])

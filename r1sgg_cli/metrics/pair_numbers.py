@@ -3,8 +3,7 @@
 import numpy as np
 
 from r1sgg_cli.metrics.answer_numbers import per_image
-from r1sgg_cli.metrics.cuts import Mask
-from r1sgg_cli.metrics.flat import FlatGraphs, Integers
+from r1sgg_cli.metrics.flat import FlatGraphs, Integers, Mask
 from r1sgg_cli.metrics.number import Number
 from r1sgg_cli.metrics.pairs import boxed_pair_hits, named_pair_hits
 from r1sgg_cli.metrics.statistic import mean_over_images

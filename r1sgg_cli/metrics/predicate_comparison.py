@@ -17,6 +17,7 @@ from scipy.stats import false_discovery_control
 
 from r1sgg_cli.metrics.comparison import Change
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers
+from r1sgg_cli.metrics.resampling import FEW_IMAGES
 
 FALSE_DISCOVERY_RATE = 0.05
 NUM_SWAPS = 10_000
@@ -44,11 +45,13 @@ class PredicateDifference:
     """Two-sided, of the randomisation test, by itself."""
     adjusted_p_value: float
     """Corrected for the number of predicates (Benjamini–Hochberg)."""
+    num_split_images: int
+    """Images of the split; of few nothing is shown."""
 
     @property
     def change(self) -> Change:
         """Whether the second run finds more or less of it than the first, where that is shown."""
-        if self.adjusted_p_value > FALSE_DISCOVERY_RATE:
+        if self.num_split_images < FEW_IMAGES or self.adjusted_p_value > FALSE_DISCOVERY_RATE:
             return "not shown"
         return "more" if self.recall[1] > self.recall[0] else "less"
 
@@ -101,6 +104,7 @@ def compare_predicates(
                 images_lost=int((hits[1] < hits[0])[rows].sum()),
                 p_value=float(p_values[number]),
                 adjusted_p_value=adjusted[number],
+                num_split_images=annotated.num_images,
             )
         )
     return tuple(sorted(compared, key=lambda each: (each.p_value, -abs(each.recall[1] - each.recall[0]))))

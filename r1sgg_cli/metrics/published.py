@@ -25,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.metrics.evaluation import Metric
-from r1sgg_cli.metrics.flat import FlatGraphs, LabelTable, flatten
+from r1sgg_cli.metrics.flat import FlatGraphs, LabelTable, Mask, flatten
+from r1sgg_cli.metrics.metric import Metric, finite
 from r1sgg_cli.metrics.published_ap import LINES, PublishedAP, published_ap
-from r1sgg_cli.metrics.published_hits import Mask, published_hits
+from r1sgg_cli.metrics.published_hits import published_hits
 from r1sgg_cli.metrics.published_recall import recall_at_cuts, recall_without_cut
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
+from r1sgg_cli.scene_graph.training_names import NamedTriplet
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 PROTOCOL = (
@@ -39,9 +40,6 @@ PROTOCOL = (
     " the first K relationships as written. No graph constraint, also where it is printed as if there were one."
 )
 """What holds for all of its numbers; each says the rest itself."""
-
-NamedTriplet = tuple[str, str, str]
-"""Name of the subject, predicate, name of the object, in normal form."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,15 +66,12 @@ class PublishedEvaluation:
         """JSON-ready, without the values per image; what is NaN here is null there."""
         return {
             "protocol": PROTOCOL,
-            "metrics": [
-                {"name": metric.name, "k": metric.k, "value": _finite(metric.value), "counted": metric.counted}
-                for metric in self.metrics
-            ],
+            "metrics": [metric.to_json() for metric in self.metrics],
             "per_predicate": {
-                name: {predicate: _finite(value) for predicate, value in values.items()}
+                name: {predicate: finite(value) for predicate, value in values.items()}
                 for name, values in self.per_predicate.items()
             },
-            "ap_per_class": {name: _finite(value) for name, value in self.ap_per_class.items()},
+            "ap_per_class": {name: finite(value) for name, value in self.ap_per_class.items()},
         }
 
 
@@ -201,13 +196,17 @@ def _box_ap(split: _Split, first_image: int) -> PublishedAP:
 
 def _ap_metrics(ap: PublishedAP, num_answered: int, num_images: int) -> list[Metric]:
     counted = (
-        f"over the {num_answered} of {num_images} images with an answer; all scores 1, ties by image id; the data set's"
-        " first object is never found"
+        f"annotated classes, over the {num_answered} of {num_images} images with an answer; all scores 1, ties by image"
+        " id; the data set's first object is never found"
     )
     return [
-        Metric(name=name, value=value, counted=f"COCO, {LINES[name]}, {counted}") for name, value in ap.summary.items()
+        Metric(
+            name=name,
+            value=value,
+            counted=f"COCO, {LINES[name]}, mean over {num_classes} {counted}",
+            averaging="classes",
+            iou=f"{'≥ 0.5' if name.endswith('50') else '≥ 0.75' if name == 'AP75' else '0.50:0.95'}, x2 − x1",
+            denominator=num_classes,
+        )
+        for name, (value, num_classes) in ap.summary.items()
     ]
-
-
-def _finite(value: float) -> float | None:
-    return None if math.isnan(value) else value

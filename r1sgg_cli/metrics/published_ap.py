@@ -43,8 +43,8 @@ Values = NDArray[np.float64]
 class PublishedAP(NamedTuple):
     """Fractions; NaN where the evaluator prints −1, because nothing of the kind is annotated."""
 
-    summary: dict[str, float]
-    """By the names of `LINES`."""
+    summary: dict[str, tuple[float, int]]
+    """By the names of `LINES`, with the number of classes that are annotated in the range of area: it is their mean."""
     per_class: dict[int, float]
     """AP of each class that is annotated, by its number."""
 
@@ -106,21 +106,21 @@ def _recalls(lanes: LaneMatches, place: Integers, total: int) -> Values:
     return np.stack([found[:, place < limit].sum(axis=1) / total for limit in LIMITS], axis=1)
 
 
-def _summary(precision: Values, recall: Values) -> dict[str, float]:
+def _summary(precision: Values, recall: Values) -> dict[str, tuple[float, int]]:
     """`precision` of shape (areas, thresholds, classes), `recall` with the limits behind them."""
     half, three_quarters = 0, 5
     areas = range(1, len(AREAS))
     values = [
-        *(precision[0], precision[0, half], precision[0, three_quarters]),
+        *(precision[0], precision[0, [half]], precision[0, [three_quarters]]),
         *(precision[area] for area in areas),
         *(recall[0, :, :, limit] for limit in range(len(LIMITS))),
         *(recall[area, :, :, -1] for area in areas),
-        recall[0, half, :, -1],
+        recall[0, [half], :, -1],
     ]
     return {name: _mean(value) for name, value in zip(LINES, values, strict=True)}
 
 
-def _mean(values: Values) -> float:
-    """Over the classes that are annotated in the range of area."""
-    present = values[~np.isnan(values)]
-    return float(present.mean()) if present.size else np.nan
+def _mean(values: Values) -> tuple[float, int]:
+    """Over the classes that are annotated in the range of area, and how many they are; shape (thresholds, classes)."""
+    present = ~np.isnan(values)
+    return float(values[present].mean()) if present.any() else np.nan, int(present[0].sum())

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from r1sgg_cli.metrics.flat import FlatGraphs, Integers
+from r1sgg_cli.metrics.flat import FlatGraphs, Integers, Mask
 from r1sgg_cli.metrics.one_to_one import equal_pairs
 from r1sgg_cli.scene_graph.boxes import IOU_THRESHOLD, Boxes, paired_box_iou
 
 NEVER = np.iinfo(np.int64).max
 """The place of a hit that does not exist: no K reaches it."""
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

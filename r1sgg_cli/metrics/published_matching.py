@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from r1sgg_cli.metrics.flat import FlatGraphs, Integers
-from r1sgg_cli.metrics.turns import Mask, Values, take_turns
+from r1sgg_cli.metrics.flat import FlatGraphs, Integers, Mask
+from r1sgg_cli.metrics.turns import Values, take_turns
 
 AREAS = {"": (0.0, 1e10), "s": (0.0, 32.0**2), "m": (32.0**2, 96.0**2), "l": (96.0**2, 1e10)}
 """Ranges of a box's area in square pixels, ends included, by the letter in the metric's name."""

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from r1sgg_cli.metrics.evaluation import Metric
-from r1sgg_cli.metrics.flat import FlatGraphs
-from r1sgg_cli.metrics.published_hits import Mask, PublishedHits
-from r1sgg_cli.metrics.recall import recall_per_image
+from r1sgg_cli.metrics.flat import FlatGraphs, Mask
+from r1sgg_cli.metrics.metric import Averaging, Metric
+from r1sgg_cli.metrics.published_hits import PublishedHits
+from r1sgg_cli.metrics.recall import PredicateRecall, recall_per_image
 
 CUTS = (20, 50, 100)
 DIGITS = 4
@@ -63,19 +63,20 @@ def recall_without_cut(annotated: FlatGraphs, hits: PublishedHits, num_predicate
     )
     pooled = np.divide(found, counts, out=np.full(num_predicates, np.nan), where=counts > 0).round(DIGITS)
     per_image = recall_per_image(annotated, rows)
-    averaged = _recall_per_predicate(annotated, rows, num_predicates).round(DIGITS)
-    present = f"then over {int((counts > 0).sum())} annotated predicates, each rounded to {DIGITS} digits"
-    num_images = int((~np.isnan(per_image)).sum())
+    averaged = PredicateRecall(annotated).values(rows, num_predicates).round(DIGITS)
+    num_present, num_images = int((counts > 0).sum()), int((~np.isnan(per_image)).sum())
+    present = f"then over {num_present} annotated predicates, each rounded to {DIGITS} digits"
+    images, each = (
+        f"mean over all {num_images} images with a relationship",
+        f"per predicate mean over images, {present}",
+    )
     every = "every relationship written, no K; no extra pixel"
+    num_all = len(hits.anywhere)
     metrics = [
-        Metric(name="whole ngR", value=_mean(hits.anywhere), counted=f"hits / annotated of all images; {every}"),
-        Metric(name="whole mean of ngR", value=_mean(pooled), counted=f"the same per predicate, {present}"),
-        Metric(
-            name="ngR per image",
-            value=_mean(per_image),
-            counted=f"mean over all {num_images} images with a relationship; {every}",
-        ),
-        Metric(name="mean ngR per image", value=_mean(averaged), counted=f"the same per predicate, {present}"),
+        _metric("whole ngR", _mean(hits.anywhere), "pooled", num_all, f"hits / {num_all} annotated, pooled; {every}"),
+        _metric("whole mean of ngR", _mean(pooled), "predicates", num_present, f"the same per predicate, {present}"),
+        _metric("ngR per image", _mean(per_image), "images", num_images, f"{images}; {every}"),
+        _metric("mean ngR per image", _mean(averaged), "images of predicates", num_present, f"{each}; {every}"),
     ]
     per_predicate = {"whole mean of ngR": pooled, "mean ngR per image": averaged}
     return PublishedRecall(metrics, per_predicate, {"ngR per image": per_image})
@@ -88,7 +89,8 @@ def _add_per_image(
     for cut in CUTS:
         values = recall_per_image(truth, np.flatnonzero(places[rows] < cut))
         recall.per_image[f"{name} @ {cut}"] = values
-        recall.metrics.append(Metric(name=name, value=_mean(values), counted=counted, k=cut))
+        size = int((~np.isnan(values)).sum())
+        recall.metrics.append(_metric(name, _mean(values), "images", size, counted, cut))
 
 
 def _add_per_predicate(
@@ -100,25 +102,18 @@ def _add_per_predicate(
     num_predicates: int,
     counted: str,
 ) -> None:
-    truth = annotated.with_triplets(rows)
+    predicates = PredicateRecall(annotated.with_triplets(rows))
     for cut in CUTS:
-        values = _recall_per_predicate(truth, np.flatnonzero(places[rows] < cut), num_predicates)
+        values = predicates.values(np.flatnonzero(places[rows] < cut), num_predicates)
         recall.per_predicate[f"{name} @ {cut}"] = values
         value = _mean(np.nan_to_num(values))
-        recall.metrics.append(Metric(name=name, value=value, counted=counted, k=cut))
+        recall.metrics.append(_metric(name, value, "images of predicates", num_predicates, counted, cut))
 
 
-def _recall_per_predicate(
-    annotated: FlatGraphs, hit_rows: NDArray[np.int64], num_predicates: int
-) -> NDArray[np.float64]:
-    """Recall of each predicate, mean over the images that contain it, shape (predicates,); NaN where none does."""
-    cells, cell_of_row, counts = np.unique(
-        annotated.triplet_image * num_predicates + annotated.predicate, return_inverse=True, return_counts=True
-    )
-    recall = np.bincount(cell_of_row[hit_rows], minlength=len(cells)) / counts
-    predicates = cells % num_predicates
-    sums, images = (np.bincount(predicates, weights=w, minlength=num_predicates) for w in (recall, None))
-    return np.divide(sums, images, out=np.full(num_predicates, np.nan), where=images > 0)
+def _metric(name: str, value: float, averaging: Averaging, size: int, counted: str, k: int | None = None) -> Metric:
+    """With a K, boxes are compared with the extra pixel."""
+    iou = f"≥ 0.5, x2 − x1{'' if k is None else ' + 1'}"
+    return Metric(name, value, counted, k, constraint="none", averaging=averaging, iou=iou, denominator=size)
 
 
 def _mean(values: NDArray[np.float64] | Mask) -> float:

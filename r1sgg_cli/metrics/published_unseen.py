@@ -7,7 +7,7 @@ name: predicate → subject → objects.
 import json
 from importlib import resources
 
-from r1sgg_cli.metrics.published import NamedTriplet
+from r1sgg_cli.scene_graph.training_names import NamedTriplet
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 
 

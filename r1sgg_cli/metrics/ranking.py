@@ -18,6 +18,8 @@ class GraphScores(NamedTuple):
 
 
 UNSCORED = GraphScores()
+MOST = 0.9
+"""Share of the images from which on a run is taken to be ranked by scores: single answers may lack them."""
 
 
 class Ranking(NamedTuple):
@@ -27,6 +29,16 @@ class Ranking(NamedTuple):
     num_with_objects: int
     num_triplet_scored: int
     num_with_triplets: int
+
+    @property
+    def are_boxes_scored(self) -> bool | None:
+        """Whether scores rank the boxes of most images; None where they do of some, so that neither can be said."""
+        return _are_scored(self.num_object_scored, self.num_with_objects)
+
+    @property
+    def are_triplets_scored(self) -> bool | None:
+        """The same of relationships."""
+        return _are_scored(self.num_triplet_scored, self.num_with_triplets)
 
     @property
     def of_boxes(self) -> str:
@@ -46,6 +58,12 @@ class Ranking(NamedTuple):
             return "by their scores"
         of_all = f"{self.num_triplet_scored} of {self.num_with_triplets} answers"
         return f"by their scores in {of_all}, in the order of the answer in the others"
+
+
+def _are_scored(num_scored: int, num_images: int) -> bool | None:
+    if not num_scored:
+        return False
+    return True if num_scored >= MOST * num_images else None
 
 
 def ranking_of(graphs: Sequence[SceneGraph | None], scores: Sequence[GraphScores]) -> Ranking:

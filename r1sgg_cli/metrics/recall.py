@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from r1sgg_cli.metrics.cuts import Mask
-from r1sgg_cli.metrics.flat import FlatGraphs, Integers
+from r1sgg_cli.metrics.flat import FlatGraphs, Integers, Mask
 from r1sgg_cli.metrics.statistic import Statistic, mean_of_ratios
 
 
@@ -58,9 +57,7 @@ class PredicateRecall:
 
     def mean(self, per_image: csr_array, rows: Mask | None = None, num_rows: int | None = None) -> Statistic:
         """The mean over predicates, those of `rows` where given; `num_rows` as `mean_of_ratios` has it."""
-        if rows is None or rows.all():
-            return mean_of_ratios(per_image, self.present, num_rows)
-        return mean_of_ratios(per_image[rows], self.present[rows], num_rows)
+        return mean_of_ratios(per_image, self.present, num_rows, rows)
 
     def values(self, hit_rows: Integers, num_predicates: int) -> NDArray[np.float64]:
         """Recall of each predicate by its number, shape (predicates,); NaN for one that is not annotated."""

@@ -4,20 +4,29 @@ Images are resampled, never answers, because the images are what another test se
 images as there are, with replacement; what it does not draw counts zero times there.
 
 An interval is the middle 95 % of the resamples, moved so that their median lies on the number. For a mean over images
-that moves nothing. But resamples repeat images, and that alone lifts AP, whose classes are ranked the more easily the
-fewer different boxes they have, and shifts means over rare predicates, which many resamples lack: there the spread is
-kept and the shift is not.
+that moves nothing. Means over rare predicates, which many resamples lack, keep the spread and lose the shift.
+
+AP is another case. Its classes are ranked the more easily the fewer different boxes they have. Resamples repeat images
+and so lie above the number, and for the same reason the number of few images lies above that of all images: to the
+number, its resamples are what the number is to the value that is sought. Its interval is their middle 95 %, mirrored
+at the number (the basic bootstrap interval: Davison and Hinkley 1997, 5.2). Of the intervals of 100 to 500 random
+images it held the AP of their population in 0.89 to 0.95 of all cases, the moved one in 0.58 to 0.83; of mean recall
+the moved one held 0.86, the mirrored one 0.80. Two runs are lifted alike: differences, also of AP, are moved.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.stats import binomtest
 
 from r1sgg_cli.metrics.significance import CONFIDENCE
 from r1sgg_cli.metrics.statistic import Values, Weights
 
 NUM_RESAMPLES = 1_000
 SEED = 0
+FEW_IMAGES = 30
+"""With fewer, bootstrap intervals are too narrow to be relied on."""
+TOO_NARROW = "intervals of so few are too narrow to rely on."
 Interval = tuple[float, float]
 _CHUNK = 50_000_000
 """Counts held in memory at once, of a byte each."""
@@ -41,13 +50,49 @@ def resampled_weights(num_images: int, num_resamples: int) -> Iterator[Weights]:
 def interval_around(
     value: float, resampled: Values, lowest: float = -np.inf, highest: float = np.inf
 ) -> Interval | None:
-    """The 95 % interval of a number with these resamples, those without a value left out; None where none has one.
+    """The resamples' middle 95 %, moved to the number; those without a value are left out; None where none has one.
 
     It never leaves `lowest` to `highest`, between which the number lies by its nature.
     """
+    quantiles = _quantiles(value, resampled)
+    if quantiles is None:
+        return None
+    low, middle, high = quantiles
+    return max(value + low - middle, lowest), min(value + high - middle, highest)
+
+
+def mirrored_interval(value: float, resampled: Values, lowest: float, highest: float) -> Interval | None:
+    """The resamples' middle 95 %, mirrored at the number; else as `interval_around` has it."""
+    quantiles = _quantiles(value, resampled)
+    if quantiles is None:
+        return None
+    low, _, high = quantiles
+    ends = (min(max(2 * value - end, lowest), highest) for end in (high, low))
+    return next(ends), next(ends)
+
+
+def wilson_interval(rate: float, num_images: int) -> Interval | None:
+    """Wilson's 95 % interval of a rate of images; None without images.
+
+    A rate of yes or no has no spread where none of the images says yes, and none in their resamples.
+    """
+    if not num_images:
+        return None
+    ends = binomtest(round(rate * num_images), num_images).proportion_ci(CONFIDENCE, "wilson")
+    return float(ends.low), float(ends.high)
+
+
+def few_images(num_images: int) -> str | None:
+    """What is to be said of intervals of so few images; None where they are enough."""
+    if num_images >= FEW_IMAGES:
+        return None
+    return f"Only {num_images} image{'s' * (num_images != 1)}: {TOO_NARROW}"
+
+
+def _quantiles(value: float, resampled: Values) -> tuple[float, float, float] | None:
     values = resampled[~np.isnan(resampled)]
     if not len(values) or np.isnan(value):
         return None
     tail = (1 - CONFIDENCE) / 2
-    low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail])
-    return max(float(value + low - middle), lowest), min(float(value + high - middle), highest)
+    low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail]).tolist()
+    return low, middle, high

@@ -5,33 +5,37 @@ from dataclasses import replace
 
 import numpy as np
 
-from r1sgg_cli.metrics.answer_numbers import size_numbers
+from r1sgg_cli.metrics.answer_numbers import per_image, size_numbers
 from r1sgg_cli.metrics.background import Background, NamedSimilarity
 from r1sgg_cli.metrics.detection import BoxDetection
 from r1sgg_cli.metrics.flat import LabelTable, flatten
 from r1sgg_cli.metrics.number import Number
-from r1sgg_cli.metrics.object_numbers import box_numbers, object_numbers
+from r1sgg_cli.metrics.object_numbers import box_numbers, object_numbers, object_part_numbers
+from r1sgg_cli.metrics.objects import object_hits
 from r1sgg_cli.metrics.pair_numbers import in_annotated_pairs, pair_numbers
 from r1sgg_cli.metrics.predicate_groups import Group, predicate_groups
 from r1sgg_cli.metrics.predicates import PredicateCount
 from r1sgg_cli.metrics.ranking import GraphScores, Ranking
 from r1sgg_cli.metrics.recall import PredicateRecall
-from r1sgg_cli.metrics.setting import Setting
+from r1sgg_cli.metrics.setting import GraphSetting
 from r1sgg_cli.metrics.soft import soft_recall_per_image
-from r1sgg_cli.metrics.statistic import mean_over_images
+from r1sgg_cli.metrics.statistic import Values, mean_over_images, shares
 from r1sgg_cli.metrics.training_numbers import (
     Labels,
     group_numbers,
+    named_part_numbers,
     named_parts,
     open_vocabulary_numbers,
     unseen_triplets,
     zero_shot_numbers,
 )
 from r1sgg_cli.metrics.triplet_numbers import (
+    accuracy_numbers,
     f_numbers,
     mean_recall_numbers,
     precision_numbers,
     ranked_hits,
+    ranked_recall,
     recall_numbers,
 )
 from r1sgg_cli.metrics.triplets import phrase_candidates, triplet_candidates
@@ -59,25 +63,37 @@ class ScoredSplit:
         self.annotated = flatten(ground_truths, self.labels.names, table)
         self.predicted = flatten(predictions, self.labels.names, table, scores)
         self.boxes = BoxDetection(self.annotated, self.predicted)
+        self._object_rows = object_hits(self.annotated, self.predicted)[0]
         self._candidates = triplet_candidates(self.annotated, self.predicted)
         self.hits = ranked_hits(self._candidates)
         self._constrained = ranked_hits(self._candidates, "graph")
         self._predicates = PredicateRecall(self.annotated)
+        self._recalls = [ranked_recall(self._predicates, hits) for hits in (self.hits, self._constrained)]
 
-    def numbers(self, ranking: Ranking, setting: Setting, background: Background) -> list[Number]:
-        """Every number but those of failures, in the order of the table."""
-        return [
-            *box_numbers(self.boxes, ranking),
-            *object_numbers(self.annotated, self.predicted),
-            *self._recall_numbers(),
-            *precision_numbers(self.annotated, self.predicted, self.hits.at[None]),
-            *pair_numbers(self.annotated, self.predicted),
-            *(self._accuracy_numbers() if setting != "SGDet" else ()),
-            *self._phrase_numbers(),
-            *(self._training_numbers(background.training) if background.training else ()),
-            *(self._soft_numbers(background.similarity) if background.similarity else ()),
-            *size_numbers(self.annotated, self.predicted),
-        ]
+    def numbers(self, ranking: Ranking, setting: GraphSetting, background: Background) -> list[Number]:
+        """Every number but those of failures, of what was asked for, in the order of the table."""
+        training = background.training
+        numbers: list[Number] = []
+        if setting != "PredCls":
+            numbers += box_numbers(self.boxes, ranking)
+            numbers += object_numbers(self.annotated, self.predicted, self._object_rows)
+        if setting != "Detection":
+            numbers += self._relationship_numbers(is_given=setting == "PredCls")
+            numbers += self._training_numbers(training) if training else ()
+        if setting != "PredCls" and training:
+            numbers += self._object_part_numbers(training)
+        if setting != "Detection":
+            numbers += self._open_vocabulary_numbers(training) if training else ()
+            numbers += self._soft_numbers(background.similarity) if background.similarity else ()
+        return numbers + size_numbers(self.annotated, self.predicted, setting)
+
+    def object_recall_per_image(self) -> Values:
+        """Share of each image's annotated objects that is hit, shape (images,); NaN for an image without any."""
+        found, asked = (
+            per_image(images, self.annotated)
+            for images in (self.annotated.object_image[self._object_rows], self.annotated.object_image)
+        )
+        return shares(found, asked)
 
     def counts(self, training: TrainingNames | None) -> tuple[PredicateCount, ...]:
         """What was found of each predicate of the vocabulary, and of each other one that is annotated."""
@@ -104,31 +120,38 @@ class ScoredSplit:
         )
 
     def left_out(self, training: TrainingNames | None) -> tuple[str, ...]:
-        """What could not be computed, and why."""
+        """Which numbers of relationships could not be computed, and why."""
         if training is None:
             return (UNKNOWN_TRAINING,)
         return () if unseen_triplets(self.annotated, self.labels, training).any() else (ALL_SEEN,)
 
     def _recall_numbers(self) -> list[Number]:
         numbers: list[Number] = []
-        for hits in (self.hits, self._constrained):
+        for hits, tables in zip((self.hits, self._constrained), self._recalls, strict=True):
             recalls = recall_numbers(self.annotated, hits)
-            means = mean_recall_numbers(self._predicates, hits, self.num_vocabulary)
+            means = mean_recall_numbers(self._predicates, tables, self.num_vocabulary)
             numbers += recalls + means + f_numbers(recalls, means)
         order = {"recall": 0, "mean recall": 1}
         return sorted(numbers, key=lambda number: order[number.section])
 
+    def _relationship_numbers(self, *, is_given: bool) -> list[Number]:
+        return [
+            *self._recall_numbers(),
+            *precision_numbers(self.annotated, self.predicted, self.hits.at[None]),
+            *pair_numbers(self.annotated, self.predicted),
+            *(self._accuracy_numbers() if is_given else ()),
+            *self._phrase_numbers(),
+        ]
+
     def _accuracy_numbers(self) -> list[Number]:
-        """A@K: recall of the constrained answers among annotated pairs alone."""
         among = in_annotated_pairs(self.annotated, self.predicted)
-        hits = ranked_hits(self._candidates, "graph", among)
-        return recall_numbers(self.annotated, hits, "pair_accuracy", "A", "pairs")
+        return accuracy_numbers(self.annotated, ranked_hits(self._candidates, "graph", among))
 
     def _phrase_numbers(self) -> list[Number]:
         hits = ranked_hits(phrase_candidates(self.annotated, self.predicted))
         return [
             *recall_numbers(self.annotated, hits, "phrase_recall", "PhrDet R", "phrases"),
-            *mean_recall_numbers(self._predicates, hits, 0, "phrase_", "phrases"),
+            *mean_recall_numbers(self._predicates, ranked_recall(self._predicates, hits), 0, "phrase_", "phrases"),
         ]
 
     def _training_numbers(self, training: TrainingNames) -> list[Number]:
@@ -137,13 +160,21 @@ class ScoredSplit:
         if unseen.any():
             for hits in (self.hits, self._constrained):
                 numbers += zero_shot_numbers(self.annotated, hits, unseen)
-        numbers += group_numbers(self._predicates, self.hits.at[None], self.labels, self._groups(training))
-        if training.base is not None and training.novel is not None:
-            parts = named_parts(training.base, training.novel, self.labels)
-            names = {part: of_names[self.annotated.object_label] for part, (of_names, _) in parts.items()}
-            numbers += object_numbers(self.annotated, self.predicted, names)[3:]
-            numbers += open_vocabulary_numbers(self.annotated, self.hits, self._predicates, parts)
-        return numbers
+        return numbers + group_numbers(self._predicates, self._recalls, self.labels, self._groups(training))
+
+    def _object_part_numbers(self, training: TrainingNames) -> list[Number]:
+        parts = named_parts(training, self.labels)
+        objects = {part: of_names[self.annotated.object_label] for part, (of_names, _) in parts.items()}
+        return object_part_numbers(self.annotated, self._object_rows, objects)
+
+    def _open_vocabulary_numbers(self, training: TrainingNames) -> list[Number]:
+        parts = named_parts(training, self.labels)
+        if not parts:
+            return []
+        return [
+            *open_vocabulary_numbers(self.annotated, (self.hits, self._constrained), parts),
+            *named_part_numbers(self._predicates, self._recalls, parts),
+        ]
 
     def _soft_numbers(self, similarity: NamedSimilarity) -> list[Number]:
         labels = list(self.labels.names), list(self.labels.predicates)

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from r1sgg_cli.metrics.flat import Mask
+
 Values = NDArray[np.float64]
 Weights = NDArray[np.uint8]
 """How often each image counts, shape (images, resamples)."""
@@ -44,12 +46,14 @@ def mean_over_images(values: Values) -> Statistic:
     return ratio(np.nan_to_num(values), (~np.isnan(values)).astype(np.float64))
 
 
-def mean_of_ratios(numerators: csr_array, denominators: csr_array, num_rows: int | None = None) -> Statistic:
-    """Each row's sum by sum, then the mean of the rows whose denominator is not 0.
+def mean_of_ratios(
+    numerators: csr_array, denominators: csr_array, num_rows: int | None = None, rows: Mask | None = None
+) -> Statistic:
+    """Each row's sum by sum, then the mean of the rows whose denominator is not 0; of those in `rows` where given.
 
     With `num_rows` the mean is over so many rows, and those that are missing or whose denominator is 0 count as 0.
     """
-    return Statistic((numerators, denominators), partial(_mean_of_shares, num_rows=num_rows))
+    return Statistic((numerators, denominators), partial(_mean_of_shares, num_rows=num_rows, rows=rows))
 
 
 def harmonic_mean(first: Statistic, second: Statistic) -> Statistic:
@@ -83,7 +87,9 @@ def _values_under(statistics: Sequence[Statistic], parts: Mapping[int, Part], we
     return [statistic.combine(*(sums[id(part)] for part in statistic.parts)) for statistic in statistics]
 
 
-def _mean_of_shares(part: Values, whole: Values, num_rows: int | None) -> Values:
+def _mean_of_shares(part: Values, whole: Values, num_rows: int | None, rows: Mask | None) -> Values:
+    if rows is not None and not rows.all():
+        part, whole = part[rows], whole[rows]
     found = np.nansum(shares(part, whole), axis=0)
     return shares(found, np.count_nonzero(whole, axis=0) if num_rows is None else np.full(len(found), num_rows))
 

@@ -1,17 +1,16 @@
 """Numbers that need to know what training showed: zero-shot recall, rare predicates, base and novel names."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
-from r1sgg_cli.metrics.cuts import Mask
-from r1sgg_cli.metrics.flat import FlatGraphs, LabelTable
+from r1sgg_cli.metrics.flat import FlatGraphs, LabelTable, Mask
 from r1sgg_cli.metrics.number import Number
-from r1sgg_cli.metrics.one_to_one import Pairs
 from r1sgg_cli.metrics.predicate_groups import GROUPS, Group
 from r1sgg_cli.metrics.recall import PredicateRecall
-from r1sgg_cli.metrics.statistic import Statistic
-from r1sgg_cli.metrics.triplet_numbers import RankedHits, recall_numbers
+from r1sgg_cli.metrics.triplet_numbers import RankedHits, RankedRecall, named_under, recall_numbers
 from r1sgg_cli.scene_graph.training_names import TrainingNames
-from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 
 class Labels:
@@ -45,61 +44,94 @@ def zero_shot_numbers(annotated: FlatGraphs, hits: RankedHits, unseen: Mask) -> 
     return recall_numbers(annotated, hits, "zero_shot_recall", "zR", "zero-shot", asked)
 
 
-def group_numbers(predicates: PredicateRecall, hits: Pairs, labels: Labels, groups: dict[str, Group]) -> list[Number]:
-    """Mean recall of frequent and of rare predicates, all predicted relationships."""
+def group_numbers(
+    predicates: PredicateRecall, every_recall: Sequence[RankedRecall], labels: Labels, groups: dict[str, Group]
+) -> list[Number]:
+    """Mean recall of frequent and of rare predicates, at every K and under each constraint."""
     numbers = []
-    table = predicates.per_image(hits[0])
     for group in GROUPS:
         of_group = labels.of_predicates(frozenset(name for name, each in groups.items() if each == group))
-        rows = of_group[predicates.predicates]
-        size, num_group = int(rows.sum()), sum(each == group for each in groups.values())
-        counted = f"per predicate mean over its images, then over {size} annotated of the {num_group} of the {group}"
-        if size:
-            statistic = predicates.mean(table, rows)
-            numbers.append(_mean_number(f"mean_recall_{group}", statistic, counted, size, "groups"))
+        num_group = sum(each == group for each in groups.values())
+        part = PredicatePart(
+            group, f"annotated of the {num_group} of the {group}", of_group[predicates.predicates], "groups"
+        )
+        numbers += _part_numbers(predicates, every_recall, part)
     return numbers
 
 
-def named_parts(base: Vocabulary, novel: Vocabulary, labels: Labels) -> dict[str, tuple[Mask, Mask]]:
-    """Base and novel as masks over the numbers of names and of predicates."""
+class PredicatePart(NamedTuple):
+    """Some of the annotated predicates, over which a mean recall is taken."""
+
+    name: str
+    said: str
+    """Which they are, behind their number."""
+    rows: Mask
+    section: str
+
+
+def named_parts(training: TrainingNames, labels: Labels) -> dict[str, tuple[Mask, Mask]]:
+    """Base and novel as masks over the numbers of names and of predicates; nothing for a closed vocabulary."""
     return {
         part: (labels.of_names(frozenset(words.objects)), labels.of_predicates(frozenset(words.predicates)))
-        for part, words in (("base", base), ("novel", novel))
+        for part, words in (("base", training.base), ("novel", training.novel))
+        if words is not None
     }
 
 
 def open_vocabulary_numbers(
     annotated: FlatGraphs,
-    hits: RankedHits,
-    predicates: PredicateRecall,
+    every_hits: Sequence[RankedHits],
     parts: dict[str, tuple[Mask, Mask]],
 ) -> list[Number]:
-    """Recall of triplets of base names alone, with a novel object, with a novel predicate; mean recall likewise.
+    """Recall of triplets of base names alone, of novel objects, of a novel predicate; at every K, by each constraint.
 
-    As in OvSGTR (arXiv 2311.10988): a triplet is novel by its objects if either end is, and by its predicate.
+    A triplet is novel by its objects if both ends are, as OvSGTR's evaluator has it (arXiv 2311.10988), which ranks
+    under the graph constraint. Triplets with one novel end or two are counted under a name of their own.
     """
     names, relations = parts["novel"]
-    has_novel_object = (
-        names[annotated.object_label][annotated.subject] | names[annotated.object_label][annotated.object]
+    is_novel, has_novel_predicate = names[annotated.object_label], relations[annotated.predicate]
+    both, either = (
+        join(is_novel[annotated.subject], is_novel[annotated.object]) for join in (np.logical_and, np.logical_or)
     )
-    has_novel_predicate = relations[annotated.predicate]
     numbers: list[Number] = []
     for name, what, mask in (
-        ("triplet_recall_base", "a triplet of base names alone", ~(has_novel_object | has_novel_predicate)),
-        ("triplet_recall_novel_object", "a triplet of a novel object", has_novel_object),
+        ("triplet_recall_base", "a triplet of base names alone", ~(either | has_novel_predicate)),
+        ("triplet_recall_novel_object", "a triplet of two novel objects", both),
+        ("triplet_recall_novel_object_either_end", "a triplet of a novel object, whatever the other end", either),
         ("triplet_recall_novel_predicate", "a triplet of a novel predicate", has_novel_predicate),
     ):
-        if mask.any():
+        for hits in every_hits if mask.any() else ():
             numbers += recall_numbers(annotated, hits, name, "R", "open vocabulary", (what, mask))
-    table = predicates.per_image(hits.at[None][0])
-    for part, (_, of_part) in parts.items():
-        rows = of_part[predicates.predicates]
-        if rows.any():
-            counted = f"per predicate mean over its images, then over {int(rows.sum())} annotated {part} predicates"
-            statistic, size = predicates.mean(table, rows), int(rows.sum())
-            numbers.append(_mean_number(f"mean_recall_{part}", statistic, counted, size, "open vocabulary"))
     return numbers
 
 
-def _mean_number(name: str, statistic: Statistic, counted: str, size: int, section: str) -> Number:
-    return Number(name, statistic, counted, "images of predicates", size, section, "ng-mR", None, "none")
+def named_part_numbers(
+    predicates: PredicateRecall, every_recall: Sequence[RankedRecall], parts: dict[str, tuple[Mask, Mask]]
+) -> list[Number]:
+    """Mean recall of base and of novel predicates, at every K, by each constraint."""
+    return [
+        number
+        for part, (_, of_part) in parts.items()
+        for number in _part_numbers(
+            predicates,
+            every_recall,
+            PredicatePart(part, f"annotated {part} predicates", of_part[predicates.predicates], "open vocabulary"),
+        )
+    ]
+
+
+def _part_numbers(
+    predicates: PredicateRecall, every_recall: Sequence[RankedRecall], part: PredicatePart
+) -> list[Number]:
+    """Mean recall over the part, at every K; nothing where none of it is annotated."""
+    size = int(part.rows.sum())
+    counted = f"per predicate mean over its images, then over {size} {part.said}"
+    return [
+        Number(
+            *(name, predicates.mean(table, part.rows), counted, "images of predicates", size),
+            *(part.section, symbol, cut, recalls.constraint),
+        )
+        for recalls in (every_recall if size else ())
+        for name, symbol in [named_under(f"mean_recall_{part.name}", "mR", recalls.constraint)]
+        for cut, table in recalls.at.items()
+    ]

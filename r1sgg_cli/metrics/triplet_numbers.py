@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from r1sgg_cli.metrics.answer_numbers import per_image
-from r1sgg_cli.metrics.cuts import CUTS, Mask, first_of_pair, ranks_among, within
-from r1sgg_cli.metrics.flat import FlatGraphs
+from r1sgg_cli.metrics.cuts import CUTS, first_of_pair, ranks_among, within
+from r1sgg_cli.metrics.flat import FlatGraphs, Mask
 from r1sgg_cli.metrics.metric import Constraint, Cut
 from r1sgg_cli.metrics.number import Number
 from r1sgg_cli.metrics.one_to_one import Pairs
@@ -21,6 +22,19 @@ class RankedHits(NamedTuple):
 
     constraint: Constraint
     at: dict[Cut, Pairs]
+
+
+class RankedRecall(NamedTuple):
+    """Recall of each predicate in each image by those hits, as `PredicateRecall.per_image` has it."""
+
+    constraint: Constraint
+    at: dict[Cut, csr_array]
+
+
+def ranked_recall(predicates: PredicateRecall, hits: RankedHits) -> RankedRecall:
+    """The table of every K; where the hits are the same, so is the table."""
+    tables = {id(pairs): predicates.per_image(pairs[0]) for pairs in hits.at.values()}
+    return RankedRecall(hits.constraint, {cut: tables[id(pairs)] for cut, pairs in hits.at.items()})
 
 
 def ranked_hits(
@@ -54,7 +68,7 @@ def recall_numbers(
     """Recall at every K, mean over images; `asked` are the annotated triplets that count, and what they are."""
     what, mask = ("a relationship", None) if asked is None else asked
     numbers = []
-    full, short = _named(name, symbol, hits.constraint)
+    full, short = named_under(name, symbol, hits.constraint)
     recalls = {id(pairs): recall_per_image(annotated, pairs[0], mask) for pairs in hits.at.values()}
     for cut, pairs in hits.at.items():
         recall = recalls[id(pairs)]
@@ -66,18 +80,37 @@ def recall_numbers(
     return numbers
 
 
+def accuracy_numbers(annotated: FlatGraphs, hits: RankedHits) -> list[Number]:
+    """A@K: hits among the annotated pairs alone, of all images together, as the scene-graph benchmark pools them."""
+    name, symbol = named_under("pair_accuracy", "A", hits.constraint)
+    truths = per_image(annotated.triplet_image, annotated)
+    size = int(truths.sum())
+    found = {id(p): per_image(annotated.triplet_image[p[0]], annotated) for p in hits.at.values()}
+    return [
+        Number(
+            name,
+            ratio(found[id(pairs)], truths),
+            f"hits in annotated pairs / {size} annotated of all images",
+            *("pooled", size, "pairs", symbol, cut, hits.constraint),
+        )
+        for cut, pairs in hits.at.items()
+    ]
+
+
 def mean_recall_numbers(
-    predicates: PredicateRecall, hits: RankedHits, num_vocabulary: int, prefix: str = "", section: str = "mean recall"
+    predicates: PredicateRecall,
+    recall: RankedRecall,
+    num_vocabulary: int,
+    prefix: str = "",
+    section: str = "mean recall",
 ) -> list[Number]:
     """Mean recall at every K: over the predicates that are annotated, then over the vocabulary, absent ones 0."""
-    name, symbol = _named(f"{prefix}mean_recall", "mR", hits.constraint)
+    name, symbol = named_under(f"{prefix}mean_recall", "mR", recall.constraint)
     in_vocabulary = predicates.predicates < num_vocabulary
     num_present = len(predicates.predicates)
     present: list[Number] = []
     whole: list[Number] = []
-    tables = {id(pairs): predicates.per_image(pairs[0]) for pairs in hits.at.values()}
-    for cut, pairs in hits.at.items():
-        table = tables[id(pairs)]
+    for cut, table in recall.at.items():
         each = "per predicate mean over its images, then over"
         for numbers, full, statistic, size, counted in (
             (present, name, predicates.mean(table), num_present, f"{num_present} annotated predicates"),
@@ -91,15 +124,8 @@ def mean_recall_numbers(
         ):
             numbers.append(
                 Number(
-                    full,
-                    statistic,
-                    f"{each} {counted}",
-                    "images of predicates",
-                    size,
-                    section,
-                    symbol,
-                    cut,
-                    hits.constraint,
+                    *(full, statistic, f"{each} {counted}", "images of predicates", size),
+                    *(section, symbol, cut, recall.constraint),
                 )
             )
     return present + whole if num_vocabulary else present
@@ -111,7 +137,8 @@ def f_numbers(recalls: Sequence[Number], mean_recalls: Sequence[Number]) -> list
         Number(
             recall.name.replace("triplet_recall", "recall").replace("recall", "recall_f1"),
             harmonic_mean(_statistic(recall), _statistic(mean)),
-            "2 · R · mR / (R + mR) of the recall and the mean recall above",
+            f"2 · R · mR / (R + mR) at the same K and constraint: R the mean over {recall.denominator} images with a "
+            f"relationship, mR over {mean.denominator} annotated predicates",
             "images of predicates",
             mean.denominator,
             "mean recall",
@@ -132,12 +159,14 @@ def precision_numbers(annotated: FlatGraphs, predicted: FlatGraphs, hits: Pairs)
     precision = _where(answers > 0, hit, answers)
     f1 = _where(truths > 0, 2 * hit, truths + answers)
     num_say, num_show = int((answers > 0).sum()), int((truths > 0).sum())
+    num_truths, num_answers = int(truths.sum()), int(answers.sum())
+    both = f"({num_answers} predicted + {num_truths} annotated)"
     pooled = [
         Number(name, ratio(top, bottom), counted, "pooled", int(bottom.sum()), "precision", symbol, None, "none")
         for name, symbol, top, bottom, counted in (
-            ("triplet_recall_pooled", "ng-R", hit, truths, "hits / annotated of all images"),
-            ("triplet_precision", "P", hit, answers, "hits / predicted of all images"),
-            ("triplet_f1", "F1", 2 * hit, truths + answers, "2 · hits / (predicted + annotated) of all images"),
+            ("triplet_recall_pooled", "ng-R", hit, truths, f"hits / {num_truths} annotated of all images"),
+            ("triplet_precision", "P", hit, answers, f"hits / {num_answers} predicted of all images"),
+            ("triplet_f1", "F1", 2 * hit, truths + answers, f"2 · hits / {both} of all images"),
         )
     ]
     says, shows = f"{num_say} images that predict a relationship", f"{num_show} images with a relationship"
@@ -150,7 +179,7 @@ def precision_numbers(annotated: FlatGraphs, predicted: FlatGraphs, hits: Pairs)
     ]
 
 
-def _named(name: str, symbol: str, constraint: Constraint) -> tuple[str, str]:
+def named_under(name: str, symbol: str, constraint: Constraint) -> tuple[str, str]:
     """Name and symbol under a constraint: without one they are the plain name and the field's `ng-`."""
     if constraint == "graph":
         return f"graph_constrained_{name.removeprefix('triplet_')}", f"{symbol}@K"

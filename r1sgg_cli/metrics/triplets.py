@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from r1sgg_cli.metrics.cuts import Mask
-from r1sgg_cli.metrics.flat import FlatGraphs, Integers, flatten_pair
+from r1sgg_cli.metrics.flat import FlatGraphs, Integers, Mask, flatten_pair
 from r1sgg_cli.metrics.one_to_one import Pairs, equal_pairs, most_pairs
 from r1sgg_cli.scene_graph.boxes import IOU_THRESHOLD, Boxes, paired_box_iou
 from r1sgg_cli.scene_graph.graph import SceneGraph

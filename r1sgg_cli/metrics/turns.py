@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from r1sgg_cli.metrics.flat import FlatGraphs, Integers
+from r1sgg_cli.metrics.flat import FlatGraphs, Integers, Mask
 from r1sgg_cli.metrics.one_to_one import equal_pairs
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -18,7 +18,6 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 MAX_DETECTIONS = 100
 """Boxes of one class in one image that choose; those that come later take nothing."""
 
-Mask = NDArray[np.bool_]
 Values = NDArray[np.float64]
 Partners = NDArray[np.int32]
 """Row of the annotated box that each predicted one takes or -1, shape (ranges, thresholds, predicted boxes)."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from r1sgg_cli.report.gallery import even_sample
 from r1sgg_cli.report.stages import Stage
 
+_RECALL = {"relationships": "triplet recall", "objects": "object recall"}
 Why = Literal["failure", "worst", "best", "gained", "lost", "sample"]
 
 
@@ -46,35 +47,45 @@ def choose_images(stages: Sequence[Stage], num_images: int | None) -> ChosenImag
 
 def _extremes(stage: Stage) -> list[tuple[Why, str, list[int]]]:
     """Failures, evenly spaced; then the worst and the best that were read."""
-    images, recall = stage.predictions.images, stage.evaluation.triplet_recall_per_image
+    images, recall = stage.predictions.images, stage.evaluation.recall_per_image
     failed = [i for i, image in enumerate(images) if image.prediction is None]
     read = [i for i, image in enumerate(images) if image.prediction is not None and not np.isnan(recall[i])]
-    weight = {i: len(images[i].ground_truth.triplets) for i in read}
+    weight = {i: num_annotated(stage)[i] for i in read}
     worst = sorted(read, key=lambda i: (recall[i], -weight[i], i))
     best = sorted((i for i in read if recall[i] > 0), key=lambda i: (-recall[i], -weight[i], i))
     # Halves: of few images none is to be both among the worst and among the best.
     return [
         ("failure", "without a readable graph, spaced evenly", [failed[i] for i in even_sample(len(failed), 1_000)]),
-        ("worst", "with the lowest triplet recall of those that were read", worst[: (len(worst) + 1) // 2]),
+        (
+            "worst",
+            f"with the lowest {_RECALL[stage.evaluation.found]} of those that were read",
+            worst[: (len(worst) + 1) // 2],
+        ),
         ("best", "with the highest", best[: len(worst) // 2]),
     ]
 
 
 def _changed(before: Stage, after: Stage) -> list[tuple[Why, str, list[int]]]:
-    """Those that gained and those that lost most matched relationships."""
+    """Those that gained and those that lost most matched relationships, or objects where those alone were asked for."""
     change = num_matched(after) - num_matched(before)
     order = np.argsort(change, kind="stable").tolist()
     gained = [i for i in sorted(order, key=lambda i: (-change[i], i)) if change[i] > 0]
     lost = [i for i in order if change[i] < 0]
     return [
-        ("gained", f"that gained most matched relationships from {before.name} to {after.name}", gained),
+        ("gained", f"that gained most matched {before.evaluation.found} from {before.name} to {after.name}", gained),
         ("lost", "that lost most", lost),
     ]
 
 
 def num_matched(stage: Stage) -> NDArray[np.int64]:
-    """Matched relationships of each image, shape (images,)."""
-    recall = np.nan_to_num(stage.evaluation.triplet_recall_per_image)
-    annotated = np.array([len(set(image.ground_truth.triplets)) for image in stage.predictions.images])
-    matched: NDArray[np.int64] = np.rint(recall * annotated).astype(np.int64)
+    """Matched relationships, or objects, of each image, shape (images,)."""
+    recall = np.nan_to_num(stage.evaluation.recall_per_image)
+    matched: NDArray[np.int64] = np.rint(recall * num_annotated(stage)).astype(np.int64)
     return matched
+
+
+def num_annotated(stage: Stage) -> NDArray[np.int64]:
+    """Different annotated relationships, or objects, of each image, shape (images,)."""
+    truths = (image.ground_truth for image in stage.predictions.images)
+    is_of_objects = stage.evaluation.found == "objects"
+    return np.array([len(graph.names) if is_of_objects else len(set(graph.triplets)) for graph in truths])

@@ -1,11 +1,12 @@
 """Runs on the same images, each compared with the first: numbers, predicates, images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from r1sgg_cli.metrics.comparison import ImageCounts, NumberDifference, compare_metrics, count_images
 from r1sgg_cli.metrics.flat import LabelTable, flatten
+from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.metrics.predicate_comparison import PredicateDifference, compare_predicates
 from r1sgg_cli.metrics.triplets import triplet_candidates
 from r1sgg_cli.report.stages import Stage
@@ -32,7 +33,11 @@ class Comparison:
     predicates: tuple[PredicateDifference, ...]
     """All predicted relationships counted, what differs most surely first."""
     images: ImageCounts
-    """By recall of relationships, all predicted ones counted."""
+    """By recall of what was asked for, all predicted ones counted."""
+    protocols: tuple[str, ...]
+    """What counts as a hit and what ranks: one line where both runs are counted alike, else one for each by name."""
+    found: Literal["relationships", "objects"] = "relationships"
+    """What `images` goes by the recall of."""
     left_out: tuple[str, ...] = ()
     """What could not be compared, and why."""
 
@@ -42,6 +47,7 @@ class Comparison:
             "first": self.first,
             "other": self.other,
             "num_images": self.num_images,
+            "protocols": list(self.protocols),
             "numbers": [number.to_json() for number in self.numbers],
             "predicates": [predicate.to_json() for predicate in self.predicates],
             "images": self.images._asdict(),
@@ -63,18 +69,65 @@ def compare_stages(stages: Sequence[Stage]) -> tuple[Comparison, ...]:
 
 
 def _comparison(first: Stage, other: Stage, predicates: tuple[PredicateDifference, ...]) -> Comparison:
-    numbers = compare_metrics(first.evaluation.metrics, other.evaluation.metrics)
+    ours, theirs = first.evaluation, other.evaluation
+    numbers = compare_metrics(ours.metrics, theirs.metrics, ours.num_images)
+    unlike = {
+        reason: is_ranked
+        for reason, is_ranked in _ranked_unlike(first, other).items()
+        if any(is_ranked(number.metric) for number in numbers)
+    }
+    numbers = tuple(number for number in numbers if not any(is_ranked(number.metric) for is_ranked in unlike.values()))
     has_same_training = first.predictions.training == other.predictions.training
     if not has_same_training:
         numbers = tuple(number for number in numbers if number.metric.section not in OF_TRAINING)
-    leading = {(metric.name, metric.k) for metric in first.evaluation.headline}
+    leading = {(metric.name, metric.k) for metric in ours.headline}
+    has_one_protocol = ours.protocol == theirs.protocol
     return Comparison(
         first.name,
         other.name,
-        first.evaluation.num_images,
+        ours.num_images,
         numbers,
         tuple(number for number in numbers if (number.metric.name, number.metric.k) in leading),
-        predicates,
-        count_images(first.evaluation.triplet_recall_per_image, other.evaluation.triplet_recall_per_image),
-        first.evaluation.left_out if has_same_training else (OTHER_TRAINING,),
+        predicates if ours.found == "relationships" else (),
+        count_images(ours.recall_per_image, theirs.recall_per_image),
+        (ours.protocol,) if has_one_protocol else tuple(f"{s.name}: {s.evaluation.protocol}" for s in (first, other)),
+        ours.found,
+        (*unlike, *(ours.left_out if has_same_training else (OTHER_TRAINING,))),
     )
+
+
+def _ranked_unlike(first: Stage, other: Stage) -> dict[str, Callable[[Metric], bool]]:
+    """What cannot be compared because the runs are ranked by different things: the reason, and whether a number is it.
+
+    Were it compared, one run could be called better of which nothing but the ranking differs.
+    """
+    here, there = first.evaluation.ranking, other.evaluation.ranking
+    unlike: dict[str, Callable[[Metric], bool]] = {}
+    for what, scored, phrases, is_ranked in (
+        (
+            "AP and AR: boxes",
+            (here.are_boxes_scored, there.are_boxes_scored),
+            (here.of_boxes, there.of_boxes),
+            _ranks_boxes,
+        ),
+        (
+            "numbers at K and under the graph constraint: relationships",
+            (here.are_triplets_scored, there.are_triplets_scored),
+            (f"ranked {here.of_triplets}", f"ranked {there.of_triplets}"),
+            _ranks_triplets,
+        ),
+    ):
+        if scored[0] is None or scored[0] != scored[1]:
+            ranked = "; ".join(f"{s.name}: {phrase}" for s, phrase in zip((first, other), phrases, strict=True))
+            unlike[f"{what} are ranked by different things ({ranked}); compare runs that both have scores, or none"] = (
+                is_ranked
+            )
+    return unlike
+
+
+def _ranks_boxes(metric: Metric) -> bool:
+    return metric.averaging == "classes"
+
+
+def _ranks_triplets(metric: Metric) -> bool:
+    return metric.k is not None or metric.constraint == "graph"

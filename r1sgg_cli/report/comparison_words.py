@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 from r1sgg_cli.metrics.comparison import NumberDifference, Verdict
 from r1sgg_cli.metrics.metric import Metric
+from r1sgg_cli.metrics.resampling import FEW_IMAGES, TOO_NARROW, few_images
 from r1sgg_cli.report.comparison import Comparison
 from r1sgg_cli.report.headline import MINUS
 
-FEW_IMAGES = 30
-"""With fewer, or fewer on which the runs differ, bootstrap intervals are too narrow to be relied on."""
 RECALL = ("triplet_recall", None)
 """Name and K of the number that is said first."""
 ACRONYMS = {"ap": "AP", "ap50": "AP@50", "ar": "AR", "f1": "F1"}
@@ -27,7 +26,7 @@ def sentences(comparison: Comparison) -> tuple[str, ...]:
     return (
         *([_recall_sentence(comparison, recall)] if recall else []),
         *_others_sentences(comparison, tuple(by_key.values())),
-        _predicates_sentence(comparison),
+        *([_predicates_sentence(comparison)] if comparison.found == "relationships" else []),
         _images_sentence(comparison),
         *_warnings(comparison),
     )
@@ -121,16 +120,17 @@ def _predicates_sentence(comparison: Comparison) -> str:
 
 def _images_sentence(comparison: Comparison) -> str:
     won, lost, tied, not_counted = comparison.images
-    left = f"; {not_counted} without an annotated relationship do not count" if not_counted else ""
+    found = comparison.found
+    left = f"; {not_counted} without an annotated {found.rstrip('s')} do not count" if not_counted else ""
     return (
-        f"{comparison.other} finds a larger share of the annotated relationships than {comparison.first} in {won} "
+        f"{comparison.other} finds a larger share of the annotated {found} than {comparison.first} in {won} "
         f"images, a smaller one in {lost}, the same in {tied}{left}."
     )
 
 
 def _warnings(comparison: Comparison) -> list[str]:
-    too_narrow = "intervals of so few are too narrow to rely on."
+    few = few_images(comparison.num_images)
+    if few:
+        return [f"{few} Nothing is called better or worse."]
     num_telling = comparison.images.won + comparison.images.lost
-    if comparison.num_images < FEW_IMAGES:
-        return [f"Only {comparison.num_images} images: {too_narrow}"]
-    return [f"Only {num_telling} images tell the runs apart: {too_narrow}"] if 0 < num_telling < FEW_IMAGES else []
+    return [f"Only {num_telling} images tell the runs apart: {TOO_NARROW}"] if 0 < num_telling < FEW_IMAGES else []

@@ -87,7 +87,7 @@ def _section(row: Row) -> str:
         f"<!-- r1sgg eval {key} -->",
         f"## Evaluated on {escape_markdown(row.dataset)}{split}",
         "",
-        f"{row.num_images} images, by r1sgg {__version__}; intervals: bootstrap over images.",
+        f"{row.num_images} images, by r1sgg {__version__}; intervals: over images, by bootstrap, of Fail Wilson's.",
         "",
         "| number | value | 95 % interval | how it is counted |",
         "|---|---:|---:|---|",

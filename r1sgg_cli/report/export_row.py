@@ -66,7 +66,9 @@ def row_of(path: Path, predictions: Predictions, evaluation: Evaluation) -> Row:
         dataset=str(provenance.get("dataset", "unknown data set")),
         split=str(provenance.get("split") or "") + (f", {limit}" if limit else ""),
         num_images=evaluation.num_images,
-        metrics=tuple(by_name[column.metric] for column in COLUMNS),
+        metrics=tuple(
+            by_name.get(column.metric, Metric(column.metric, math.nan, "not asked for")) for column in COLUMNS
+        ),
     )
 
 
@@ -134,7 +136,7 @@ def _cell(metric: Metric) -> str:
 
 def _brackets(rows: Sequence[Row]) -> list[str]:
     has_intervals = any(metric.interval for row in rows for metric in row.metrics)
-    return ["95 % bootstrap intervals over images in brackets.", ""] if has_intervals else []
+    return ["95 % intervals over images in brackets: bootstrap, of Fail Wilson's.", ""] if has_intervals else []
 
 
 def how_counted(metric: Metric) -> str:

@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.data.predictions import MISSING, NOT_ASKED, ImagePrediction, Predictions
+from r1sgg_cli.data.predictions import ImagePrediction, Predictions
 from r1sgg_cli.errors import AnswersError
 from r1sgg_cli.files import save_text
+from r1sgg_cli.scene_graph.listing import MISSING, NOT_ASKED
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 
 GATHERED_FILE = "gathered.json"

@@ -20,8 +20,8 @@ from r1sgg_cli.report.overlay import (
     object_labels,
 )
 from r1sgg_cli.report.stages import Stage
-from r1sgg_cli.scene_graph import listing
 from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.scene_graph.listing import CAUSES
 
 Verdict = Literal["truth", "matched", "wrong", "missed"]
 SIGNS: dict[Verdict, str] = {"truth": "•", "matched": "✓", "wrong": "✗", "missed": "○"}
@@ -31,12 +31,6 @@ NUM_CHANGED = 3
 MAX_TRIPLETS = 30
 MAX_ANSWER_LENGTH = 4000
 """Characters of a raw answer."""
-
-FAILURES: Mapping[str, str] = {
-    **listing.FAILURES,
-    "missing": "there is no answer for this image",
-    "not_asked": "the model could not be asked about this image",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +190,7 @@ def defects_of(image: ImagePrediction) -> str:
 def failure_of(image: ImagePrediction) -> str:
     """Why an image has no graph: the kind in one word, then in a phrase."""
     kind = image.failure or "failed"
-    return f"{kind}: {FAILURES.get(kind, 'no graph could be read')}"
+    return f"{kind}: {CAUSES.get(kind, 'no graph could be read')}"
 
 
 def distinct_triplets(graph: SceneGraph) -> list[int]:

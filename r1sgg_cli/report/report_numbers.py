@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from r1sgg_cli.data.predictions import ImagePrediction
-from r1sgg_cli.metrics.comparison import NumberDifference, Verdict
+from r1sgg_cli.metrics.comparison import LOWER_IS_BETTER_IN, NumberDifference, Verdict
 from r1sgg_cli.metrics.evaluation import Evaluation
 from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.report.comparison import Comparison
 from r1sgg_cli.report.comparison_words import format_change, format_number, name_in_words
-from r1sgg_cli.report.gallery import FAILURES
 from r1sgg_cli.report.headline import THIN
 from r1sgg_cli.report.histograms import percent
+from r1sgg_cli.scene_graph.listing import CAUSES
 
-LOWER_IS_BETTER = frozenset({"failure_rate"})
-"""Of the headline."""
 VERDICT_SIGNS: Mapping[Verdict, str] = {"better": "✓", "worse": "✗", "differs": "≠", "not shown": "–"}
 
 
@@ -71,7 +69,7 @@ def headline_numbers(evaluation: Evaluation) -> tuple[HeadlineNumber, ...]:
 
 def _number(metric: Metric) -> HeadlineNumber:
     name, symbol = _names(metric)
-    better = "lower" if metric.name in LOWER_IS_BETTER else "higher"
+    better = "lower" if metric.section in LOWER_IS_BETTER_IN else "higher"
     if math.isnan(metric.value):
         return HeadlineNumber(name, symbol, better, "–", None, "", 0, 0, metric.counted)
     low, high = (round(100 * end, 2) for end in metric.interval or (metric.value, metric.value))
@@ -107,7 +105,7 @@ def _compared(number: NumberDifference) -> ComparedNumber:
 def failure_causes(images: Sequence[ImagePrediction]) -> tuple[CauseBar, ...]:
     """Why answers have no graph, the most frequent cause first."""
     counts = Counter(image.failure for image in images if image.failure is not None)
-    return _bars(counts, {kind: FAILURES.get(kind, "no graph could be read") for kind in counts}, len(images))
+    return _bars(counts, {kind: CAUSES.get(kind, "no graph could be read") for kind in counts}, len(images))
 
 
 def repairs(images: Sequence[ImagePrediction]) -> tuple[CauseBar, ...]:

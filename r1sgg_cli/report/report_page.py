@@ -158,6 +158,7 @@ def _page(
         num_images=len(first.predictions.images),
         protocol=" ".join(dict.fromkeys(stage.evaluation.protocol for stage in stages)),
         chart=lay_out_predicates([stage.evaluation.predicates for stage in stages]),
+        caution=first.evaluation.caution,
         failures=list(_failures(stages)),
         curves=[(curve, lay_out(curve)) for curve in report.curves],
         rule=chosen.rule,

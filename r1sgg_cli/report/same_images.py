@@ -7,8 +7,7 @@ import numpy as np
 
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions
 from r1sgg_cli.errors import AnswersError
-from r1sgg_cli.metrics.evaluation import Evaluation
-from r1sgg_cli.metrics.setting import GIVEN
+from r1sgg_cli.metrics.setting import GIVEN, setting_of
 
 PIXELS_ALIKE = 0.01
 """Boxes that differ by less are the same box, written with fewer digits."""
@@ -35,20 +34,19 @@ def run_names(paths: Sequence[Path]) -> list[str]:
 def insist_on_same_images(paths: Sequence[Path], runs: Sequence[Predictions]) -> None:
     """Refuse runs whose numbers do not go together. Raises `AnswersError`."""
     for path, run in list(zip(paths, runs, strict=True))[1:]:
+        _insist_on_same_setting(paths[0], runs[0], path, run)
         _insist_on_same_ids(paths[0], runs[0], path, run)
         _insist_on_same_vocabulary(paths[0], runs[0], path, run)
         _insist_on_same_truth(paths[0], runs[0], path, run)
 
 
-def insist_on_same_setting(paths: Sequence[Path], evaluations: Sequence[Evaluation]) -> None:
-    """Refuse to compare who had to find the objects with who was given them. Raises `AnswersError`."""
-    first = evaluations[0].setting
-    for path, evaluation in zip(paths, evaluations, strict=True):
-        if evaluation.setting != first:
-            raise AnswersError(
-                f"`{path}` is {evaluation.setting} ({GIVEN[evaluation.setting]}), `{paths[0]}` is {first} "
-                f"({GIVEN[first]}); compare runs that were asked the same"
-            )
+def _insist_on_same_setting(first_path: Path, first: Predictions, path: Path, run: Predictions) -> None:
+    here, there = (setting_of(each.provenance.get("task")) for each in (first, run))
+    if here != there:
+        raise AnswersError(
+            f"`{path}` is {there} ({GIVEN[there]}), `{first_path}` is {here} ({GIVEN[here]}); compare runs that were "
+            "asked the same"
+        )
 
 
 def _insist_on_same_ids(first_path: Path, first: Predictions, path: Path, run: Predictions) -> None:

@@ -21,6 +21,13 @@ FAILURES: Mapping[str, str] = {
     "not_a_graph": "the answer holds a JSON object, but no list of objects",
 }
 """Why no graph can be read, each kind in a phrase."""
+MISSING, NOT_ASKED = "missing", "not_asked"
+CAUSES: Mapping[str, str] = {
+    **FAILURES,
+    MISSING: "there is no answer for this image",
+    NOT_ASKED: "the model could not be asked about this image",
+}
+"""Why an image has no graph: also where there is no answer."""
 
 _OBJECTS = re.compile(r'"objects"\s*:\s*\[')
 _RELATIONSHIPS = re.compile(r'"relationships"\s*:\s*\[')

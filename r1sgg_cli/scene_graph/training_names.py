@@ -13,7 +13,7 @@ from r1sgg_cli.scene_graph.labels import normalise_label
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 NamedTriplet = tuple[str, str, str]
-"""Subject, predicate and object by name, in normal form."""
+"""Subject, predicate and object by name."""
 
 
 @dataclass(frozen=True, slots=True)

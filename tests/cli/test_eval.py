@@ -48,11 +48,11 @@ def _cells(output: str, num_columns: int) -> dict[str, list[str]]:
 
 def test_the_first_table_says_each_number_its_interval_and_how_it_is_counted(predictions: Path) -> None:
     table = _cells(_eval(predictions).stdout, 4)
-    assert table["failure rate"] == ["0.7500", "0.2500 – 1.0000", "images without a readable graph / all images"]
+    assert table["failure rate"] == ["0.7500", "0.3006 – 0.9544", "images without a readable graph / all 4 images"]
     assert table["triplet recall @ all"][0] == "0.2500"
     assert "mean over 4 images with a relationship" in table["triplet recall @ all"][2]
     assert table["failure rate missing"][0] == "0.7500"
-    assert table["annotated objects per image"] == ["2.0000", "2.0000 – 2.0000", "annotated / all images"]
+    assert table["annotated objects per image"] == ["2.0000", "2.0000 – 2.0000", "annotated / all 4 images"]
 
 
 def test_the_second_table_has_a_column_for_each_k(predictions: Path) -> None:
@@ -176,6 +176,40 @@ def test_numbers_of_a_trial_say_so(predictions: Path) -> None:
     assert "runs/[b]sft on data/shapes (test), first 4 of 9 images (`--limit`)\n" in _eval(predictions).stdout
     provenance = json.loads(predictions.with_name("preds.metrics.json").read_text())["provenance"]
     assert (provenance["limit"], provenance["split_size"]) == (4, 9)
+
+
+@pytest.mark.parametrize(
+    ("task", "absent", "present"),
+    [
+        pytest.param("det", ("elation", "riplet", "redicate"), ("object f1", "box ap50", "AP50"), id="det"),
+        pytest.param("cls", ("object f1", "box ap", "AP50"), ("triplet recall", "ngR per image"), id="cls"),
+    ],
+)
+def test_what_was_not_asked_for_is_neither_printed_nor_exported(
+    predictions: Path, tmp_path: Path, task: str, absent: tuple[str, ...], present: tuple[str, ...]
+) -> None:
+    predictions.write_text(predictions.read_text().replace('"split": "test"', f'"split": "test", "task": "{task}"'))
+    exports = ["csv=rows.csv", "markdown=rows.md", "latex=rows.tex", "model-card=README.md"]
+    options = [f"--export={kind}={tmp_path / name}" for kind, name in (each.split("=") for each in exports)]
+    result = _eval(predictions, *options)
+    assert result.exit_code == 0, result.output
+    rows = [line.split("│")[1] for line in result.stdout.splitlines() if line.startswith("│")]
+    for word in absent:
+        assert not [row for row in rows if word in row]
+    for word in present:
+        assert [row for row in rows if word in row]
+    metrics = json.loads(predictions.with_name("preds.metrics.json").read_text())["published"]["metrics"]
+    assert {metric["name"] == "AP" for metric in metrics} == ({False, True} if task == "det" else {False})
+    for name in ("rows.csv", "rows.md", "rows.tex", "README.md"):
+        assert (tmp_path / name).is_file()
+    not_asked = "Recall" if task == "det" else "AP@50"
+    assert f"- {not_asked}: not asked for" in (tmp_path / "rows.md").read_text()
+    assert f"| {not_asked} | – | – | not asked for |" in (tmp_path / "README.md").read_text()
+
+
+def test_few_images_are_warned_of(predictions: Path) -> None:
+    assert "Only 4 images: intervals of so few are too narrow to rely on." in _eval(predictions).stdout
+    assert "Only 4 images" not in _eval(predictions, "--resamples", "0").stdout
 
 
 def test_pictures_without_annotations_are_not_scored(predictions: Path) -> None:

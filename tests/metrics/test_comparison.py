@@ -29,14 +29,14 @@ def weights_of(num_images: int, num_resamples: int) -> np.ndarray:
 
 def test_pairing_sees_a_small_gain_that_the_spread_of_images_hides() -> None:
     values = np.random.default_rng(0).random(300)
-    (number,) = compare_metrics([measured(values)], [measured(values + 0.02)])
+    (number,) = compare_metrics([measured(values)], [measured(values + 0.02)], 100)
     assert tuple(number.interval) == pytest.approx((0.02, 0.02, 0.02))
     assert number.verdict == "better"
 
 
 def test_runs_that_answer_alike_differ_by_nothing() -> None:
     values = np.random.default_rng(0).random(300)
-    (number,) = compare_metrics([measured(values)], [measured(values)])
+    (number,) = compare_metrics([measured(values)], [measured(values)], 100)
     assert (tuple(number.interval), number.verdict) == ((0, 0, 0), "not shown")
 
 
@@ -53,7 +53,7 @@ def test_runs_that_answer_alike_differ_by_nothing() -> None:
 def test_fewer_failures_are_better_and_a_size_is_neither(section: str, gain: float, verdict: Verdict) -> None:
     metric = replace(RECALL, section=section)
     values = np.random.default_rng(0).random(100)
-    (number,) = compare_metrics([measured(values, metric)], [measured(values + gain, metric)])
+    (number,) = compare_metrics([measured(values, metric)], [measured(values + gain, metric)], 100)
     assert number.verdict == verdict
 
 
@@ -61,14 +61,32 @@ def test_only_numbers_that_both_have_resampled_are_compared() -> None:
     values = np.zeros(10)
     first = [measured(values), measured(values, replace(RECALL, k=20)), replace(RECALL, name="other")]
     second = [measured(values, replace(RECALL, k=20)), replace(RECALL, name="other")]
-    assert [(number.metric.name, number.metric.k) for number in compare_metrics(first, second)] == [
+    assert [(number.metric.name, number.metric.k) for number in compare_metrics(first, second, 100)] == [
         ("triplet_recall", 20)
     ]
 
 
+def test_a_cause_that_one_run_never_met_is_0_there() -> None:
+    rate = replace(RECALL, name="failure_rate_no_json", section="answers")
+    met = np.r_[np.ones(40), np.zeros(60)]
+    known = measured(np.zeros(100), replace(rate, name="failure_rate_truncated"))
+    (there,) = compare_metrics([known, measured(met, rate)], [known], 100)[1:]
+    (back,) = compare_metrics([known], [known, measured(met, rate)], 100)[1:]
+    assert (there.interval.difference, back.interval.difference) == pytest.approx((-0.4, 0.4))
+    assert (there.verdict, back.verdict) == ("better", "worse")
+    assert compare_metrics([measured(met, rate)], [measured(met)], 100) == (), "nothing is known of its causes"
+
+
+@pytest.mark.parametrize(("num_images", "verdict"), [(1, "not shown"), (29, "not shown"), (30, "better")])
+def test_of_few_images_nothing_is_shown(num_images: int, verdict: Verdict) -> None:
+    values = np.zeros(num_images)
+    (number,) = compare_metrics([measured(values)], [measured(values + 1)], num_images)
+    assert (number.verdict, number.to_json()["verdict"]) == (verdict, verdict)
+
+
 def test_a_number_without_a_value_has_no_difference() -> None:
     nothing = replace(RECALL, value=math.nan, resampled=np.full(500, np.nan))
-    (number,) = compare_metrics([nothing], [measured(np.zeros(10))])
+    (number,) = compare_metrics([nothing], [measured(np.zeros(10))], 100)
     assert np.isnan(number.interval).all()
     assert number.verdict == "not shown"
     assert number.to_json()["interval"] is None
@@ -76,7 +94,7 @@ def test_a_number_without_a_value_has_no_difference() -> None:
 
 def test_other_resamples_are_refused() -> None:
     with pytest.raises(ValueError, match="the same resamples"):
-        compare_metrics([measured(np.zeros(10))], [measured(np.zeros(10), num_resamples=20)])
+        compare_metrics([measured(np.zeros(10))], [measured(np.zeros(10), num_resamples=20)], 100)
 
 
 def test_images_are_won_lost_tied_or_not_counted() -> None:
@@ -91,7 +109,7 @@ def test_chance_is_rarely_taken_for_a_difference() -> None:
     for _ in range(200):
         hardness = generator.random(100)
         first, second = (np.mean(generator.random((3, 100)) < hardness, axis=0) for _ in range(2))
-        (number,) = compare_metrics([measured(first)], [measured(second)])
+        (number,) = compare_metrics([measured(first)], [measured(second)], 100)
         wrong += number.verdict != "not shown"
     assert wrong <= 20
 
@@ -102,6 +120,6 @@ def test_a_real_difference_is_mostly_seen() -> None:
     for _ in range(50):
         first = generator.binomial(3, 0.3, 300) / 3
         second = generator.binomial(3, 0.4, 300) / 3
-        (number,) = compare_metrics([measured(first)], [measured(second)])
+        (number,) = compare_metrics([measured(first)], [measured(second)], 100)
         seen += number.verdict == "better"
     assert seen >= 45

@@ -46,12 +46,14 @@ def test_counts_and_recalls_of_each_predicate(make_graph: GraphMaker) -> None:
 
 def test_a_clear_difference_is_shown_and_a_rare_predicate_is_not(make_graph: GraphMaker) -> None:
     often, rare = make_graph(OBJECTS, [(0, "on", 1)]), make_graph(OBJECTS, [(0, "wears", 2)])
-    difference = compared([often] * 12 + [rare] * 3, [None] * 15, [often] * 12 + [rare] * 3)
+    difference = compared([often] * 30 + [rare] * 3, [None] * 33, [often] * 30 + [rare] * 3)
     assert difference["on"].change == "more"
     assert difference["wears"].change == "not shown", "all three images won: p is 1 in 4"
     assert difference["wears"].p_value == pytest.approx(0.25, abs=0.02)
-    reversed_runs = compared([often] * 12, [often] * 12, [None] * 12)
+    reversed_runs = compared([often] * 30, [often] * 30, [None] * 30)
     assert reversed_runs["on"].change == "less"
+    few = compared([often] * 29, [often] * 29, [None] * 29)["on"]
+    assert (few.change, few.adjusted_p_value < 0.001) == ("not shown", True), "of so few images nothing is said"
 
 
 def test_runs_that_answer_alike_differ_nowhere(make_graph: GraphMaker) -> None:

@@ -234,13 +234,32 @@ def test_every_number_says_how_it_is_counted(make_graph: GraphMaker) -> None:
     counted = {m.name: m.counted for m in _score([truth] * 3, [truth, make_graph(OBJECTS), None]).metrics}
     assert "mean over 2 images (1 with relationships skipped" in counted["R"]
     assert "guesses count" in counted["ng-R"]
-    assert "COCO, precision at IoU 0.50:0.95, over the 3 of 3 images with an answer" in counted["AP"]
+    assert (
+        "COCO, precision at IoU 0.50:0.95, mean over 3 annotated classes, over the 3 of 3 images with an answer"
+        in counted["AP"]
+    )
     assert "recall at IoU 0.50:0.95, 10 boxes per class and image" in counted["AR10"]
+
+
+def test_every_number_has_its_constraint_averaging_iou_and_denominator(make_graph: GraphMaker) -> None:
+    truth = make_graph(OBJECTS, [(0, "on", 1)])
+    content = _score([truth] * 3, [truth, make_graph(OBJECTS), None], unseen_triplets=set()).to_dict()["metrics"]
+    by_name = {
+        each["name"]: (each["constraint"], each["averaging"], each["iou"], each["denominator"]) for each in content
+    }
+    assert by_name["R"] == by_name["ng-R"] == ("none", "images", "≥ 0.5, x2 − x1 + 1", 2)
+    assert by_name["mR"] == ("none", "images of predicates", "≥ 0.5, x2 − x1 + 1", 3)
+    assert by_name["whole ngR"] == ("none", "pooled", "≥ 0.5, x2 − x1", 3)
+    assert by_name["whole mean of ngR"] == ("none", "predicates", "≥ 0.5, x2 − x1", 1)
+    assert by_name["ngR per image"] == ("none", "images", "≥ 0.5, x2 − x1", 3)
+    assert by_name["AP"] == (None, "classes", "0.50:0.95, x2 − x1", 3)
+    assert by_name["AP75"][2:] == ("≥ 0.75, x2 − x1", 3)
+    assert by_name["APm"] == (None, "classes", "0.50:0.95, x2 − x1", 0)
 
 
 def test_json_has_null_where_nothing_was_averaged(make_graph: GraphMaker) -> None:
     content = json.loads(json.dumps(_score([make_graph([])], [None]).to_dict(), allow_nan=False))
-    assert content["metrics"][0] | {"counted": ""} == {"name": "R", "k": 20, "value": None, "counted": ""}
+    assert content["metrics"][0].items() >= {"name": "R", "k": 20, "value": None}.items()
     assert content["per_predicate"]["mR @ 20"]["on"] is None
     assert content["ap_per_class"]["man"] is None
 

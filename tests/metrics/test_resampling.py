@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from r1sgg_cli.metrics import resampling, statistic
-from r1sgg_cli.metrics.resampling import interval_around, resampled_weights
+from r1sgg_cli.metrics.resampling import interval_around, mirrored_interval, resampled_weights
 from r1sgg_cli.metrics.significance import bootstrap_mean
 from r1sgg_cli.metrics.statistic import harmonic_mean, mean_of_ratios, mean_over_images, ratio, values_under
 
@@ -45,6 +45,15 @@ def test_an_interval_lies_around_the_number_whatever_resampling_shifts() -> None
     assert interval_around(0.35, resampled) == pytest.approx((0.255, 0.445))
     assert interval_around(0.05, resampled, 0.0, 1.0) == pytest.approx((0.0, 0.145))
     assert interval_around(0.99, resampled, 0.0, 1.0) == pytest.approx((0.895, 1.0))
+
+
+def test_the_mirrored_interval_lies_below_a_number_that_resampling_lifts() -> None:
+    resampled = np.linspace(0.3, 0.5, 1001)
+    assert mirrored_interval(0.35, resampled, 0.0, 1.0) == pytest.approx((0.205, 0.395))
+    assert mirrored_interval(0.2, resampled, 0.0, 1.0) == pytest.approx((0.0, 0.095))
+    assert mirrored_interval(0.98, 2 * resampled, 0.0, 1.0) == pytest.approx((0.97, 1.0))
+    assert mirrored_interval(0.1, resampled, 0.0, 1.0) == (0.0, 0.0)
+    assert mirrored_interval(np.nan, resampled, 0.0, 1.0) is None
 
 
 def test_resamples_without_a_value_are_left_out() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r1sgg_cli.metrics.flat import FlatGraphs, Integers, LabelTable, flatten
-from r1sgg_cli.metrics.turns import IOU_THRESHOLDS, MAX_DETECTIONS, Mask, Values, take_turns
+from r1sgg_cli.metrics.flat import FlatGraphs, Integers, LabelTable, Mask, flatten
+from r1sgg_cli.metrics.turns import IOU_THRESHOLDS, MAX_DETECTIONS, Values, take_turns
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
 
 LEVELS = (0.3, 0.5, 0.62, 0.95, 1.0)

@@ -21,7 +21,7 @@ from .evaluated import make_predictions
 
 def number(name: str, low: float, high: float, section: str = "recall") -> NumberDifference:
     metric = Metric(name, 0.3, "mean over images", section=section)
-    return NumberDifference(metric, metric, DifferenceInterval((low + high) / 2, low, high))
+    return NumberDifference(metric, metric, DifferenceInterval((low + high) / 2, low, high), 100)
 
 
 def stage(name: str, predictions: Predictions) -> Stage:
@@ -29,14 +29,14 @@ def stage(name: str, predictions: Predictions) -> Stage:
 
 
 def predicate(name: str, gain: float, p_value: float) -> PredicateDifference:
-    return PredicateDifference(name, 9, 9, (3, 5), (0.3, 0.3 + gain), 4, 1, p_value, p_value)
+    return PredicateDifference(name, 9, 9, (3, 5), (0.3, 0.3 + gain), 4, 1, p_value, p_value, 100)
 
 
 IMAGES = ImageCounts(40, 30, 20, 10)
 
 
 def compared(*numbers: NumberDifference, predicates: tuple[PredicateDifference, ...] = ()) -> Comparison:
-    return Comparison("sft", "grpo", sum(IMAGES), numbers, numbers, predicates, IMAGES)
+    return Comparison("sft", "grpo", sum(IMAGES), numbers, numbers, predicates, IMAGES, ("A hit: …",))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,10 @@ def test_predicates_and_images_are_counted() -> None:
 @pytest.mark.parametrize(
     ("images", "said"),
     [
-        (ImageCounts(5, 4, 3, 0), ["Only 12 images: intervals of so few are too narrow to rely on."]),
+        (
+            ImageCounts(5, 4, 3, 0),
+            ["Only 12 images: intervals of so few are too narrow to rely on. Nothing is called better or worse."],
+        ),
         (
             ImageCounts(5, 4, 90, 0),
             ["Only 9 images tell the runs apart: intervals of so few are too narrow to rely on."],
@@ -127,6 +130,51 @@ def test_a_run_against_itself_differs_in_nothing() -> None:
     assert {number.verdict for number in same.numbers} == {"not shown"}
     assert {each.change for each in same.predicates} == {"not shown"}
     assert (same.images.won, same.images.lost) == (0, 0)
+
+
+def _scored(run: Predictions, share: float = 1.0) -> Predictions:
+    """The same answers, ranked backwards by scores."""
+    images = [
+        image
+        if image.prediction is None or number >= share * len(run.images)
+        else replace(
+            image,
+            object_scores=tuple(place / 10 for place in range(len(image.prediction.names))),
+            triplet_scores=tuple(place / 10 for place in range(len(image.prediction.triplets))),
+        )
+        for number, image in enumerate(run.images)
+    ]
+    return replace(run, images=tuple(images))
+
+
+def test_what_nothing_but_the_ranking_tells_apart_is_not_compared() -> None:
+    run = make_predictions(40)
+    plain, scored, partly = (stage(n, r) for n, r in (("a", run), ("b", _scored(run)), ("c", _scored(run, 0.5))))
+    for other in (scored, partly):
+        (comparison,) = compare_stages([plain, other])
+        compared_ones = {(number.metric.name, number.metric.k) for number in comparison.numbers}
+        assert ("triplet_recall", None) in compared_ones
+        assert not compared_ones & {("box_ap", None), ("box_ar", None), ("triplet_recall", 20)}
+        assert not any("graph_constrained" in name for name, _ in compared_ones)
+        boxes, relationships = comparison.left_out[:2]
+        assert boxes.startswith(
+            "AP and AR: boxes are ranked by different things (a: all scores 1, ties by image order;"
+        )
+        assert relationships.startswith("numbers at K and under the graph constraint: ")
+        assert [line[:3] for line in comparison.protocols] == ["a: ", f"{other.name}: "]
+    (alike,) = compare_stages([scored, replace(scored, name="d")])
+    assert "box_ap" in {number.metric.name for number in alike.numbers}
+    assert alike.protocols == (scored.evaluation.protocol,)
+
+
+def test_runs_that_listed_objects_alone_are_compared_by_objects() -> None:
+    runs = [make_predictions(40, skill=skill) for skill in (0.3, 0.9)]
+    asked = [replace(run, provenance={**run.provenance, "task": "det"}) for run in runs]
+    (comparison,) = compare_stages([stage(name, run) for name, run in zip("ab", asked, strict=True)])
+    assert not any("triplet" in number.metric.name for number in comparison.numbers)
+    assert comparison.predicates == ()
+    assert comparison.images.won > comparison.images.lost
+    assert "b finds a larger share of the annotated objects than a in " in " ".join(sentences(comparison))
 
 
 def test_each_run_is_compared_with_the_first() -> None:

@@ -178,7 +178,7 @@ def test_the_page_tells_numbers_predicates_failures_curves_and_how_images_were_c
         "runs/demo/after-SFT on data/synthetic",
         "3 labels were mapped into the vocabulary (aliases: vg150), which may raise the numbers",
         "3 labels were mapped into the vocabulary (aliases: vg150), which may raise the numbers",
-        "95 % bootstrap interval",
+        "95 % interval over images (bootstrap, of rates of images Wilson's)",
         "times annotated in the training split (log scale)",
         "without a graph",
         "GRPO reward",

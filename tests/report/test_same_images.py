@@ -56,6 +56,12 @@ def _other_vocabulary(run: Predictions) -> Predictions:
     ("change", "said"),
     [
         pytest.param(
+            lambda run: replace(run, provenance={**run.provenance, "task": "det"}),
+            "`b.json` is Detection (nothing is given, and objects alone were asked for: no relationship is counted),"
+            " `a.json` is SGDet",
+            id="task",
+        ),
+        pytest.param(
             lambda run: replace(run, images=run.images[:20]),
             "`b.json` is of other images than `a.json`: 10 only in the first, 0 only in the other, 20 in both",
             id="images",
