@@ -510,7 +510,7 @@ def test_relationships_between_annotated_objects_are_asked_for_by_their_ids(requ
     [
         ({"sampling": Sampling(4, num_answers=3)}, "greedy answers of an image are all the same"),
         ({"sampling": Sampling(4, top_p=0.9)}, "greedy answers"),
-        ({"images": Path("photos"), "task": "cls"}, "pictures of a folder do not have"),
+        ({"images": Path("photos"), "task": "cls"}, "without a data set do not have"),
     ],
     ids=["several greedy answers", "top_p without temperature", "cls of pictures"],
 )
