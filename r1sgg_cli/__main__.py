@@ -4,6 +4,7 @@ import errno
 import sys
 
 from r1sgg_cli.cli.app import app
+from r1sgg_cli.cli.collector import spare_the_end
 from r1sgg_cli.cli.interruption import interrupt_at_sigterm
 from r1sgg_cli.errors import R1SGGError
 
@@ -22,6 +23,8 @@ def main() -> None:
             raise
         where = f" (`{error.filename}`)" if error.filename else ""
         _say(f"{error.strerror}{where}; what was finished is kept: make room and run the same command again")
+    finally:
+        spare_the_end()
 
 
 def _say(message: str) -> None:

@@ -30,10 +30,28 @@ def save_text(text: str, path: Path) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write `{path}`: {error.strerror}; free some space or name another place") from error
+        raise unwritable(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """What to say of a file or folder that cannot be written: why, and what helps against just that."""
+    if blocking := _file_above(path):
+        return OutputError(f"cannot write `{path}`: `{blocking}` is a file; name another place")
+    if isinstance(error, IsADirectoryError):
+        return OutputError(f"cannot write `{path}`: it is a folder; name a file")
+    ways_out = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space or name another place")
+    ways_out |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "name a place that you may write to")
+    return OutputError(
+        f"cannot write `{path}`: {error.strerror}; {ways_out.get(error.errno or 0, 'name another place')}"
+    )
+
+
+def _file_above(path: Path) -> Path | None:
+    """The file that stands where a path wants a folder."""
+    return next((above for above in path.parents if above.is_file()), None)
 
 
 def follow_umask(folder: Path) -> None:
@@ -80,7 +98,7 @@ def locked(
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise OutputError(f"cannot write `{for_path or path}`: {error.strerror}; name another folder") from error
+        raise unwritable(for_path or folder, error) from error
     _held.add(descriptor)
     try:
         _lock(descriptor, path, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
@@ -164,7 +182,7 @@ def folder_fingerprint(folder: Path, patterns: Iterable[str]) -> str:
     return whole.hexdigest()[:16]
 
 
-def insist_on_own(path: Path, mark: str) -> None:
+def insist_on_own(path: Path, mark: str, way_out: str = "name another file") -> None:
     """Refuse to replace a file that does not say what it is (`mark`) in its first line or two. Raises `OutputError`."""
     if not path.exists():
         return
@@ -174,16 +192,23 @@ def insist_on_own(path: Path, mark: str) -> None:
                 if mark.encode() in file.read(len(mark) + 100):
                     return
     except OSError as error:
-        raise OutputError(f"cannot read what `{path}` holds: {error.strerror}; name another file") from error
-    raise OutputError(f"`{path}` holds something else and would be lost; name another file")
+        raise OutputError(f"cannot read what `{path}` holds: {error.strerror}; {way_out}") from error
+    raise OutputError(f"`{path}` holds something else and would be lost; {way_out}")
 
 
 def insist_on_own_folder(folder: Path, record: str, beside: Iterable[str] = ()) -> None:
     """Refuse a folder that holds files but no `record`, by which this program knows its own. Raises `OutputError`.
 
-    Locks and those named `beside` may be there before it.
+    Locks and those named `beside` may be there before it. So is a folder that could not be made.
     """
-    if (folder / record).exists() or not folder.exists():
+    if blocking := _file_above(folder):
+        raise OutputError(f"cannot write `{folder}`: `{blocking}` is a file; name another folder")
+    if (folder / record).exists():
+        return
+    if not folder.exists():
+        above = next(above for above in folder.parents if above.exists())
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise OutputError(f"cannot make `{folder}`: you may not write to `{above}`; name another folder")
         return
     foreign = {path.name for path in folder.iterdir()} - {*beside} if folder.is_dir() else {folder.name}
     # Another process may be writing the record at this moment.

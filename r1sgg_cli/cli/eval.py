@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from r1sgg_cli.cli.comparing import compare_runs
-from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_exports, insist_on_own_boxes, save_exports
+from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_content, insist_on_exports, save_exports
 
 if TYPE_CHECKING:
     from r1sgg_cli.data.predictions import Predictions
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 Protocol = Literal["standard", "published"]
 FORMAT = "r1sgg-metrics"
 """How a file of numbers says what it is, so that nothing else is ever replaced."""
+FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 100_000
+"""A 95 % interval leaves out 2.5 % of them on either side: two or three of 100."""
+
+
+def _insist_on_enough(resamples: int) -> int:
+    if 0 < resamples < FEWEST_RESAMPLES:
+        raise typer.BadParameter(
+            f"{resamples} resamples make no interval: give at least {FEWEST_RESAMPLES}, or 0 for numbers alone"
+        )
+    return resamples
 
 
 def evaluate(
@@ -62,7 +72,13 @@ def evaluate(
         ),
     ] = "exact",
     resamples: Annotated[
-        int, typer.Option(min=0, help="Resamples of the images behind each 95 % interval; 0 for no intervals.")
+        int,
+        typer.Option(
+            min=0,
+            max=MOST_RESAMPLES,
+            callback=_insist_on_enough,
+            help=f"Resamples of the images behind each 95 % interval, at least {FEWEST_RESAMPLES}; 0 for no intervals.",
+        ),
     ] = 1_000,
     export: ExportOption = None,
 ) -> None:
@@ -105,9 +121,9 @@ def _evaluate_one(
 
     target = out or source.with_suffix(".metrics.json")
     insist_on_own(target, FORMAT)
-    insist_on_exports(export, 1)
+    insist_on_exports(export, 1, target)
     loaded = _load(source, training)
-    insist_on_own_boxes(export, loaded)
+    insist_on_content(export, loaded)
     evaluation = None if protocol == "published" else score(loaded)
     published, unpublished = _published(loaded, protocol)
     content = {

@@ -146,18 +146,28 @@ def infer(
     With `--images photos/` the pictures of a folder are answered, and `r1sgg infer MODEL photo.jpg` shows the graph of
     one, boxes and all.
 
-    Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
+    Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test
     """
+    from r1sgg_cli.cli.collector import imports
+
     for_preset = _for_preset(overrides or ())
     _insist_on_picture(out)
     if out.is_file():
         _show(ctx, model, out, images)
         return
     if images is not None:
-        _insist_without(ctx, images, ("dataset", "split"))
+        _insist_without(ctx, ("dataset", "split"), f"for `{images}`, which is no data set")
     if _is_done_elsewhere(ctx, model, out, images, for_preset):
         return
-    _answer(_request(ctx, model, out, images), push_to_hub, is_claimed=push_claimed)
+    request = _request(ctx, model, out, images)
+    if push_to_hub is None:
+        with imports():
+            from r1sgg_cli.inference.infer import infer as answer_all
+        answer_all(request)
+    else:
+        with imports():
+            from r1sgg_cli.inference.pushing import infer_and_push
+        infer_and_push(request, push_to_hub, is_claimed=push_claimed)
 
 
 def _for_preset(overrides: Sequence[str]) -> list[str]:
@@ -183,9 +193,13 @@ def _insist_on_picture(out: Path) -> None:
 
 
 def _show(ctx: typer.Context, model: str, picture: Path, images: Path | None) -> None:
-    _insist_without(ctx, picture, _OF_MANY)
     from r1sgg_cli.cli.one_picture import show_picture
+    from r1sgg_cli.data.pictures import is_picture
+    from r1sgg_cli.errors import ConfigError
 
+    if not is_picture(picture):
+        raise ConfigError(f"`{picture}` is a file, but no picture; name a folder for the answers, or a .jpg or .png")
+    _insist_without(ctx, _OF_MANY, f"for one picture (`{picture}`), whose one answer is shown")
     show_picture(_request(ctx, model, picture, images), picture)
 
 
@@ -230,31 +244,11 @@ def _request(ctx: typer.Context, model: str, out: Path, images: Path | None) -> 
     return InferRequest(model, out, sampling=Sampling(**_named(ctx, _SAMPLING)), **_asked(ctx, images))
 
 
-def _insist_without(ctx: typer.Context, pictures: Path, names: Sequence[str]) -> None:
-    """Refuse options that say nothing about `pictures`, so that nobody believes that they do."""
+def _insist_without(ctx: typer.Context, names: Sequence[str], for_what: str) -> None:
+    """Refuse options that say nothing about what is asked about, so that nobody believes that they do."""
     from r1sgg_cli.errors import ConfigError
 
     given = [name for name in names if _is_given(ctx, name)]
     if given:
         option = next(one.opts[0] for one in ctx.command.params if one.name == given[0])
-        raise ConfigError(f"`{option}` has no meaning for `{pictures}`, which is no data set; leave it out")
-
-
-def _answer(request: InferRequest, push_to_hub: str | None, *, is_claimed: bool) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
-    from r1sgg_cli.inference.infer import infer as answer_all
-
-    if push_to_hub is None:
-        answer_all(request)
-        return
-    from r1sgg_cli.inference.hub import claim_repository
-    from r1sgg_cli.inference.push_once import forget_push, push_once
-
-    if not is_claimed:
-        claim_repository(push_to_hub)
-        forget_push(request.out)
-    answer_all(request)
-    if commit := push_once(request.out, push_to_hub):
-        Console(stderr=True, soft_wrap=True).print(f"pushed: {escape(commit)}")
+        raise ConfigError(f"`{option}` has no meaning {for_what}; leave it out")

@@ -23,27 +23,29 @@ MARK = "r1sgg infer"
 
 def show_picture(request: InferRequest, picture: Path) -> None:
     """Print the graph that the model sees, and write the picture with its boxes beside. Raises `R1SGGError`."""
-    from r1sgg_cli.data.pictures import is_picture
-    from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.files import insist_on_own
     from r1sgg_cli.inference.one_picture import see_picture
 
-    if not is_picture(picture):
-        raise ConfigError(f"`{picture}` is a file, but no picture; name a folder for the answers, or a .jpg or .png")
     target = Path(f"{picture.stem}.graph.png")
-    insist_on_own(target, MARK)
+    insist_on_own(target, MARK, "move it, or ask in another folder: the drawing goes there")
     show_seen(see_picture(request, picture), target)
 
 
 def show_seen(seen: SeenPicture, target: Path) -> None:
-    """Print the graph in an answer and write its picture; where there is none, the answer and why. Raises `Exit`."""
+    """Print the graph in an answer and draw it; where there is none, print the answer. Raises `R1SGGError`."""
+    from r1sgg_cli.counted import counted
+    from r1sgg_cli.errors import AnswersError
     from r1sgg_cli.report.picture import draw_graph
-    from r1sgg_cli.report.samples import counted
 
     if seen.parsed is None:
-        typer.echo(seen.answer.samples[0].text)
-        typer.echo(f"no graph can be read from this answer: {seen.failure}", err=True)
-        raise typer.Exit(1)
+        sample = seen.answer.samples[0]
+        typer.echo(sample.text)
+        way_out = (
+            f"it was cut off at {counted(sample.num_tokens, 'token')}: give a larger `--max-new-tokens`"
+            if sample.finish_reason == "length"
+            else "`--structured` allows nothing but graphs"
+        )
+        raise AnswersError(f"no graph can be read from this answer: {seen.failure}; {way_out}")
     graph = seen.parsed.graph
     console = Console(soft_wrap=True, highlight=False)
     _print_graph(seen, console)
@@ -64,11 +66,13 @@ def save_drawing(drawing: Image, target: Path) -> None:
         drawing.save(target, pnginfo=info)
     except OSError as error:
         raise OutputError(
-            f"cannot write `{target}`: {error.strerror}; run it in a folder with room that you may write to"
+            f"cannot write `{target}`: {error.strerror or error}; run it in a folder with room that you may write to"
         ) from error
 
 
 def _print_graph(seen: SeenPicture, console: Console) -> None:
+    from r1sgg_cli.counted import times
+
     assert seen.parsed is not None
     graph, sample = seen.parsed.graph, seen.answer.samples[0]
     objects = Table("object", "box in pixels: left, top, right, bottom", "probability", box=None, padding=(0, 2))
@@ -83,7 +87,7 @@ def _print_graph(seen: SeenPicture, console: Console) -> None:
         relationships.add_row(*map(escape, ends), _probability(logprob))
     console.print(relationships)
     for kind, count in seen.parsed.defects.items():
-        console.print(f"[yellow]repaired or odd:[/] {kind}, {count} times")
+        console.print(f"[yellow]repaired or odd:[/] {kind}, {times(count)}")
 
 
 def _probability(logprob: float | None) -> str:

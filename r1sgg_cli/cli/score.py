@@ -65,10 +65,15 @@ def score(
     Example: r1sgg score answers-8 --recipe grpo-f1
     """
     from r1sgg_cli.cli.scored import print_adversaries, print_scored
+    from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.files import insist_on_own
     from r1sgg_cli.inference.answer_groups import load_answer_groups
     from r1sgg_cli.rewards.workbench import score_groups
 
+    if strict and not adversaries:
+        raise ConfigError(
+            "`--strict` judges degenerate answers, and `--adversaries 0` makes none: leave one of them out"
+        )
     if out is not None:
         insist_on_own(out, FORMAT)
     found = load_answer_groups(answers)
@@ -81,9 +86,12 @@ def score(
     if out is not None:
         _save(found.groups, scored, weights, out)
         console.print(f"[bold]{escape(str(out))}[/]: {len(scored.values)} answers, a line each", soft_wrap=True)
-    table = _adversaries(found, functions, weights, adversaries) if adversaries else []
-    if table:
-        print_adversaries(table, scored.names, console)
+    if not adversaries:
+        return
+    table = _adversaries(found, functions, weights, adversaries)
+    if strict:
+        _insist_on_tried(table)
+    print_adversaries(table, scored.names, console)
     if strict and any(row.pays for row in table):
         raise typer.Exit(1)
 
@@ -140,6 +148,18 @@ def _adversaries(
     annotated = {(group.image_id, group.task): group for group in found.groups if _says_something(group)}
     chosen = list(annotated.values())[:: max(1, len(annotated) // number)][:number]
     return adversarial_table(chosen, functions, weights, found.predicates, QUESTIONS) if chosen else []
+
+
+def _insist_on_tried(table: Sequence[Adversary]) -> None:
+    """Refuse to pass where nothing was looked at. Raises `ConfigError`."""
+    from r1sgg_cli.cli.scored import UNTRIED, is_tried
+    from r1sgg_cli.errors import ConfigError
+
+    if not is_tried(table):
+        raise ConfigError(
+            f"{UNTRIED}; name rewards of what the answers list, or answers to images with annotations: `--strict` does "
+            "not pass unseen"
+        )
 
 
 def _says_something(group: AnswerGroup) -> bool:

@@ -58,14 +58,21 @@ def serve(
         )
     place = Place(host, port)
     body = request_body(model, asker, unsampled_token_ids(model), max_new_tokens, structured=structured)
-    argv = server_argv(model, asker.limits, room, dtype, place, [*eager, *ctx.args])
+    environment = {**engine_environment(), **os.environ}
+    argv = server_argv(model, asker.limits, room, dtype, place, eager)
+    if ctx.args:
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # of this process, not of the server
+        from r1sgg_cli.inference.server_options import check_server_options
+
+        check_server_options(argv[3:], ctx.args)
+        argv += ctx.args
     typer.echo(f"# A line of curl, about photo.jpg:\n{curl_line(body, place)}\n")
     typer.echo(f"# A Python program, about the picture that it is given:\n{python_client(body, place)}\n")
     typer.echo(f"# The boxes of an answer: {_boxes(asker)}")
     typer.echo(f"# The server: {shlex.join(argv)}")
     if not dry_run:
         sys.stdout.flush()
-        os.execvpe(argv[0], argv, {**engine_environment(), **os.environ})
+        os.execvpe(argv[0], argv, environment)
 
 
 def _check_vllm(model: str) -> None:
@@ -106,7 +113,7 @@ def _asker(
 
     from rich.console import Console
 
-    from r1sgg_cli.inference.asker import make_asker
+    from r1sgg_cli.inference.asker import NO_DATASET, insist_on_use_of_vocabulary, make_asker
     from r1sgg_cli.inference.request import InferRequest
 
     request = InferRequest(
@@ -120,7 +127,9 @@ def _asker(
         max_pixels=max_pixels,
         structured=structured,
     )
-    return make_asker(request, Console(stderr=True, soft_wrap=True, emoji=False))
+    asker = make_asker(request, Console(stderr=True, soft_wrap=True, emoji=False), [NO_DATASET])
+    insist_on_use_of_vocabulary(request, asker)
+    return asker
 
 
 def _engine_options(model: str, asker: Asker, max_new_tokens: int) -> tuple[int, str, list[str]]:

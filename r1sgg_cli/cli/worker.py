@@ -16,18 +16,23 @@ def worker(
 
     Example: r1sgg worker runs/sft
     """
+    from r1sgg_cli.cli.collector import imports
     from r1sgg_cli.cli.sight import sight
     from r1sgg_cli.config.record import at_server, load_launch
     from r1sgg_cli.config.schema import SFTRun
-    from r1sgg_cli.training.grpo import train_grpo
-    from r1sgg_cli.training.processes import die_with_parent, one_voice
-    from r1sgg_cli.training.sft import train_sft
+
+    with imports():
+        from r1sgg_cli.training.processes import die_with_parent, one_voice
 
     if "TORCHELASTIC_RUN_ID" in os.environ:
         die_with_parent()  # a torchrun that is killed would leave its workers training
     with one_voice():
         run = at_server(load_launch(folder), os.environ)
         if isinstance(run, SFTRun):
+            with imports():
+                from r1sgg_cli.training.sft import train_sft
             train_sft(run, sight())
         else:
+            with imports():
+                from r1sgg_cli.training.grpo import train_grpo
             train_grpo(run, sight())

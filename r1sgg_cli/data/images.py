@@ -78,7 +78,7 @@ def check_image(content: bytes) -> ImageFile:
             image.load()
             return _size_of(image)  # a TIFF is upright by now: Pillow turns it as it loads
     except BROKEN_IMAGE as error:
-        raise BrokenImageError(str(error)) from error
+        raise BrokenImageError(_why_broken(error)) from error
 
 
 @contextmanager
@@ -167,8 +167,13 @@ def _named(image_id: str, path: str | None) -> Iterator[None]:
                 f"image {image_id} cannot be read: `{path}`: {error.strerror}; once it can be, run the same again"
             ) from error
         raise BrokenImageError(
-            f"image {image_id} cannot be read: {first_line(error)}; mend or leave out its row"
+            f"image {image_id} cannot be read: {_why_broken(error)}; mend it, or leave it out"
         ) from error
+
+
+def _why_broken(error: BaseException) -> str:
+    """Pillow names the bytes in memory that it does not know, which say nothing."""
+    return "it is no picture" if isinstance(error, UnidentifiedImageError) else first_line(error)
 
 
 def turned_boxes(boxes_xyxy: Boxes, image: ImageFile) -> Boxes:

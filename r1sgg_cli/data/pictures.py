@@ -51,6 +51,10 @@ def is_picture(path: Path) -> bool:
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
+    if is_picture(folder):
+        raise DataError(
+            f"`{folder}` is one picture, and `--images` takes a folder; `r1sgg infer MODEL {folder}` shows its graph"
+        )
     if not folder.is_dir():
         raise DataError(f"no folder `{folder}`; `--images` takes a folder of pictures")
     for path in sorted(folder.rglob("*")):

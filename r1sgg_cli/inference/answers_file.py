@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from r1sgg_cli.errors import MALFORMED, OutputError, in_words
+from r1sgg_cli.files import unwritable
 from r1sgg_cli.inference.answers import Answer, answer_row, parse_answer_line
 from r1sgg_cli.inference.run_record import unreadable
 
@@ -194,7 +195,4 @@ class AnswersFile:
             self._write(b"\n")  # whole but for its newline, as an editor leaves it
 
     def _unwritable(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"cannot write `{self._path}`: {error.strerror}; free some space or name another place,"
-            " finished answers are kept"
-        )
+        return OutputError(f"{unwritable(self._path, error)}; finished answers are kept")

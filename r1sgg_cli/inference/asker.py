@@ -1,7 +1,8 @@
 """What a model is asked about each image, in the way that it was trained to be asked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -13,7 +14,7 @@ from r1sgg_cli.data.images import BrokenImageError
 from r1sgg_cli.data.prompts import Prompting, build_messages, system_prompt, user_prompt
 from r1sgg_cli.data.rows import decoded, parse_ground_truth
 from r1sgg_cli.data.vocabularies import vocabulary_of
-from r1sgg_cli.errors import DataError
+from r1sgg_cli.errors import ConfigError, DataError
 from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.engine import Question
 from r1sgg_cli.inference.form import answer_grammar
@@ -31,6 +32,36 @@ MAX_PIXELS = SFTRecipe().max_pixels
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """What decides the text of a prompt, which needs no processor."""
+
+    family: ModelFamily
+    asking: Asking
+    vocabulary: Vocabulary | None
+    vocabulary_named: bool
+    """Named by the command: it then wins over the row's own list of categories."""
+    task: Task
+
+    @property
+    def prompting(self) -> Prompting:
+        """Which prompts are used."""
+        return Prompting(self.asking.think, self.asking.predefined_categories, self.asking.think_prompt)
+
+    def prompt(self, row: Mapping[str, Any], given: SceneGraph | None = None) -> str:
+        """As `Asker.prompt`."""
+        return user_prompt(
+            row,
+            self.prompting,
+            self.family.box_sentence,
+            self.vocabulary,
+            vocabulary_named=self.vocabulary_named,
+            task=self.task,
+            given=given,
+            decimals=self.family.decimals,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Asker:
     """What turns a row into the model's question and its box space."""
 
@@ -43,25 +74,21 @@ class Asker:
     task: Task = "sgg"
 
     @property
+    def wording(self) -> Wording:
+        """What decides the text."""
+        return Wording(self.family, self.asking, self.vocabulary, self.vocabulary_named, self.task)
+
+    @property
     def prompting(self) -> Prompting:
         """Which prompts are used."""
-        return Prompting(self.asking.think, self.asking.predefined_categories, self.asking.think_prompt)
+        return self.wording.prompting
 
     def prompt(self, row: Mapping[str, Any], given: SceneGraph | None = None) -> str:
         """The user's text for a row; `given`, of task `cls`, is the graph with its objects, in the family's boxes.
 
         Raises `ConfigError` without a vocabulary where one is needed.
         """
-        return user_prompt(
-            row,
-            self.prompting,
-            self.family.box_sentence,
-            self.vocabulary,
-            vocabulary_named=self.vocabulary_named,
-            task=self.task,
-            given=given,
-            decimals=self.family.decimals,
-        )
+        return self.wording.prompt(row, given)
 
     def grammar(self, max_new_tokens: int) -> str:
         """The grammar of all answers, whose names are open where the prompt's categories are of no vocabulary."""
@@ -96,15 +123,33 @@ class Asker:
         return self.family.box_space_wh(size_wh, question.image.size), self.family.box_origin(size_wh)
 
 
-def make_asker(request: InferRequest, console: Console) -> Asker:
-    """How a request's model is asked; says so. Raises `R1SGGError`."""
+NO_DATASET: Mapping[str, Any] = MappingProxyType({"prompt_open": "", "prompt_close": ""})
+"""The row of a picture that is in no data set, as far as its prompt goes."""
+
+
+def make_asker(request: InferRequest, console: Console, rows: Iterable[Mapping[str, Any]]) -> Asker:
+    """How a request's model is asked about these rows, of which images are not looked at; says so.
+
+    Raises `R1SGGError`, before the processor is loaded for what the checkpoint, the vocabulary and the rows rule out.
+    """
     base = base_of(request.model)
     family = family_of(base)
+    vocabulary = vocabulary_of("" if request.images else request.dataset, request.vocabulary)
     asking = resolve_asking(request, console)
+    wording = Wording(family, asking, vocabulary, request.vocabulary is not None, request.task)
+    for row in rows:
+        wording.prompt(row)
     limits = image_limits(family.fitting, load_processor(base), asking.max_pixels)
-    own = "" if request.images else request.dataset
-    vocabulary = vocabulary_of(own, request.vocabulary)
-    return Asker(family, asking, limits, vocabulary, request.vocabulary is not None, request.task)
+    return Asker(family, asking, limits, vocabulary, wording.vocabulary_named, request.task)
+
+
+def insist_on_use_of_vocabulary(request: InferRequest, asker: Asker) -> None:
+    """Refuse a named vocabulary that no prompt lists, where nobody gathers answers either. Raises `ConfigError`."""
+    if request.vocabulary is not None and not asker.asking.predefined_categories:
+        raise ConfigError(
+            f"`--vocabulary {request.vocabulary}` has no effect where the prompt lists no categories: add"
+            " `--predefined-cats`, or leave it out"
+        )
 
 
 def resolve_asking(request: InferRequest, console: Console) -> Asking:

@@ -50,12 +50,13 @@ CHUNKS_AHEAD = 2
 def infer(request: InferRequest) -> None:
     """Write an answer for each image that has none yet into `request.out`. Raises `R1SGGError` on a user's mistake."""
     console = Console(stderr=True, soft_wrap=True, emoji=False)
+    insist_on_own_folder(request.out, RUN_FILE, LAUNCHER_FILES)
     check_to_ask(request.model)
-    asker = make_asker(request, console)
     rows, split_size = _load(request)
-    for row in rows.remove_columns("image"):
-        asker.prompt(row)  # what cannot be asked is said before anything is written
     engine_name = choose_engine(request, console)
+    asker = make_asker(request, console, rows.remove_columns("image"))
+    if request.vocabulary is not None and not asker.asking.predefined_categories:
+        console.print("vocabulary: no prompt lists it (`--predefined-cats` does); `gather` maps labels into it")
     record = record_of(request, asker, engine_name, split_size)
     with _at_work(request, record, rows, console) as queue:
         _answer(rows, request, asker, engine_name, queue, console)

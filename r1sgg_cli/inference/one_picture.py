@@ -10,7 +10,7 @@ from rich.console import Console
 from r1sgg_cli.data.images import decode_image
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.inference.answers import Answer
-from r1sgg_cli.inference.asker import make_asker
+from r1sgg_cli.inference.asker import NO_DATASET, insist_on_use_of_vocabulary, make_asker
 from r1sgg_cli.inference.engines import choose_engine, load_engine
 from r1sgg_cli.inference.infer import answer_of
 from r1sgg_cli.inference.request import EngineName, InferRequest
@@ -33,14 +33,14 @@ def see_picture(request: InferRequest, picture: Path) -> SeenPicture:
     """Ask the request's model about one picture. Raises `R1SGGError`, also where the picture cannot be decoded."""
     console = Console(stderr=True, soft_wrap=True, emoji=False)
     check_to_ask(request.model)
-    asker = make_asker(replace(request, images=picture.parent), console)
+    image = decode_image(picture.name, {"bytes": None, "path": str(picture)})  # before a model is loaded for it
+    asker = make_asker(replace(request, images=picture.parent), console, [NO_DATASET])
+    insist_on_use_of_vocabulary(request, asker)
     row: dict[str, Any] = {
         "image_id": picture.name,
         "image": {"bytes": None, "path": str(picture)},
-        "prompt_open": "",
-        "prompt_close": "",
+        **NO_DATASET,
     }
-    asker.prompt(row)  # what cannot be asked is said before the model is loaded
     question = asker.question(row)
     if isinstance(question, Answer):
         raise DataError(str(question.error))
@@ -49,7 +49,6 @@ def see_picture(request: InferRequest, picture: Path) -> SeenPicture:
     answer = answer_of(reply, asker, engine)
     if answer.error is not None:
         raise DataError(answer.error)
-    image = decode_image(picture.name, row["image"])
     try:
         parsed = parse_answer(answer.samples[0].text, answer.box_space_wh, answer.box_origin)
     except ParseError as error:

@@ -40,7 +40,7 @@ class Place:
 def server_argv(
     model: str, limits: ImageLimits, max_model_len: int, dtype: str, place: Place, more: Sequence[str] = ()
 ) -> list[str]:
-    """The command of the server; `more` are vLLM's own options, which win over these.
+    """The command of the server: three words, then options; `more` of vLLM's own win over these.
 
     As a module, because the command `vllm` of the build for the CPU looks for a package of the other name.
     """

@@ -10,6 +10,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    **{sign: f"{{{sign}}}" for sign in "[]*"},  # what would begin an argument of a row's end
 }
 _MARKDOWN_SIGN = re.compile(r"([\\`*_\[\]|~#!$])")
 _HTML_SIGNS = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from datasets import Dataset
 
+from r1sgg_cli.counted import counted
 from r1sgg_cli.data.rows import decoded, ground_truth_graph, undecoded
 from r1sgg_cli.report.drawing import Drawing, draw_graph
 from r1sgg_cli.report.node_layout import MAX_LINKED, MAX_PART, MAX_UNLINKED, THOROUGH, WIDTH, Search
@@ -129,8 +130,3 @@ def _notes(drawing: Drawing) -> tuple[str, ...]:
     if drawing.num_hidden_relationships:
         notes.append(f"{counted(drawing.num_hidden_relationships, 'more relationship')} not drawn.")
     return tuple(notes)
-
-
-def counted(number: int, noun: str) -> str:
-    """The number with its noun, such as `"1 object"` or `"1,200 objects"`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -9,6 +9,7 @@ from random import Random
 
 from datasets import Dataset
 
+from r1sgg_cli.counted import counted
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.files import save_text
 from r1sgg_cli.report.counts import SplitCounts, count_split
@@ -21,7 +22,7 @@ from r1sgg_cli.report.histograms import (
 )
 from r1sgg_cli.report.node_layout import WIDTH
 from r1sgg_cli.report.rendering import render_html
-from r1sgg_cli.report.samples import Sample, counted, read_sample
+from r1sgg_cli.report.samples import Sample, read_sample
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 MARK = "r1sgg view"

@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_read_says_nothing_of_its_picture(name: str, tmp_p
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_a_file_that_is_cut_short_is_broken_also_where_it_lies_outside(kind: str, tmp_path: Path) -> None:
     (tmp_path / "cut").write_bytes(encoded((600, 400), kind=kind)[:200])
-    with pytest.raises(BrokenImageError, match=r"image 7 cannot be read: .*mend or leave out"):
+    with pytest.raises(BrokenImageError, match=r"image 7 cannot be read: .*mend it, or leave it out"):
         decode_image("7", {"bytes": None, "path": str(tmp_path / "cut")})
 
 

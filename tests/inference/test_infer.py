@@ -450,6 +450,46 @@ def test_pictures_of_a_folder_are_answered_without_a_data_set(
         infer(request)
 
 
+@pytest.mark.parametrize(
+    ("change", "kind", "match"),
+    [
+        ({"vocabulary": "vg51"}, ConfigError, "no vocabulary `vg51`"),
+        ({"split": "tset"}, DataError, "has no split `tset`"),
+        ({"images": Path("nowhere")}, DataError, "no folder `nowhere`"),
+        ({"predefined_categories": True, "images": Path("photos")}, ConfigError, "categories need a vocabulary"),
+        ({"out": Path("file/answers")}, OutputError, "`file/answers`: `file` is a file; name another folder"),
+        ({"out": Path("photos")}, OutputError, "`photos` holds something else; name a new or empty folder"),
+        ({"structured": True, "engine": "transformers"}, ConfigError, "transformers cannot constrain decoding"),
+        ({}, ModelError, "is not a whole checkpoint"),
+    ],
+    ids=["vocabulary", "split", "pictures", "no vocabulary", "in a file", "another's folder", "engine", "processor"],
+)
+def test_the_processor_is_what_is_looked_at_last(
+    change: dict[str, Any],
+    kind: type[Exception],
+    match: str,
+    request_of: InferRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(request_of.model, "model", ignore=shutil.ignore_patterns("*token*", "*process*"))
+    Path("file").touch()
+    Path("photos").mkdir()
+    Image.new("RGB", (40, 40)).save("photos/a.png")
+    with pytest.raises(kind, match=match):
+        infer(replace(request_of, model="model", **change))
+    assert not request_of.out.exists()
+
+
+def test_a_vocabulary_that_no_prompt_lists_is_said(
+    request_of: InferRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    infer(replace(request_of, vocabulary="vg150", limit=1))
+    said = capsys.readouterr().err
+    assert "vocabulary: no prompt lists it (`--predefined-cats` does); `gather` maps labels into it" in said
+
+
 def test_a_folder_without_pictures_is_one_line(request_of: InferRequest, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no picture"):
         infer(replace(request_of, images=tmp_path))
@@ -470,7 +510,7 @@ def test_relationships_between_annotated_objects_are_asked_for_by_their_ids(requ
     [
         ({"sampling": Sampling(4, num_answers=3)}, "greedy answers of an image are all the same"),
         ({"sampling": Sampling(4, top_p=0.9)}, "greedy answers"),
-        ({"images": Path("photos"), "task": "cls"}, "pictures of a folder do not have"),
+        ({"images": Path("photos"), "task": "cls"}, "without a data set do not have"),
     ],
     ids=["several greedy answers", "top_p without temperature", "cls of pictures"],
 )

@@ -54,7 +54,9 @@ def vllm_engine(model: Path, dataset: Path) -> Iterator[Any]:
         for name, value in (ENVIRONMENT | {"VLLM_LOGGING_LEVEL": "ERROR"}).items():
             patch.setenv(name, value)
         try:
-            engine: Any = load_engine(request, choose_engine(request, console), make_asker(request, console), console)
+            engine: Any = load_engine(
+                request, choose_engine(request, console), make_asker(request, console, []), console
+            )
             engine.room = ROOM
             yield engine
         finally:

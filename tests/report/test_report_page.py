@@ -176,8 +176,8 @@ def test_the_page_tells_numbers_predicates_failures_curves_and_how_images_were_c
     text = " ".join(Outline(page.read_text(encoding="utf-8")).text.split())
     for words in (
         "runs/demo/after-SFT on data/synthetic",
-        "3 labels were mapped into the vocabulary (aliases: vg150), which raises the numbers",
-        "3 labels were mapped into the vocabulary (aliases: vg150), which raises the numbers",
+        "3 labels were mapped into the vocabulary (aliases: vg150), which may raise the numbers",
+        "3 labels were mapped into the vocabulary (aliases: vg150), which may raise the numbers",
         "95 % interval over images (bootstrap, of rates of images Wilson's)",
         "times annotated in the training split (log scale)",
         "without a graph",

@@ -10,7 +10,7 @@ from datasets import Dataset
 from r1sgg_cli.data.rows import FEATURES, make_row
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.report.node_layout import MAX_LINKED, MAX_UNLINKED
-from r1sgg_cli.report.samples import MAX_LISTED, Sample, counted, read_sample
+from r1sgg_cli.report.samples import MAX_LISTED, Sample, read_sample
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from tests.report.conftest import draw, make_graph
 
@@ -79,7 +79,3 @@ def test_a_broken_row_is_named(changes: dict[str, Any], said: str) -> None:
 def test_an_image_without_objects_is_shown_all_the_same() -> None:
     sample = sample_of(make_graph([], [], []))
     assert (sample.boxes, sample.triplets, sample.graph.alt) == ((), (), "no object")
-
-
-def test_numbers_carry_their_noun() -> None:
-    assert [counted(number, "image") for number in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]

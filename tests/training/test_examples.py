@@ -145,7 +145,7 @@ def save_cut_short(dataset: Path, folder: Path) -> Path:
 def test_a_picture_that_cannot_be_decoded_is_named(synthetic_dataset: Path, tmp_path: Path) -> None:
     rows = load_rows(str(save_cut_short(synthetic_dataset, tmp_path / "data")))
     examples = lazy_examples(rows, lambda row: {"prompt": "x"})
-    with pytest.raises(DataError, match=r"image train-000002 cannot be read: .*; mend or leave out its row"):
+    with pytest.raises(DataError, match=r"image train-000002 cannot be read: .*; mend it, or leave it out"):
         examples[2]
 
 

@@ -1,0 +1,25 @@
+"""Python's collector of garbage, kept from looking through two million objects that live as long as the process.
+
+It took a third of the time in which a training starts and all of the seconds in which it ended.
+"""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def imports() -> Iterator[None]:
+    """Look for no garbage while torch and its like are imported: they make many objects and leave none behind."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def spare_the_end() -> None:
+    """From now on collect nothing that there is: the memory goes back with the process, which is about to end."""
+    gc.freeze()
