@@ -40,8 +40,9 @@ def match_in_lanes(
 
     partner = take_turns(annotated, predicted, place, iou_of, is_truth_outside)
     is_hit = (partner >= 0) & (partner != (-1 if first_object is None else first_object))
-    area = np.arange(len(AREAS))[:, None, None]
-    found_outside = (partner >= 0) & is_truth_outside[area, partner] if len(annotated.object_label) else partner >= 0
+    found_outside = partner >= 0
+    for found, taken, outside in zip(found_outside, partner, is_truth_outside, strict=True):
+        found[found] = outside[taken[found]]
     return LaneMatches(is_hit, found_outside | (~is_hit & is_outside[:, None]))
 
 

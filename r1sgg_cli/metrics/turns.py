@@ -49,7 +49,9 @@ def take_turns(
     turns = np.unique(place[answers], return_index=True)[1]
     for first, last in zip(turns, [*turns[1:], len(answers)], strict=False):
         turn = slice(first, last)
-        _take_turn(truths[turn], answers[turn], iou[turn], is_last_resort, is_free, partner)
+        for row in range(len(is_last_resort)):  # one range after the other: all at once would take as much memory more
+            part = slice(row, row + 1)
+            _take_turn(truths[turn], answers[turn], iou[turn], is_last_resort[part], is_free[part], partner[part])
     return partner
 
 
