@@ -113,7 +113,9 @@ def _ranked_unlike(first: Stage, other: Stage) -> dict[str, Callable[[Metric], b
         (
             "numbers at K and under the graph constraint: relationships",
             (here.are_triplets_scored, there.are_triplets_scored),
-            (f"ranked {here.of_triplets}", f"ranked {there.of_triplets}"),
+            tuple(
+                "in the order of the answer" if r.are_triplets_scored is False else r.of_triplets for r in (here, there)
+            ),
             _ranks_triplets,
         ),
     ):

@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -130,7 +130,14 @@ def _move_into_place(new: Path, folder: Path, old: Path) -> None:
 
 
 def _answers(report: Report, number: int) -> tuple[ImagePrediction, ...]:
-    return tuple(stage.predictions.images[number] for stage in report.stages)
+    """Of what was asked for: no relationship is missed, or wrong, where objects alone were."""
+    answers = tuple(stage.predictions.images[number] for stage in report.stages)
+    return answers if report.stages[0].evaluation.found == "relationships" else tuple(map(_of_objects, answers))
+
+
+def _of_objects(image: ImagePrediction) -> ImagePrediction:
+    graph = image.prediction and replace(image.prediction, triplets=())
+    return replace(image, ground_truth=replace(image.ground_truth, triplets=()), prediction=graph, triplet_scores=None)
 
 
 def _page(
@@ -156,7 +163,7 @@ def _page(
         comparison=report.comparison,
         **_numbers(report),
         num_images=len(first.predictions.images),
-        protocol=" ".join(dict.fromkeys(stage.evaluation.protocol for stage in stages)),
+        protocol=" ".join(report.comparison.protocols if report.comparison else [first.evaluation.protocol]),
         chart=lay_out_predicates([stage.evaluation.predicates for stage in stages]),
         caution=first.evaluation.caution,
         failures=list(_failures(stages)),

@@ -159,7 +159,8 @@ def test_what_nothing_but_the_ranking_tells_apart_is_not_compared() -> None:
         assert boxes.startswith(
             "AP and AR: boxes are ranked by different things (a: all scores 1, ties by image order;"
         )
-        assert relationships.startswith("numbers at K and under the graph constraint: ")
+        assert relationships.startswith("numbers at K and under the graph constraint: relationships are ranked by diff")
+        assert "(a: in the order of the answer; " in relationships
         assert [line[:3] for line in comparison.protocols] == ["a: ", f"{other.name}: "]
     (alike,) = compare_stages([scored, replace(scored, name="d")])
     assert "box_ap" in {number.metric.name for number in alike.numbers}

@@ -419,6 +419,7 @@ def test_a_page_has_the_numbers_of_what_was_asked_for_and_warns_of_few_images(
         assert absent not in numbers
         assert present in numbers
         assert "Only 9 images: intervals of so few are too narrow to rely on." in numbers
+        assert ("0/0 relationships" in text) == (task == "det")
 
 
 def test_two_hundred_large_photos_make_a_page_of_less_than_20_mb(tmp_path: Path) -> None:
