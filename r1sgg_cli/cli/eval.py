@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 Protocol = Literal["standard", "published"]
 FORMAT = "r1sgg-metrics"
 """How a file of numbers says what it is, so that nothing else is ever replaced."""
+FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 100_000
+"""A 95 % interval leaves out 2.5 % of them on either side: two or three of 100."""
+
+
+def _insist_on_enough(resamples: int) -> int:
+    if 0 < resamples < FEWEST_RESAMPLES:
+        raise typer.BadParameter(
+            f"{resamples} resamples make no interval: give at least {FEWEST_RESAMPLES}, or 0 for numbers alone"
+        )
+    return resamples
 
 
 def evaluate(
@@ -62,7 +72,13 @@ def evaluate(
         ),
     ] = "exact",
     resamples: Annotated[
-        int, typer.Option(min=0, help="Resamples of the images behind each 95 % interval; 0 for no intervals.")
+        int,
+        typer.Option(
+            min=0,
+            max=MOST_RESAMPLES,
+            callback=_insist_on_enough,
+            help=f"Resamples of the images behind each 95 % interval, at least {FEWEST_RESAMPLES}; 0 for no intervals.",
+        ),
     ] = 1_000,
     export: ExportOption = None,
 ) -> None:

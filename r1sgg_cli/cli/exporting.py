@@ -67,11 +67,20 @@ def insist_on_exports(values: Sequence[str], num_runs: int, numbers: Path) -> No
 
 
 def insist_on_content(values: Sequence[str], predictions: Predictions) -> None:
-    """Refuse, before anything is computed, what of these predictions could not be written. Raises `AnswersError`."""
+    """Refuse, before anything is computed, what of these predictions could not be written, or would mislead.
+
+    Raises `AnswersError` for graphs without a vocabulary, `ConfigError` for detections of objects that were given.
+    """
+    from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.metrics.setting import GIVEN, setting_of
     from r1sgg_cli.report.export_sgb import insist_on_vocabulary
 
-    if any(kind == "sgb" for kind, _ in _targets(values)):
-        insist_on_vocabulary(predictions)
+    setting = setting_of(predictions.provenance.get("task"))
+    for kind, path in _targets(values):
+        if kind == "sgb":
+            insist_on_vocabulary(predictions)
+        if kind == "coco" and setting == "PredCls":
+            raise ConfigError(f"`--export coco={path}` is of predicted boxes, but {GIVEN[setting]}; leave it out")
 
 
 def _places(kind: str, path: Path) -> set[Path]:

@@ -93,4 +93,4 @@ def mapping_of(provenance: Mapping[str, Any]) -> str | None:
     mapping = provenance.get("gather", {}).get("label_mapping", {})
     total = sum(count for counts in mapping.get("mapped", {}).values() for count in counts.values())
     by = ", ".join(f"{kind}: {mapping[kind]}" for kind in ("aliases", "wordnet") if mapping.get(kind))
-    return f"{total} labels were mapped into the vocabulary ({by}), which raises the numbers" if total else None
+    return f"{total} labels were mapped into the vocabulary ({by}), which may raise the numbers" if total else None

@@ -1,16 +1,22 @@
 """What the training split of a prepared data set showed, condensed for the split that is evaluated."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from r1sgg_cli.data.rows import BASE_VOCABULARY_FILE, VOCABULARY_FILE
-from r1sgg_cli.data.statistics import STATISTICS_FILE, load_train_statistics
+from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics, load_train_statistics
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.labels import normalise_label
 from r1sgg_cli.scene_graph.training_names import TrainingNames, named_triplets
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
+
+LEAST_SHARED = 0.5
+"""Of the shorter list of names, this share is in the longer one if both are of one data set.
+
+A data set lists all that is annotated in it, however it was filtered or cut short; VG150 and PSG share 0.37.
+"""
 
 
 def training_names(dataset: str, ground_truths: Iterable[SceneGraph]) -> TrainingNames | None:
@@ -21,24 +27,53 @@ def training_names(dataset: str, ground_truths: Iterable[SceneGraph]) -> Trainin
     """
     if not (Path(dataset) / STATISTICS_FILE).is_file():
         return None
-    shown = load_train_statistics(dataset)
-    counts: Counter[str] = Counter()
-    for name, count in shown.predicates.items():
-        counts[normalise_label(name)] += count
-    seen = {tuple(normalise_label(name) for name in triplet) for triplet in shown.triplets}
-    base, novel = _base_and_novel(Path(dataset))
-    return TrainingNames(counts, named_triplets(ground_truths) - seen, base, novel)
+    return _condensed(load_train_statistics(dataset), Path(dataset), ground_truths)
 
 
 def required_training_names(dataset: str, ground_truths: Iterable[SceneGraph]) -> TrainingNames:
-    """The same for a folder that a user named for it. Raises `DataError` also where nothing says it."""
-    names = training_names(dataset, ground_truths)
-    if names is None:
+    """The same for a folder that a user named for it.
+
+    Raises `DataError` also where nothing says it, and for the folder of another data set than the graphs are of: none
+    of the annotated predicates is in it, or less than `LEAST_SHARED` of the names.
+    """
+    if not (Path(dataset) / STATISTICS_FILE).is_file():
         raise DataError(
             f"`{dataset}` has no `{STATISTICS_FILE}`, which `r1sgg prepare` writes with a training split; name"
             " the folder of a prepared data set"
         )
-    return names
+    graphs, shown = list(ground_truths), load_train_statistics(dataset)
+    _insist_on_same_names(Path(dataset), shown, graphs)
+    return _condensed(shown, Path(dataset), graphs)
+
+
+def _condensed(shown: SplitStatistics, folder: Path, ground_truths: Iterable[SceneGraph]) -> TrainingNames:
+    counts: Counter[str] = Counter()
+    for name, count in shown.predicates.items():
+        counts[normalise_label(name)] += count
+    seen = {tuple(normalise_label(name) for name in triplet) for triplet in shown.triplets}
+    base, novel = _base_and_novel(folder)
+    return TrainingNames(counts, named_triplets(ground_truths) - seen, base, novel)
+
+
+def _insist_on_same_names(folder: Path, shown: SplitStatistics, graphs: Sequence[SceneGraph]) -> None:
+    """Refuse the training of another data set, by which every triplet counts as never shown. Raises `DataError`."""
+    objects = {name for graph in graphs for name in graph.names}
+    predicates = {triplet.predicate for graph in graphs for triplet in graph.triplets}
+    known_objects, known_predicates = (
+        {normalise_label(n) for n in names} for names in (shown.objects, shown.predicates)
+    )
+    if (folder / VOCABULARY_FILE).is_file():
+        listed = load_vocabulary(str(folder / VOCABULARY_FILE))
+        known_objects |= {*listed.objects}
+        known_predicates |= {*listed.predicates}
+    num_objects, num_predicates = len(objects & known_objects), len(predicates & known_predicates)
+    fewer = min(len(objects) + len(predicates), len(known_objects) + len(known_predicates))
+    if (predicates and not num_predicates) or num_objects + num_predicates < LEAST_SHARED * fewer:
+        raise DataError(
+            f"`{folder}` is of another data set than the annotations: it has {num_predicates} of the {len(predicates)}"
+            f" predicates and {num_objects} of the {len(objects)} object names that are annotated; name the folder of"
+            " the data set that was asked about"
+        )
 
 
 def _base_and_novel(folder: Path) -> tuple[Vocabulary | None, Vocabulary | None]:

@@ -1,6 +1,6 @@
 """The paper's columns as a row of a table: CSV, Markdown or LaTeX, one row per predictions file, header included.
 
-Every number is followed by its 95 % bootstrap interval over images where it has one, and each table says how its
+Every number is followed by its 95 % interval over images where it has one, and each table says how its
 columns are counted. A CSV table grows: a file's row replaces its older one and others stay. It names files by their
 path from the table's folder, so that `preds.json` of one run's folder is not that of another's.
 """

@@ -8,12 +8,13 @@ from PIL import Image
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions
 from r1sgg_cli.data.rows import decoded, load_rows, undecoded
 from r1sgg_cli.errors import DataError
+from r1sgg_cli.files import missing_local
 
 MAX_BYTES = 45_000
 """What a photo takes at most, so that a page of many stays small."""
 SIDES_AND_QUALITIES = ((480, 88), (480, 78), (480, 66), (480, 50), (360, 50), (240, 50))
 """Pixels of the longer side and JPEG quality; the first that stays below `MAX_BYTES` is taken."""
-WAY_OUT = "name its data set with `--dataset`, or leave the photos out with `--no-photos`"
+WAY_OUT = "go without with `--no-photos`, or name their data set with `--dataset`"
 
 PhotoOf = Callable[[ImagePrediction], Image.Image]
 
@@ -27,10 +28,12 @@ def open_photos(predictions: Predictions, dataset: str | None = None, split: str
     name, split = dataset or predictions.provenance.get("dataset"), split or predictions.provenance.get("split")
     if not name:
         raise DataError(f"the predictions do not say where their photos are; {WAY_OUT}")
+    if said := missing_local(str(name)):
+        raise DataError(f"no photos: {said}; {WAY_OUT}")
     try:
         rows = undecoded(load_rows(str(name), split))
     except DataError as error:
-        raise DataError(f"no photos: {error}; {WAY_OUT}") from error
+        raise DataError(f"no photos (`--no-photos` goes without): {error}") from error
     position = {image_id: i for i, image_id in enumerate(rows.select_columns("image_id")["image_id"][:])}
     lacking = [image.image_id for image in predictions.images if image.image_id not in position]
     if lacking:

@@ -222,7 +222,7 @@ def test_what_the_published_gather_writes(tmp_path: Path, published: list[str | 
 
 
 def test_what_training_showed(predictions: Path, tmp_path: Path) -> None:
-    prepare_dataset(source_of(*numbered(3)), tmp_path / "data")
+    prepare_dataset(source_of(*numbered(3, relationships=[(0, "sitting on", 1)])), tmp_path / "data")
 
     def check() -> str | None:
         return run(evaluate, predictions, "--training", tmp_path / "data")

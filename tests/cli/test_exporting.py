@@ -47,6 +47,15 @@ def test_all_kinds_are_written_at_once_and_again(predictions: Path, tmp_path: Pa
         assert str(tmp_path / path) in result.stdout
 
 
+def test_given_boxes_are_no_detections(tmp_path: Path) -> None:
+    run = make_predictions()
+    save_predictions(replace(run, provenance={**run.provenance, "task": "cls"}), tmp_path / "preds.json")
+    refused = _eval(tmp_path / "preds.json", f"--export=coco={tmp_path / 'boxes'}").exception
+    assert isinstance(refused, ConfigError)
+    assert "is of predicted boxes, but the annotated objects were given" in str(refused)
+    assert [path.name for path in tmp_path.iterdir()] == ["preds.json"]
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "model-card"])
 def test_something_else_is_never_replaced(predictions: Path, tmp_path: Path, kind: str) -> None:
     place = tmp_path / "place"

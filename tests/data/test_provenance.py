@@ -68,5 +68,5 @@ def test_the_origin_says_which_part_of_a_split_it_was() -> None:
 
 
 def test_what_was_mapped_is_said_with_its_effect() -> None:
-    assert mapping_of(WHOLE) == "3 labels were mapped into the vocabulary (aliases: psg), which raises the numbers"
+    assert mapping_of(WHOLE) == "3 labels were mapped into the vocabulary (aliases: psg), which may raise the numbers"
     assert mapping_of({}) is None

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from r1sgg_cli.data.statistics import SplitStatistics
 from r1sgg_cli.data.training_names import required_training_names, training_names
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
+from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
 
 
 @pytest.fixture
@@ -64,3 +66,48 @@ def test_broken_statistics_are_named(folder: Path, content: str) -> None:
     (folder / "train_statistics.json").write_text(content)
     with pytest.raises(DataError, match=r"train_statistics\.json` is not what `r1sgg prepare` writes"):
         training_names(str(folder), [])
+
+
+def _named(names: Sequence[str], predicates: Sequence[str]) -> SceneGraph:
+    """A graph of these names and predicates, the latter all between its first object and itself."""
+    rows = [{"id": f"{name}.{i}", "bbox": [0, 0, 1, 1]} for i, name in enumerate(names, start=1)]
+    first = rows[0]["id"]
+    return graph_from_rows(rows, [{"subject": first, "predicate": p, "object": first} for p in predicates], (2, 2))
+
+
+def _list_names(folder: Path, vocabulary: Vocabulary) -> None:
+    names = {"objects": vocabulary.written_objects, "predicates": vocabulary.written_predicates}
+    (folder / "vocabulary.json").write_text(json.dumps(names))
+
+
+def test_the_training_of_another_data_set_is_refused(folder: Path) -> None:
+    said = r"is of another data set than the annotations: it has 0 of the 1 predicates and 0 of the 2 object names"
+    with pytest.raises(DataError, match=said):
+        required_training_names(str(folder), [_named(["man", "horse"], ["riding"])])
+
+
+@pytest.mark.parametrize(("named", "asked"), [("psg", "vg150"), ("vg150", "psg")])
+def test_two_data_sets_may_share_some_names(folder: Path, named: str, asked: str) -> None:
+    _list_names(folder, load_vocabulary(named))
+    vocabulary = load_vocabulary(asked)
+    with pytest.raises(DataError, match=r"it has 2[01] of the \d+ predicates and 50 of the \d+ object"):
+        required_training_names(str(folder), [_named(vocabulary.objects, vocabulary.predicates)])
+
+
+@pytest.mark.parametrize(("named", "asked"), [("vg150", "vg150-base"), ("vg150-base", "vg150"), ("psg", "psg")])
+def test_a_data_set_with_more_names_or_fewer_is_the_same(folder: Path, named: str, asked: str) -> None:
+    _list_names(folder, load_vocabulary(named))
+    vocabulary = load_vocabulary(asked)
+    graph = _named(vocabulary.objects, vocabulary.predicates)
+    assert len(required_training_names(str(folder), [graph]).unseen_triplets) == len(vocabulary.predicates)
+
+
+def test_a_predicate_that_is_listed_and_never_shown_is_no_sign_of_another_data_set(folder: Path) -> None:
+    _list_names(folder, Vocabulary(("man", "horse"), ("near", "riding")))
+    names = required_training_names(str(folder), [_named(["man", "horse"], ["riding"])])
+    assert names.unseen_triplets == {("man", "riding", "man")}
+
+
+def test_images_without_relationships_fit_any_data_set_of_their_objects(folder: Path) -> None:
+    _list_names(folder, Vocabulary(("man", "horse"), ("near",)))
+    assert not required_training_names(str(folder), [_named(["man"], [])]).unseen_triplets

@@ -37,20 +37,30 @@ def test_photos_come_from_the_data_set_that_the_predictions_name(
 
 def test_a_data_set_that_is_elsewhere_can_be_named(predictions: Predictions, synthetic_dataset: Path) -> None:
     moved = replace(predictions, provenance={"dataset": "/gone", "split": "test"})
-    with pytest.raises(DataError, match=r"no photos: no folder `/gone`.*`--dataset`, or .*`--no-photos`"):
+    way_out = r"go without with `--no-photos`, or name their data set with `--dataset`"
+    with pytest.raises(DataError, match=rf"^no photos: no folder `/gone`; {way_out}$"):
         open_photos(moved)
     assert open_photos(moved, str(synthetic_dataset))(moved.images[0]).size == moved.images[0].image_wh
 
 
+def test_a_split_that_is_not_there_has_its_own_way_out(predictions: Predictions, synthetic_dataset: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"^no photos \(`--no-photos` goes without\): .* has no split `x`; it has `train`"
+    ):
+        open_photos(predictions, str(synthetic_dataset), "x")
+
+
 def test_an_image_that_the_data_set_lacks_is_named(predictions: Predictions) -> None:
     other = replace(predictions.images[0], image_id="other")
-    with pytest.raises(DataError, match=r"has no image `other` \(1 are missing\); name its data set with `--dataset`"):
+    with pytest.raises(DataError, match=r"has no image `other` \(1 are missing\); go without with `--no-photos`"):
         open_photos(replace(predictions, images=(*predictions.images, other)))
 
 
 def test_a_photo_of_another_size_is_refused(predictions: Predictions) -> None:
     image = replace(predictions.images[0], image_wh=(30, 20))
-    with pytest.raises(DataError, match=r"has \d+×\d+ pixels, the one that was answered 30×20; name its data set"):
+    with pytest.raises(
+        DataError, match=r"has \d+×\d+ pixels, the one that was answered 30×20; go without with `--no-photos`"
+    ):
         open_photos(predictions)(image)
 
 
