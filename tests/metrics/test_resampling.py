@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from scipy.stats import binomtest
 
 from r1sgg_cli.metrics import resampling, statistic
-from r1sgg_cli.metrics.resampling import interval_around, mirrored_interval, resampled_weights
+from r1sgg_cli.metrics.resampling import interval_around, mirrored_interval, resampled_weights, wilson_interval
 from r1sgg_cli.metrics.statistic import harmonic_mean, mean_of_ratios, mean_over_images, ratio, values_under
 
 
@@ -58,6 +59,13 @@ def test_resamples_without_a_value_are_left_out() -> None:
     assert interval_around(0.5, np.array([np.nan, 0.5, 0.5])) == (0.5, 0.5)
     assert interval_around(np.nan, np.array([0.5])) is None
     assert interval_around(0.5, np.array([np.nan])) is None
+
+
+@pytest.mark.parametrize(("num_failed", "num_images"), [(0, 2), (0, 40), (1, 40), (20, 40), (40, 40), (3, 26_446)])
+def test_the_interval_of_a_rate_is_wilson_s(num_failed: int, num_images: int) -> None:
+    expected = binomtest(num_failed, num_images).proportion_ci(0.95, "wilson")
+    assert wilson_interval(num_failed / num_images, num_images) == pytest.approx((expected.low, expected.high))
+    assert wilson_interval(np.nan, 0) is None
 
 
 WEIGHTS = np.array([[1, 2, 0], [1, 0, 0], [1, 1, 3]], dtype=np.uint8)
