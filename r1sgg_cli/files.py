@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -42,11 +43,10 @@ def unwritable(path: Path, error: OSError) -> OutputError:
         return OutputError(f"cannot write `{path}`: `{blocking}` is a file; name another place")
     if isinstance(error, IsADirectoryError):
         return OutputError(f"cannot write `{path}`: it is a folder; name a file")
+    reason = "no file can be made there" if isinstance(error, FileNotFoundError) else error.strerror
     ways_out = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space or name another place")
     ways_out |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "name a place that you may write to")
-    return OutputError(
-        f"cannot write `{path}`: {error.strerror}; {ways_out.get(error.errno or 0, 'name another place')}"
-    )
+    return OutputError(f"cannot write `{path}`: {reason}; {ways_out.get(error.errno or 0, 'name another place')}")
 
 
 def _file_above(path: Path) -> Path | None:
@@ -183,17 +183,30 @@ def folder_fingerprint(folder: Path, patterns: Iterable[str]) -> str:
 
 
 def insist_on_own(path: Path, mark: str, way_out: str = "name another file") -> None:
-    """Refuse to replace a file that does not say what it is (`mark`) in its first line or two. Raises `OutputError`."""
-    if not path.exists():
-        return
+    """Refuse to replace a file that does not say what it is (`mark`) in its first line or two.
+
+    So is a place where no file can be made, which is better known before the work than after. Raises `OutputError`.
+    """
     try:
+        is_foreign = path.exists()
         if path.is_file():
             with path.open("rb") as file:
-                if mark.encode() in file.read(len(mark) + 100):
-                    return
+                is_foreign = mark.encode() not in file.read(len(mark) + 100)
     except OSError as error:
         raise OutputError(f"cannot read what `{path}` holds: {error.strerror}; {way_out}") from error
-    raise OutputError(f"`{path}` holds something else and would be lost; {way_out}")
+    if is_foreign:
+        raise OutputError(f"`{path}` holds something else and would be lost; {way_out}")
+    _insist_on_writable(path)
+
+
+def _insist_on_writable(path: Path) -> None:
+    """Refuse a place in whose folder, or in the nearest above it that exists, no file can be made."""
+    try:
+        above = next(above for above in path.absolute().parents if above.exists())
+        with tempfile.TemporaryFile(dir=above):  # what a folder allows is not always what its mode says
+            pass
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def insist_on_own_folder(folder: Path, record: str, beside: Iterable[str] = ()) -> None:
@@ -206,9 +219,7 @@ def insist_on_own_folder(folder: Path, record: str, beside: Iterable[str] = ()) 
     if (folder / record).exists():
         return
     if not folder.exists():
-        above = next(above for above in folder.parents if above.exists())
-        if not os.access(above, os.W_OK | os.X_OK):
-            raise OutputError(f"cannot make `{folder}`: you may not write to `{above}`; name another folder")
+        _insist_on_writable(folder)
         return
     foreign = {path.name for path in folder.iterdir()} - {*beside} if folder.is_dir() else {folder.name}
     # Another process may be writing the record at this moment.

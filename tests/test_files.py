@@ -214,6 +214,29 @@ def test_a_file_that_cannot_be_read_is_never_replaced() -> None:
         insist_on_own(Path("/proc/self/mem"), "r1sgg-predictions")
 
 
+@pytest.mark.parametrize("name", ["/proc/preds.json", "/proc/none/at/all/preds.json"])
+def test_a_place_where_no_file_can_be_made_is_known_before_the_work(name: str) -> None:
+    said = rf"^cannot write `{name}`: no file can be made there; name another place$"
+    with pytest.raises(OutputError, match=said):
+        insist_on_own(Path(name), "r1sgg-predictions")
+    with pytest.raises(OutputError, match=said):
+        insist_on_own_folder(Path(name), "run.json")
+
+
+def test_a_name_that_is_too_long_and_a_file_for_a_folder_are_known_too(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="File name too long; name another file"):
+        insist_on_own(tmp_path / ("x" * 300), "r1sgg-predictions")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="/file` is a file; name another place"):
+        insist_on_own(tmp_path / "file" / "preds.json", "r1sgg-predictions")
+
+
+def test_to_look_whether_a_file_can_be_made_leaves_nothing(tmp_path: Path) -> None:
+    insist_on_own(tmp_path / "new" / "preds.json", "r1sgg-predictions")
+    insist_on_own_folder(tmp_path / "run", "run.json")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_of_something_else_is_not_filled(tmp_path: Path) -> None:
     insist_on_own_folder(tmp_path / "new", "run.json")
     insist_on_own_folder(tmp_path, "run.json")

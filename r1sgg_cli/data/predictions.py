@@ -13,20 +13,24 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from r1sgg_cli.data.checked_rows import (
+    NUMBERS,
+    checked_graph,
+    checked_image_wh,
+    checked_list,
+    checked_mapping,
+    checked_truth,
+)
 from r1sgg_cli.data.provenance import checked_names, checked_provenance
 from r1sgg_cli.errors import MALFORMED, NOT_JSON, AnswersError, in_words
 from r1sgg_cli.files import save_text
-from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
+from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 from r1sgg_cli.scene_graph.labels import normalise_label, object_name
 from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
 FORMAT = "r1sgg-predictions"
 VERSION = 1
-LARGEST = 1e9
-"""Sides of images and coordinates in them are no larger: what is can only be damage, and its area might be infinite."""
 SCORE_DIGITS = 6
 """Significant ones: the probability of a triplet may be tiny."""
 
@@ -113,7 +117,7 @@ def load_predictions(path: Path) -> Predictions:
             tuple(checked_names(content["vocabulary"]["objects"])),
             tuple(checked_names(content["vocabulary"]["predicates"])),
         )
-        rows, provenance = _rows(content["images"]), checked_provenance(content["provenance"])
+        rows, provenance = checked_list(content["images"], "`images`"), checked_provenance(content["provenance"])
         training = TrainingNames.from_json(content["training"]) if "training" in content else None
     except MALFORMED as error:
         raise AnswersError(
@@ -186,42 +190,6 @@ def _image_to_row(image: ImagePrediction) -> dict[str, Any]:
     }
 
 
-def checked_graph(objects: Sequence[Any], relationships: Sequence[Any], space_wh: SpaceWH) -> SceneGraph:
-    """The graph of rows that came from a file. Raises one of `errors.MALFORMED`."""
-    graph = graph_from_rows(_rows(objects), _rows(relationships), space_wh)
-    if graph.boxes_xyxy.shape != (len(graph.ids), 4) or any(len(row["bbox"]) != 4 for row in objects):
-        raise ValueError("a box is not four numbers")
-    if not np.isfinite(graph.boxes_xyxy).all():
-        raise ValueError("a box is not finite")
-    if len(set(graph.ids)) != len(graph.ids):
-        raise ValueError("two objects have the same id")
-    return graph
-
-
-def checked_truth(objects: Sequence[Any], relationships: Sequence[Any], space_wh: SpaceWH) -> SceneGraph:
-    """The same of what is annotated, whose boxes end where they begin or later, and not beyond any image."""
-    graph = checked_graph(objects, relationships, space_wh)
-    if (graph.boxes_xyxy[:, :2] > graph.boxes_xyxy[:, 2:]).any():
-        raise ValueError("a box ends before it begins")
-    if (np.abs(graph.boxes_xyxy) > LARGEST).any():
-        raise ValueError("a box lies beyond any image")
-    return graph
-
-
-def checked_image_wh(value: Any) -> tuple[int, int]:
-    """Width and height of an image that came from a file. Raises one of `errors.MALFORMED`."""
-    width, height = (int(side) for side in value)
-    if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
-        raise ValueError("an image has at least one pixel, and fewer than a thousand million a side")
-    return width, height
-
-
-def _rows(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError("what should be a list is none")
-    return value
-
-
 def _predicted_graph(row: Mapping[str, Any], image_wh: SpaceWH) -> SceneGraph:
     graph = checked_graph(row["objects"], row["relationships"], image_wh)
     if not any("name" in each for each in row["objects"]):
@@ -232,12 +200,12 @@ def _predicted_graph(row: Mapping[str, Any], image_wh: SpaceWH) -> SceneGraph:
 
 def _scores(rows: Sequence[Mapping[str, Any]]) -> tuple[float, ...] | None:
     """One per row, or None where no row has one. Raises `ValueError`."""
-    scores = [float(row["score"]) for row in rows if "score" in row]
+    scores = [row["score"] for row in rows if "score" in row]
     if not scores:
         return None
-    if len(scores) != len(rows) or not all(0 <= score <= 1 for score in scores):
+    if len(scores) != len(rows) or not all(type(score) in NUMBERS and 0 <= score <= 1 for score in scores):
         raise ValueError("scores must be numbers from 0 to 1, for all of the rows or for none")
-    return tuple(scores)
+    return tuple(float(score) for score in scores)
 
 
 def _counts(value: Any) -> dict[str, int]:
@@ -247,9 +215,17 @@ def _counts(value: Any) -> dict[str, int]:
 
 
 def _image_from_row(row: Any, number: int, path: Path) -> ImagePrediction:
+    image_id = row.get("image_id") if isinstance(row, dict) else None
+    name = f"image `{image_id}`" if isinstance(image_id, str) and image_id.isprintable() else f"image {number}"
+    if image_id is not None and row.get("ground_truth") is None:
+        raise AnswersError(
+            f"{name} of `{path}` has no ground truth: images that are not annotated cannot be scored; gather the"
+            " answers to an annotated data set"
+        )
     try:
-        width, height = checked_image_wh(row["image_wh"])
-        truth, predicted = row["ground_truth"], row["prediction"]
+        width, height = checked_image_wh(checked_mapping(row, "it")["image_wh"])
+        truth = checked_mapping(row["ground_truth"], "`ground_truth`")
+        predicted = None if row["prediction"] is None else checked_mapping(row["prediction"], "`prediction`")
         image = ImagePrediction(
             image_id=str(row["image_id"]),
             image_wh=(width, height),
@@ -266,7 +242,5 @@ def _image_from_row(row: Any, number: int, path: Path) -> ImagePrediction:
         if (image.prediction is None) != (image.failure is not None):
             raise ValueError("`prediction` must be null exactly where `failure` names a reason")
     except MALFORMED as error:
-        raise AnswersError(
-            f"image {number} of `{path}` cannot be read: {in_words(error)}; run `r1sgg gather` again"
-        ) from error
+        raise AnswersError(f"{name} of `{path}` cannot be read: {in_words(error)}; run `r1sgg gather` again") from error
     return image

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.config.schema import Task
-from r1sgg_cli.data.predictions import checked_graph, graph_to_row
+from r1sgg_cli.data.checked_rows import checked_graph
+from r1sgg_cli.data.predictions import graph_to_row
 from r1sgg_cli.errors import MALFORMED, AnswersError, in_words
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
-from r1sgg_cli.data.predictions import LARGEST, checked_image_wh
+from r1sgg_cli.data.checked_rows import LARGEST, checked_image_wh
 from r1sgg_cli.models.completion import FinishReason
 from r1sgg_cli.scene_graph.graph import SpaceWH
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1sgg_cli.data.predictions import checked_image_wh, checked_truth
+from r1sgg_cli.data.checked_rows import checked_image_wh, checked_truth
 from r1sgg_cli.errors import MALFORMED, AnswersError, in_words
 from r1sgg_cli.files import save_text
 from r1sgg_cli.inference.run_record import load_bytes

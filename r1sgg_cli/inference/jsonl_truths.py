@@ -9,7 +9,7 @@ Boxes are pixels. The `ground_truth.jsonl` of a folder of answers, which has `im
 import json
 from pathlib import Path
 
-from r1sgg_cli.data.predictions import checked_image_wh, checked_truth
+from r1sgg_cli.data.checked_rows import checked_image_wh, checked_truth
 from r1sgg_cli.errors import MALFORMED, DataError, in_words
 from r1sgg_cli.inference.ground_truth import ImageTruth
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,43 +146,78 @@ def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+_box = partial(_set, "ground_truth", "objects", 0, "bbox")
+_end = partial(_set, "prediction", "relationships", 0)
+
+
+def _object(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    return _set("prediction", "objects", 1, key, value=value)
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("change", "said"),
     [
-        pytest.param(_set("prediction", value=None), id="null without a failure"),
-        pytest.param(_set("failure", value="no_json"), id="a failure with a graph"),
-        pytest.param(_set("image_wh", value=[200]), id="one side"),
-        pytest.param(_set("ground_truth", "objects", 0, "bbox", value=[1, 2, 3]), id="a box of three"),
-        pytest.param(_set("prediction", "objects", 0, "bbox", 2, value=float("nan")), id="a box with NaN"),
-        pytest.param(_set("prediction", "objects", 1, "id", value="man.1"), id="an id twice"),
-        pytest.param(_set("prediction", "objects", 0, "id", value=7), id="an id that is a number"),
-        pytest.param(_set("prediction", "objects", 0, "score", value=0.5), id="a score for one object alone"),
-        pytest.param(_set("prediction", "relationships", 0, "score", value=1.5), id="a score above 1"),
-        pytest.param(_set("prediction", "objects", 0, "name", value=7), id="a name that is a number"),
-        pytest.param(_set("prediction", "relationships", 0, "subject", value="ghost.9"), id="an end without object"),
-        pytest.param(_set("prediction", "relationships", value=[3]), id="a relationship that is none"),
-        pytest.param(_set("defects", value=None), id="no defects"),
-        pytest.param(_set("defects", value={"prose": None}), id="defects that are no counts"),
-        pytest.param(_set("answer", value=["a man"]), id="an answer that is no text"),
-        pytest.param(_set("failure", value=[]), id="a failure that is no text"),
-        pytest.param(_set("image_wh", value=[0, 100]), id="an image without a pixel"),
-        pytest.param(_set("image_wh", value=[float("inf"), 100]), id="an infinite image"),
-        pytest.param(_set("ground_truth", "objects", 0, "bbox", 2, value=10**400), id="a number beyond any float"),
-        pytest.param(_set("ground_truth", "objects", 0, "bbox", 2, value=1e308), id="a box with an infinite area"),
-        pytest.param(_set("ground_truth", "objects", 0, "bbox", 2, value=-1), id="a box that ends before it begins"),
-        pytest.param(_set("prediction", "objects", value=""), id="objects that are no list"),
+        pytest.param(_set("prediction", value=None), "`prediction` must be null exactly", id="null without a failure"),
+        pytest.param(_set("failure", value="no_json"), "must be null exactly where", id="a failure with a graph"),
+        pytest.param(_set("prediction", value=[]), "`prediction` must be a mapping", id="a prediction that is a list"),
+        pytest.param(_set("ground_truth", value=[]), "`ground_truth` must be a mapping", id="a truth that is a list"),
+        pytest.param(_set("ground_truth", value={}), "`objects` is missing", id="a truth without objects"),
+        pytest.param(_set("image_wh", value=[200]), "width and height of an image are not two", id="one side"),
+        pytest.param(_set("image_wh", value=None), "width and height of an image are not two", id="no sides"),
+        pytest.param(_set("image_wh", value=[float("inf"), 100]), "are not two numbers", id="an infinite image"),
+        pytest.param(_set("image_wh", value=[0, 100]), "has at least one pixel", id="an image without a pixel"),
+        pytest.param(_box(value=[1, 2, 3]), "the box of `man.1` is not four numbers", id="a box of three"),
+        pytest.param(_box(value=None), "the box of `man.1` is not four numbers", id="no box"),
+        pytest.param(_box(2, value="x"), "the box of `man.1` is not four numbers", id="a box with a text"),
+        pytest.param(_box(2, value=[1]), "the box of `man.1` is not four numbers", id="a box with a list"),
+        pytest.param(_box(2, value=float("nan")), "a box is not finite", id="a box with NaN"),
+        pytest.param(_box(2, value=10**400), "a number is too large", id="a number beyond any float"),
+        pytest.param(_box(2, value=1e308), "a box lies beyond any image", id="a box with an infinite area"),
+        pytest.param(_box(2, value=-1), "a box ends before it begins", id="a box that ends before it begins"),
+        pytest.param(_object("id", value="man.1"), "two objects have the same id", id="an id twice"),
+        pytest.param(_object("id", value=7), "an object has no `id` that is a text", id="an id that is a number"),
+        pytest.param(_object("score", value=0.5), "numbers from 0 to 1, for all", id="a score for one object alone"),
+        pytest.param(_end("score", value=1.5), "scores must be numbers from 0 to 1", id="a score above 1"),
+        pytest.param(_end("score", value="x"), "scores must be numbers from 0 to 1", id="a score that is a text"),
+        pytest.param(_object("name", value=7), "of another type than it should be", id="a name that is a number"),
+        pytest.param(_end("subject", value="ghost.9"), "names `ghost.9`, which is no object", id="a loose end"),
+        pytest.param(_end("predicate", value=None), "a relationship is not a `subject`, a", id="no predicate"),
+        pytest.param(_set("prediction", "relationships", value=[3]), "a relationship is not a", id="no relationship"),
+        pytest.param(_set("prediction", "objects", value=""), "`objects` must be a list", id="objects in no list"),
+        pytest.param(_set("defects", value=None), "`defects` must be counts", id="no defects"),
+        pytest.param(_set("defects", value={"prose": None}), "`defects` must be counts", id="defects without counts"),
+        pytest.param(_set("answer", value=["a man"]), "`answer` must be a text", id="an answer that is no text"),
+        pytest.param(_set("failure", value=[]), "and `failure` one or null", id="a failure that is no text"),
+        pytest.param(_set("ground_truth", value=None), "has no ground truth: images that are not annotated", id="null"),
     ],
 )
-def test_a_broken_image_is_named_by_its_number(
-    predictions: Predictions, tmp_path: Path, change: Callable[[dict[str, Any]], None]
+def test_what_is_broken_of_an_image_is_said_in_words_with_its_id(
+    predictions: Predictions, tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str
 ) -> None:
-    path = tmp_path / "preds.json"
+    with pytest.raises(AnswersError) as refused:
+        _load_changed(predictions, tmp_path / "preds.json", change)
+    assert str(refused.value).startswith(f"image `a` of `{tmp_path}/preds.json` ")
+    assert said in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("image_id", [None, 7.5, "a\nb"])
+def test_a_broken_image_whose_id_cannot_be_printed_is_named_by_its_number(
+    predictions: Predictions, tmp_path: Path, image_id: object
+) -> None:
+    def change(image: dict[str, Any]) -> None:
+        image |= {"image_id": image_id, "image_wh": None}
+
+    with pytest.raises(AnswersError, match=r"^image 1 of .*preds\.json` cannot be read: the width"):
+        _load_changed(predictions, tmp_path / "preds.json", change)
+
+
+def _load_changed(predictions: Predictions, path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     save_predictions(predictions, path)
     content = json.loads(path.read_text())
     change(content["images"][0])
     path.write_text(json.dumps(content))
-    with pytest.raises(AnswersError, match=r"image 1 of .*preds\.json` cannot be read"):
-        load_predictions(path)
+    load_predictions(path)
 
 
 def test_an_image_twice_is_refused(predictions: Predictions, tmp_path: Path) -> None:
