@@ -30,15 +30,17 @@ class Ranking(NamedTuple):
     num_triplet_scored: int
     num_with_triplets: int
 
-    @property
-    def are_boxes_scored(self) -> bool | None:
-        """Whether scores rank the boxes of most images; None where they do of some, so that neither can be said."""
-        return _are_scored(self.num_object_scored, self.num_with_objects)
+    def ranks_boxes_like(self, other: "Ranking") -> bool:
+        """Whether scores rank the boxes of most images in both, or of none in both; without boxes all is alike."""
+        return _are_alike(
+            (self.num_object_scored, self.num_with_objects), (other.num_object_scored, other.num_with_objects)
+        )
 
-    @property
-    def are_triplets_scored(self) -> bool | None:
+    def ranks_triplets_like(self, other: "Ranking") -> bool:
         """The same of relationships."""
-        return _are_scored(self.num_triplet_scored, self.num_with_triplets)
+        return _are_alike(
+            (self.num_triplet_scored, self.num_with_triplets), (other.num_triplet_scored, other.num_with_triplets)
+        )
 
     @property
     def of_boxes(self) -> str:
@@ -60,10 +62,12 @@ class Ranking(NamedTuple):
         return f"by their scores in {of_all}, in the order of the answer in the others"
 
 
-def _are_scored(num_scored: int, num_images: int) -> bool | None:
-    if not num_scored:
-        return False
-    return True if num_scored >= MOST * num_images else None
+def _are_alike(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    """`first` and `second` are in how many images there are scores, and predictions."""
+    if not (first[1] and second[1]):
+        return True
+    are_unscored = not (first[0] or second[0])
+    return are_unscored or all(num_scored >= MOST * num_images for num_scored, num_images in (first, second))
 
 
 def ranking_of(graphs: Sequence[SceneGraph | None], scores: Sequence[GraphScores]) -> Ranking:

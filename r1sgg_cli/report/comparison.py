@@ -103,23 +103,21 @@ def _ranked_unlike(first: Stage, other: Stage) -> dict[str, Callable[[Metric], b
     """
     here, there = first.evaluation.ranking, other.evaluation.ranking
     unlike: dict[str, Callable[[Metric], bool]] = {}
-    for what, scored, phrases, is_ranked in (
+    for what, are_alike, phrases, is_ranked in (
         (
             "AP and AR: boxes",
-            (here.are_boxes_scored, there.are_boxes_scored),
+            here.ranks_boxes_like(there),
             (here.of_boxes, there.of_boxes),
             _ranks_boxes,
         ),
         (
             "numbers at K and under the graph constraint: relationships",
-            (here.are_triplets_scored, there.are_triplets_scored),
-            tuple(
-                "in the order of the answer" if r.are_triplets_scored is False else r.of_triplets for r in (here, there)
-            ),
+            here.ranks_triplets_like(there),
+            tuple(r.of_triplets if r.num_triplet_scored else "in the order of the answer" for r in (here, there)),
             _ranks_triplets,
         ),
     ):
-        if scored[0] is None or scored[0] != scored[1]:
+        if not are_alike:
             ranked = "; ".join(f"{s.name}: {phrase}" for s, phrase in zip((first, other), phrases, strict=True))
             unlike[f"{what} are ranked by different things ({ranked}); compare runs that both have scores, or none"] = (
                 is_ranked

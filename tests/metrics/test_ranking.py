@@ -2,7 +2,7 @@
 
 import pytest
 
-from r1sgg_cli.metrics.ranking import UNSCORED, GraphScores, ranking_of
+from r1sgg_cli.metrics.ranking import UNSCORED, GraphScores, Ranking, ranking_of
 
 from .conftest import GraphMaker
 
@@ -36,3 +36,20 @@ def test_what_ranks_is_said(make_graph: GraphMaker, scores: list[GraphScores], o
 def test_scores_of_another_graph_are_refused(make_graph: GraphMaker) -> None:
     with pytest.raises(ValueError, match="2 predictions, but 1 scores"):
         ranking_of([make_graph(OBJECTS)], [GraphScores([0.5], [])])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "are_alike"),
+    [
+        pytest.param((0, 9), (0, 5), True, id="neither has scores"),
+        pytest.param((9, 9), (19, 20), True, id="both have them, but for a few answers"),
+        pytest.param((0, 9), (9, 9), False, id="one has them"),
+        pytest.param((5, 9), (5, 9), False, id="half of the answers have them"),
+        pytest.param((0, 0), (9, 9), True, id="one predicts nothing"),
+    ],
+)
+def test_runs_rank_alike_by_scores_or_by_order(
+    first: tuple[int, int], second: tuple[int, int], are_alike: bool
+) -> None:
+    assert Ranking(*first, 0, 9).ranks_boxes_like(Ranking(*second, 9, 9)) == are_alike
+    assert Ranking(0, 9, *first).ranks_triplets_like(Ranking(9, 9, *second)) == are_alike
