@@ -1,10 +1,11 @@
 """What tests of every package share: the folder of real files, a small data set, tiny checkpoints of every family."""
 
+import gc
 import json
 import os
 import resource
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,24 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may wait for a network; before transformers is imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors gain nothing from threads, and lose much on busy cores
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several workers share the files, those that train come first: small ones fill both workers at the end."""
+    if hasattr(config, "workerinput"):
+        training = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in training)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for garbage after all is imported, and not among modules and tests: they live as long as the process."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,10 @@ from PIL import Image
 from r1sgg_cli.cli.app import app
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import ground_truth_graph
+from r1sgg_cli.inference.answered_split import load_answered_split
 from r1sgg_cli.inference.answers import Answer, Sample
 from r1sgg_cli.inference.answers_file import AnswersFile
-from r1sgg_cli.inference.gather import gather_answers
+from r1sgg_cli.inference.gather import gather_split
 from r1sgg_cli.inference.ground_truth import ImageTruth, save_ground_truth
 from r1sgg_cli.inference.run_record import save_run
 from r1sgg_cli.models.families import FAMILIES, ModelType
@@ -129,7 +130,7 @@ def test_the_answer_that_sft_teaches_is_perfect_for_eval(model_type: ModelType, 
     assert values["failure_rate"] == 0
     for name in ("triplet_recall", "triplet_precision", "object_recall"):
         assert values[name] == 1, name
-    assert not any(image.defects for image in gather_answers(out).images)
+    assert not any(image.defects for image in gather_split(load_answered_split(out)).images)
 
 
 def test_answers_without_the_origin_of_their_boxes_are_read_as_older_versions_wrote_them(tmp_path: Path) -> None:
@@ -143,5 +144,5 @@ def test_answers_without_the_origin_of_their_boxes_are_read_as_older_versions_wr
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert {tuple(line.pop("box_origin")) for line in lines} == {(0.0, 0.0)}
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    evaluation = evaluate_predictions(gather_answers(tmp_path))
+    evaluation = evaluate_predictions(gather_split(load_answered_split(tmp_path)))
     assert next(metric.value for metric in evaluation.metrics if metric.name == "triplet_recall") == 1

@@ -26,6 +26,7 @@ from r1sgg_cli.files import (
     may_be_on_hub,
     missing_local,
     save_text,
+    unwritable,
     work_beside,
 )
 
@@ -37,6 +38,40 @@ with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("file/preds.json", "`file` is a file; name another place"),
+        ("file/deeper/preds.json", "`file` is a file; name another place"),
+        ("folder", "it is a folder; name a file"),
+        (f"{'x' * 300}.json", "File name too long; name another place"),
+    ],
+    ids=["in a file", "deep in a file", "a folder", "too long a name"],
+)
+def test_why_a_place_cannot_be_written_decides_what_helps(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("folder").mkdir()
+    with pytest.raises(OutputError) as refused:
+        save_text("{}", Path(name))
+    assert str(refused.value) == f"cannot write `{name}`: {said}"
+
+
+@pytest.mark.parametrize(
+    ("number", "way_out"),
+    [
+        (errno.ENOSPC, "free some space or name another place"),
+        (errno.EACCES, "name a place that you may write to"),
+        (errno.EIO, "name another place"),
+    ],
+)
+def test_room_is_asked_for_where_there_is_none(number: int, way_out: str) -> None:
+    error = OSError(number, os.strerror(number))
+    assert str(unwritable(Path("preds.json"), error)) == f"cannot write `preds.json`: {error.strerror}; {way_out}"
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])

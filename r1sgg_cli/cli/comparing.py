@@ -40,7 +40,7 @@ def compare_runs(
     names = run_names(paths)
     target = out or paths[0].with_name(f"{'-vs-'.join(name.replace('/', '_') for name in names)}.comparison.json")
     insist_on_own(target, FORMAT)
-    insist_on_exports(exports, len(paths))
+    insist_on_exports(exports, len(paths), target)
     loaded = [load(path) for path in paths]
     insist_on_same_images(paths, loaded)
     stages = [Stage(name, run, score(run)) for name, run in zip(names, loaded, strict=True)]

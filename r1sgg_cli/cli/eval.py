@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from r1sgg_cli.cli.comparing import compare_runs
-from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_exports, save_exports
+from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_content, insist_on_exports, save_exports
 from r1sgg_cli.cli.fuller_numbers import Computed, fingerprint, insist_on_no_loss
 
 if TYPE_CHECKING:
@@ -124,10 +124,11 @@ def _evaluate_one(
 
     target = out or source.with_suffix(".metrics.json")
     insist_on_own(target, FORMAT)
-    insist_on_exports(export, 1)
+    insist_on_exports(export, 1, target)
     loaded, predictions_sha256 = _load(source, training), fingerprint(source)
     if out is None:
         insist_on_no_loss(target, predictions_sha256, computed)
+    insist_on_content(export, loaded)
     evaluation = score(loaded) if computed.standard else None
     published, unpublished = _published(loaded, protocol)
     content = {

@@ -47,27 +47,73 @@ ExportOption = Annotated[
 ]
 
 
-def insist_on_exports(values: Sequence[str], num_runs: int) -> None:
-    """Refuse, before anything is computed, what could not be written. Raises `ConfigError`, `OutputError`."""
-    from r1sgg_cli.errors import ConfigError
-    from r1sgg_cli.files import insist_on_own, insist_on_own_folder
-    from r1sgg_cli.report import export_coco, export_row, export_sgb
+def insist_on_exports(values: Sequence[str], num_runs: int, numbers: Path) -> None:
+    """Refuse, before anything is computed, what could not be written, or not beside the file of `numbers`.
 
+    Raises `ConfigError`, `OutputError`.
+    """
+    from r1sgg_cli.errors import ConfigError
+
+    taken = {numbers.resolve(): "the numbers"}
     for kind, path in _targets(values):
+        asked = f"`--export {kind}={path}`"
         if kind in OF_ONE_RUN and num_runs > 1:
-            raise ConfigError(f"`--export {kind}={path}` is of one run; evaluate it by itself")
-        if kind == "coco":
-            insist_on_own_folder(path, export_coco.GROUND_TRUTH_FILE, [export_coco.DETECTIONS_FILE])
-            insist_on_own(path / export_coco.GROUND_TRUTH_FILE, export_coco.MARK)
-        elif kind == "sgb":
-            insist_on_own_folder(path, export_sgb.LABELS_FILE, [export_sgb.GATHERED_FILE])
-            insist_on_own(path / export_sgb.LABELS_FILE, export_sgb.MARK)
-        elif kind == "csv":
-            insist_on_own(path, ",".join(export_row.CSV_HEADER))
-        elif kind == "markdown":
-            insist_on_own(path, export_row.MARKDOWN_MARK)
-        elif kind == "latex":
-            insist_on_own(path, export_row.LATEX_MARK)
+            raise ConfigError(f"{asked} is of one run; evaluate it by itself")
+        for place in _places(kind, path):
+            if place in taken:
+                raise ConfigError(f"{asked} would replace {taken[place]} at `{place}`; give each a path of its own")
+        taken |= dict.fromkeys(_places(kind, path), f"what `--export {kind}` writes")
+        _insist_on_place(kind, path)
+
+
+def insist_on_content(values: Sequence[str], predictions: Predictions) -> None:
+    """Refuse, before anything is computed, what of these predictions could not be written, or would mislead.
+
+    Raises `AnswersError` for graphs without a vocabulary, `ConfigError` for detections of objects that were given.
+    """
+    from r1sgg_cli.errors import ConfigError
+    from r1sgg_cli.metrics.setting import GIVEN, setting_of
+    from r1sgg_cli.report.export_sgb import insist_on_vocabulary
+
+    setting = setting_of(predictions.provenance.get("task"))
+    for kind, path in _targets(values):
+        if kind == "sgb":
+            insist_on_vocabulary(predictions)
+        if kind == "coco" and setting == "PredCls":
+            raise ConfigError(f"`--export coco={path}` is of predicted boxes, but {GIVEN[setting]}; leave it out")
+
+
+def _places(kind: str, path: Path) -> set[Path]:
+    """The path that is asked for, and the files that are written to it or into it."""
+    from r1sgg_cli.report import export_coco, export_sgb
+
+    inside = {
+        "coco": (export_coco.GROUND_TRUTH_FILE, export_coco.DETECTIONS_FILE),
+        "sgb": (export_sgb.GATHERED_FILE, export_sgb.LABELS_FILE),
+    }
+    return {path.resolve(), *((path / name).resolve() for name in inside.get(kind, ()))}
+
+
+def _insist_on_place(kind: str, path: Path) -> None:
+    """Refuse to replace what is not ours, or cannot be added to. Raises `OutputError`."""
+    from r1sgg_cli.files import insist_on_own, insist_on_own_folder
+    from r1sgg_cli.report import export_card, export_coco, export_row, export_sgb
+
+    if kind == "coco":
+        insist_on_own_folder(path, export_coco.GROUND_TRUTH_FILE, [export_coco.DETECTIONS_FILE])
+        insist_on_own(path / export_coco.GROUND_TRUTH_FILE, export_coco.MARK)
+    elif kind == "sgb":
+        insist_on_own_folder(path, export_sgb.LABELS_FILE, [export_sgb.GATHERED_FILE])
+        insist_on_own(path / export_sgb.LABELS_FILE, export_sgb.MARK)
+    elif kind == "csv":
+        insist_on_own(path, ",".join(export_row.CSV_HEADER))
+        export_row.csv_rows_of(path)
+    elif kind == "markdown":
+        insist_on_own(path, export_row.MARKDOWN_MARK)
+    elif kind == "latex":
+        insist_on_own(path, export_row.LATEX_MARK)
+    else:
+        export_card.load_card(path)
 
 
 def save_exports(values: Sequence[str], runs: Sequence[EvaluatedRun]) -> list[Path]:

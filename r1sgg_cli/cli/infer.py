@@ -146,7 +146,7 @@ def infer(
     With `--images photos/` the pictures of a folder are answered, and `r1sgg infer MODEL photo.jpg` shows the graph of
     one, boxes and all.
 
-    Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test --predefined-cats --grpo
+    Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test
     """
     from r1sgg_cli.cli.collector import imports
 

@@ -64,11 +64,16 @@ def score(
 
     Example: r1sgg score answers-8 --recipe grpo-f1
     """
-    from r1sgg_cli.cli.scored import print_adversaries, print_scored
+    from r1sgg_cli.cli.scored import print_scored
+    from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.files import insist_on_own
     from r1sgg_cli.inference.answer_groups import load_answer_groups
     from r1sgg_cli.rewards.workbench import score_groups
 
+    if strict and not adversaries:
+        raise ConfigError(
+            "`--strict` judges degenerate answers, and `--adversaries 0` makes none: leave one of them out"
+        )
     if out is not None:
         insist_on_own(out, FORMAT)
     found = load_answer_groups(answers)
@@ -81,11 +86,10 @@ def score(
     if out is not None:
         _save(found.groups, scored, weights, out)
         console.print(f"[bold]{escape(str(out))}[/]: {len(scored.values)} answers, a line each", soft_wrap=True)
-    table = _adversaries(found, functions, weights, adversaries) if adversaries else []
-    if table:
-        print_adversaries(table, scored.names, console)
-    if strict and any(row.pays for row in table):
-        raise typer.Exit(1)
+    if adversaries:
+        table = _adversaries(found, functions, weights, adversaries)
+        if _tell_what_pays(table, scored, strict, console) and strict:
+            raise typer.Exit(1)
 
 
 def _rewards(
@@ -140,6 +144,23 @@ def _adversaries(
     annotated = {(group.image_id, group.task): group for group in found.groups if _says_something(group)}
     chosen = list(annotated.values())[:: max(1, len(annotated) // number)][:number]
     return adversarial_table(chosen, functions, weights, found.predicates, QUESTIONS) if chosen else []
+
+
+def _tell_what_pays(table: Sequence[Adversary], scored: Scored, strict: bool, console: Console) -> bool:
+    """Print what each degenerate answer earns; whether any pays.
+
+    Raises `ConfigError` where `strict` would pass though nothing was looked at.
+    """
+    from r1sgg_cli.cli.scored import UNTRIED, is_tried, print_adversaries
+    from r1sgg_cli.errors import ConfigError
+
+    if strict and not is_tried(table):
+        raise ConfigError(
+            f"{UNTRIED}; name rewards of what the answers list, or answers to images with annotations: `--strict` does "
+            "not pass unseen"
+        )
+    print_adversaries(table, scored.names, console)
+    return any(row.pays for row in table)
 
 
 def _says_something(group: AnswerGroup) -> bool:

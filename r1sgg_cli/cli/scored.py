@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from r1sgg_cli.rewards.workbench import Adversary, Scored, Summary
 
 TOTAL = "weighted sum"
+UNTRIED = (
+    "no degenerate answer was tried: of the images that were answered none has what its task asks for annotated, or no "
+    "reward applies to those that have"
+)
 
 
 def print_scored(scored: Scored, weights: Mapping[str, float], console: Console) -> None:
@@ -66,6 +70,9 @@ def print_adversaries(rows: Sequence[Adversary], names: Sequence[str], console: 
     """What each kind of answer earns, and whether any pays."""
     from r1sgg_cli.rewards.adversaries import KINDS
 
+    if not rows:
+        console.print(UNTRIED, soft_wrap=True)
+        return
     table = Table(title="what answers earn that should not pay", title_justify="left", caption_justify="left")
     table.add_column("answer", no_wrap=True)
     for name in names:
@@ -78,17 +85,22 @@ def print_adversaries(rows: Sequence[Adversary], names: Sequence[str], console: 
     console.print(escape(verdict(rows)), soft_wrap=True, highlight=False)
 
 
+def is_tried(rows: Sequence[Adversary]) -> bool:
+    """Whether there are degenerate answers, and a reward that says what the truth beside them is worth."""
+    return bool(rows) and not math.isnan(rows[0].total)
+
+
 def verdict(rows: Sequence[Adversary]) -> str:
-    """One sentence: which degenerate answers earn as much as the honest one, or that none does."""
-    honest, *others = rows
-    if math.isnan(honest.total):
-        return "no reward applies to the sampled images, so that nothing can be said about them"
+    """One sentence: which degenerate answers earn as much as what they are compared with, or that none does."""
+    others = [row for row in rows if not row.is_yardstick]
+    if not is_tried(rows):
+        return UNTRIED
     paying = [row for row in others if row.pays]
     if not paying:
-        closest = min(others, key=lambda row: row.lead)
+        closest = min(others, key=lambda row: math.inf if math.isnan(row.lead) else row.lead)
         return (
-            f"each degenerate answer earns less than the honest one; the closest, `{closest.kind}`, earns "
-            f"{closest.lead:.2f} less"
+            f"each degenerate answer earns less than what it is compared with; the closest, `{closest.kind}`, earns "
+            f"{closest.lead:.2f} less than {_yardstick(closest)}"
         )
     said = ", ".join(f"`{row.kind}` {_lead(row)}" for row in paying)
     return (
@@ -101,8 +113,14 @@ def _lead(row: Adversary) -> str:
     from r1sgg_cli.rewards.workbench import MARGIN
 
     if -row.lead > MARGIN * abs(row.total):
-        return f"earns {-row.lead:.2f} more than the honest answer"
-    return "earns as much as the honest answer"
+        return f"earns {-row.lead:.2f} more than {_yardstick(row)}"
+    return f"earns as much as {_yardstick(row)}"
+
+
+def _yardstick(row: Adversary) -> str:
+    from r1sgg_cli.rewards.adversaries import COMPARED_WITH
+
+    return COMPARED_WITH.get(row.kind, "the honest answer")
 
 
 def _short(name: str) -> str:

@@ -68,12 +68,11 @@ class Predictions:
 
 def save_predictions(predictions: Predictions, path: Path) -> None:
     """Write `preds.json`, all of it or nothing. Raises `OutputError`."""
-    vocabulary = predictions.vocabulary
     head: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "provenance": predictions.provenance,
-        "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)},
+        "vocabulary": vocabulary_row(predictions.vocabulary),
     }
     if predictions.training is not None:
         head["training"] = predictions.training.to_json()
@@ -83,10 +82,19 @@ def save_predictions(predictions: Predictions, path: Path) -> None:
     save_text("{\n" + "".join(lines) + '"images": [\n' + images + "\n]\n}\n", path)
 
 
-def load_provenance(path: Path) -> dict[str, Any]:
-    """Where the predictions of a file come from; its images are not looked at. Raises `AnswersError`."""
+def vocabulary_row(vocabulary: Vocabulary) -> dict[str, list[str]]:
+    """A vocabulary as files of predictions hold it."""
+    return {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)}
+
+
+def load_provenance(path: Path) -> tuple[dict[str, Any], Any]:
+    """Where the predictions of a file come from, and its vocabulary as it stands there (`vocabulary_row`).
+
+    Its images are not looked at. Raises `AnswersError`.
+    """
+    content = _load_content(path)
     try:
-        return checked_provenance(_load_content(path)["provenance"])
+        return checked_provenance(content["provenance"]), content.get("vocabulary")
     except MALFORMED as error:
         raise AnswersError(f"`{path}` does not say whose predictions it holds: {in_words(error)}") from error
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1sgg_cli.inference.answers_file import LoadedAnswers, load_answers
+from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.files import closest_beside
+from r1sgg_cli.inference.answers_file import LoadedAnswers, answers_files, load_answers
 from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth
 from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord, load_run
 from r1sgg_cli.inference.training_file import load_training_names
@@ -29,6 +31,18 @@ class AnsweredSplit:
     """What answers the images that are missing: the end of the sentence that names them."""
     training: TrainingNames | None = None
     """What the training split of the data set showed; None where that is not known."""
+
+
+def insist_on_answers(folder: Path) -> None:
+    """Refuse what is no folder, and one that holds nothing of either layout. Raises `AnswersError`."""
+    if not folder.exists():
+        close = closest_beside(folder)
+        meant = f" (did you mean `{close}`?)" if close else ""
+        raise AnswersError(f"no folder or file of answers `{folder}`{meant}; `r1sgg infer MODEL {folder}` fills one")
+    if not any(folder.glob("*.json")) and not answers_files(folder):
+        raise AnswersError(
+            f"`{folder}` holds no answers; name a folder that `r1sgg infer` or the published code filled"
+        )
 
 
 def load_answered_split(out_dir: Path) -> AnsweredSplit:

@@ -4,14 +4,15 @@ Names outside the run's vocabulary are mapped where a table is given (`label_map
 the model wrote them: they are wrong when scored, and counted here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.config.differences import differences
-from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_provenance
+from r1sgg_cli.counted import counted
+from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_provenance, vocabulary_row
 from r1sgg_cli.errors import AnswersError, OutputError
-from r1sgg_cli.inference.answered_split import NUM_NAMED, AnsweredSplit, load_answered_split, named_images
+from r1sgg_cli.inference.answered_split import NUM_NAMED, AnsweredSplit, named_images
 from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.ground_truth import ImageTruth
 from r1sgg_cli.inference.label_mapping import LabelMapping
@@ -26,11 +27,6 @@ SAME_RUN = (
 """What two runs have in common whose answers may be told apart by nothing."""
 
 
-def gather_answers(out_dir: Path, *, allow_missing: bool = False) -> Predictions:
-    """The predictions of a folder that `infer` filled, as `gather_split` has them by itself. Raises `AnswersError`."""
-    return gather_split(load_answered_split(out_dir), allow_missing=allow_missing)
-
-
 def gather_split(
     split: AnsweredSplit, *, allow_missing: bool = False, pick: Pick = "first", mapping: LabelMapping | None = None
 ) -> Predictions:
@@ -41,11 +37,16 @@ def gather_split(
     """
     answers = split.loaded.answers
     missing = [truth.image_id for truth in split.truths if truth.image_id not in answers]
+    if answers and len(missing) == len(split.truths):
+        raise AnswersError(
+            f"the {counted(len(answers), 'answer')} found are about none of the images of the split;"
+            f" {split.how_to_go_on}"
+        )
     if missing and not allow_missing:
         broken = ", ".join(f"line {line.line_number} of `{line.file}`" for line in split.loaded.broken[:NUM_NAMED])
         unread = f" ({broken} cannot be read)" if broken else ""
         raise AnswersError(
-            f"{len(missing)} of {len(split.truths)} images have no answer: {named_images(missing)}{unread};"
+            f"{len(missing)} of {counted(len(split.truths), 'image')} have no answer: {named_images(missing)}{unread};"
             f" {split.how_to_go_on}, or add `--allow-missing` to count them as failures"
         )
     mapping = mapping or LabelMapping(split.vocabulary)
@@ -59,15 +60,15 @@ def gather_split(
     )
 
 
-def insist_on_same_run(path: Path, predictions: Predictions) -> None:
-    """Refuse to replace the predictions of another model, data set or way of asking, also of one that cannot be told.
+def what_is_replaced(path: Path, predictions: Predictions) -> str | None:
+    """What to say of a file of the same run that `predictions` are about to replace; None where there is none.
 
-    Raises `OutputError`.
+    Raises `OutputError` for one of another model, data set or way of asking, and where that cannot be told.
     """
     if not path.exists():
-        return
+        return None
     try:
-        old = load_provenance(path)
+        old, vocabulary = load_provenance(path)
     except AnswersError as error:
         raise OutputError(
             f"`{path}` holds predictions of which this version cannot tell whether they are of the same run, and they "
@@ -77,6 +78,16 @@ def insist_on_same_run(path: Path, predictions: Predictions) -> None:
     changed = differences(there, here)
     if changed:
         raise OutputError(f"`{path}` holds the predictions of another run ({'; '.join(changed)}); name another file")
+    changed = differences(_way_of_gathering(old), _way_of_gathering(predictions.provenance))
+    if vocabulary != vocabulary_row(predictions.vocabulary):
+        changed.append("another vocabulary")
+    return f"`{path}` held predictions of the same run and is made anew ({'; '.join(changed) or 'gathered alike'})"
+
+
+def _way_of_gathering(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    gathered = provenance.get("gather", {})
+    tables = gathered.get("label_mapping", {})
+    return {"pick": gathered.get("pick"), **{name: tables.get(name) for name in ("aliases", "wordnet")}}
 
 
 def first_annotated(truths: Sequence[ImageTruth]) -> str | None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from r1sgg_cli.data.predictions import ImagePrediction, Predictions
+from r1sgg_cli.data.predictions import FORMAT, ImagePrediction, Predictions
 from r1sgg_cli.errors import MALFORMED, NOT_JSON, AnswersError, ConfigError, in_words
 from r1sgg_cli.inference.answered_split import named_images
 from r1sgg_cli.inference.gather import first_annotated
@@ -48,8 +48,13 @@ def load_gathered(path: Path, asked: DatasetAsked, *, allow_missing: bool = Fals
         raise ConfigError(
             f"`{path}` does not say in which vocabulary its labels are: add `--vocabulary vg150` or `psg`"
         )
-    content = _load_content(path)
+    content = load_content(path)
     missing = [truth.image_id for truth in asked.truths if truth.image_id not in content]
+    if len(missing) == len(asked.truths):
+        raise AnswersError(
+            f"`{path}` is about none of the images of {asked.in_words}; name the data set and split that were asked"
+            " about"
+        )
     if missing and not allow_missing:
         raise AnswersError(
             f"{len(missing)} of {len(asked.truths)} images are not in `{path}`: {named_images(missing)}; name the data"
@@ -73,15 +78,20 @@ def load_gathered(path: Path, asked: DatasetAsked, *, allow_missing: bool = Fals
     )
 
 
-def _load_content(path: Path) -> dict[str, Any]:
+def load_content(path: Path) -> dict[str, Any]:
+    """Image id → row, rows not looked at. Raises `AnswersError` where it is another file."""
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise AnswersError(f"cannot read `{path}`: {error.strerror}; make it readable") from error
     except NOT_JSON as error:
         raise AnswersError(
-            f"`{path}` cannot be read: {in_words(error)}; name what the published gather wrote"
+            f"`{path}` cannot be read: {in_words(error)}; name what the published gather wrote, or a folder of answers"
         ) from error
+    if isinstance(content, dict) and content.get("format") == FORMAT:
+        raise AnswersError(
+            f"`{path}` holds predictions, which are gathered already; `r1sgg eval {path}` has their numbers"
+        )
     is_gathered = isinstance(content, dict) and all(
         isinstance(row, dict) and "graph" in row for row in content.values()
     )

@@ -44,11 +44,23 @@ class DatasetAsked(NamedTuple):
     training: TrainingNames | None = None
     """What its training split showed; None where that is not known."""
 
+    @property
+    def in_words(self) -> str:
+        """Data set and split, for a message."""
+        return f"`{self.name}`" if self.split is None else f"split `{self.split}` of `{self.name}`"
+
 
 class _File(NamedTuple):
     image_id: str
     response: str
     box_space_wh: SpaceWH | None
+
+
+class LoadedFiles(NamedTuple):
+    """The files of a folder that hold an answer, and those that hold none."""
+
+    files: list[_File]
+    broken: list[BrokenLine]
 
 
 def is_published_layout(folder: Path) -> bool:
@@ -57,11 +69,11 @@ def is_published_layout(folder: Path) -> bool:
 
 
 def load_published(folder: Path, asked: DatasetAsked, family: ModelFamily | None) -> AnsweredSplit:
-    """The answers of a folder beside the data set's images; files are read in the order of their names.
+    """The answers of a folder beside the data set's images.
 
     `family` says where the boxes of files without `box_scale` live. Raises `AnswersError`.
     """
-    files, broken = _load_files(folder)
+    files, broken = load_files(folder)
     unsaid = [file.image_id for file in files if file.box_space_wh is None]
     if unsaid and (family is None or family.relative_side is None):
         way_out = (
@@ -85,12 +97,13 @@ def load_published(folder: Path, asked: DatasetAsked, family: ModelFamily | None
         vocabulary=asked.vocabulary or OPEN_VOCABULARY,
         truths=asked.truths,
         loaded=LoadedAnswers(answers, tuple(repeated), tuple(broken)),
-        how_to_go_on="let the program that wrote the folder answer them, or name the data set it asked about",
+        how_to_go_on="let the program that wrote the folder answer them, or name the data set and split it asked about",
         training=asked.training,
     )
 
 
-def _load_files(folder: Path) -> tuple[list[_File], list[BrokenLine]]:
+def load_files(folder: Path) -> LoadedFiles:
+    """What a folder's files hold, in the order of their names. Raises `AnswersError` where none holds an answer."""
     files: list[_File] = []
     broken: list[BrokenLine] = []
     for path in sorted(folder.glob("*.json")):
@@ -105,7 +118,7 @@ def _load_files(folder: Path) -> tuple[list[_File], list[BrokenLine]]:
             f"no file of `{folder}` holds an answer ({broken[0].file}: {broken[0].reason}); name a folder that"
             " `r1sgg infer` or the published code filled"
         )
-    return files, broken
+    return LoadedFiles(files, broken)
 
 
 def _parse_file(value: Mapping[str, Any]) -> _File:

@@ -50,4 +50,6 @@ class InferRequest:
         if sampling.top_p == 0:
             raise ConfigError("`--top-p 0` leaves no token to write; give a share of the mass, or a temperature of 0")
         if self.images is not None and self.task == "cls":
-            raise ConfigError("`--task cls` asks about annotated objects, which pictures of a folder do not have")
+            raise ConfigError(
+                "`--task cls` asks about annotated objects, which pictures without a data set do not have"
+            )

@@ -12,8 +12,8 @@ import numpy as np
 
 from r1sgg_cli.metrics.answer_numbers import DEFECT, FAILURE
 from r1sgg_cli.metrics.metric import Metric, finite
-from r1sgg_cli.metrics.resampling import FEW_IMAGES, interval_around
-from r1sgg_cli.metrics.significance import DifferenceInterval, Values
+from r1sgg_cli.metrics.resampling import FEW_IMAGES, NUM_RESAMPLES, interval_around, resampled_weights
+from r1sgg_cli.metrics.statistic import Values, mean_over_images, values_under
 
 Change = Literal["more", "less", "not shown"]
 Verdict = Literal["better", "worse", "differs", "not shown"]
@@ -23,6 +23,14 @@ NEITHER_IS_BETTER = ("sizes",)
 """Sections of numbers that are no shares, and of which neither more nor less is better."""
 _ROUNDING = 1e-12
 """Sums of the same numbers in another order are not quite equal."""
+
+
+class DifferenceInterval(NamedTuple):
+    """The difference `second - first` of a number and its interval; all NaN where either has no value."""
+
+    difference: float
+    low: float
+    high: float
 
 
 class ImageCounts(NamedTuple):
@@ -114,6 +122,19 @@ def _with_causes(metrics: Sequence[Metric], others: Sequence[Metric]) -> list[Me
         if other.resampled is not None and _key(other) not in known and other.name.startswith(tuple(kinds))
     ]
     return [*metrics, *lacking]
+
+
+def compare_means(first: Values, second: Values) -> DifferenceInterval:
+    """How far apart two means over images are, values NaN where an image does not count: as `compare_metrics` has it.
+
+    Raises `ValueError` for values of other images.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"paired values need the same images: {first.shape} against {second.shape}")
+    means = [mean_over_images(values) for values in (first, second)]
+    (value,), (other,) = values_under(means, np.ones((len(first), 1), dtype=np.uint8))
+    chunks = [np.stack(values_under(means, weights)) for weights in resampled_weights(len(first), NUM_RESAMPLES)]
+    return _interval(float(value), float(other), *np.concatenate([np.empty((2, 0)), *chunks], axis=1))
 
 
 def count_images(first: Values, second: Values) -> ImageCounts:

@@ -28,12 +28,12 @@ _CELLS = 4_000_000
 
 
 class BoxAP(NamedTuple):
-    """Mean over the classes that are annotated; NaN where nothing is."""
+    """Mean over the classes that are annotated, in each resample, shape (resamples,); NaN where nothing is."""
 
-    ap: float
+    ap: Values
     """Mean over IoU 0.50, 0.55, … 0.95."""
-    ap50: float
-    ar: float
+    ap50: Values
+    ar: Values
     """Average recall with 100 boxes per class and image, mean over the same thresholds."""
 
 
@@ -43,7 +43,6 @@ class BoxDetection:
     def __init__(self, annotated: FlatGraphs, predicted: FlatGraphs) -> None:
         """Match them; the label numbers of both sides are the same."""
         self._matches = match_boxes(annotated, predicted)
-        self._num_images = annotated.num_images
         order = np.argsort(annotated.object_label, kind="stable")
         self._annotated_images = np.split(
             annotated.object_image[order],
@@ -55,12 +54,8 @@ class BoxDetection:
         """Annotated classes."""
         return len(self._matches.classes)
 
-    def point(self) -> BoxAP:
-        """The numbers of the split itself."""
-        return BoxAP(*(float(values[0]) for values in self.under(np.ones((self._num_images, 1), dtype=np.uint8))))
-
-    def under(self, weights: Weights) -> tuple[Values, Values, Values]:
-        """AP, AP@50 and AR in each resample, shape (resamples,); `weights` says how often each image counts."""
+    def under(self, weights: Weights) -> BoxAP:
+        """AP, AP@50 and AR; `weights` says how often each image counts in each resample."""
         sums = np.zeros((3, weights.shape[1]))
         num_present = np.zeros(weights.shape[1])
         for number, images in enumerate(self._annotated_images if self.num_classes else ()):
@@ -71,12 +66,7 @@ class BoxDetection:
                 sums[:, part] += np.nan_to_num(numbers)
                 num_present[part] += ~np.isnan(numbers[0])
         found = np.divide(sums, num_present, out=np.full(sums.shape, np.nan), where=num_present > 0)
-        return found[0], found[1], found[2]
-
-
-def box_ap(annotated: FlatGraphs, predicted: FlatGraphs) -> BoxAP:
-    """AP, AP@50 and AR over all images."""
-    return BoxDetection(annotated, predicted).point()
+        return BoxAP(*found)
 
 
 def _class_numbers(matches: BoxMatches, number: int, images: Integers, weights: Weights) -> Values:

@@ -10,18 +10,19 @@ AP is another case. Its classes are ranked the more easily the fewer different b
 and so lie above the number, and for the same reason the number of few images lies above that of all images: to the
 number, its resamples are what the number is to the value that is sought. Its interval is their middle 95 %, mirrored
 at the number (the basic bootstrap interval: Davison and Hinkley 1997, 5.2). Of the intervals of 100 to 500 random
-images it held the AP of their population in 0.89 to 0.95 of all cases, the moved one in 0.58 to 0.83; of mean recall
+images it held the AP of their population in 0.88 to 0.95 of all cases, the moved one in 0.58 to 0.83; of mean recall
 the moved one held 0.86, the mirrored one 0.80. Two runs are lifted alike: differences, also of AP, are moved.
 """
 
+import math
 from collections.abc import Iterator
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import binomtest
 
-from r1sgg_cli.metrics.significance import CONFIDENCE
 from r1sgg_cli.metrics.statistic import Values, Weights
 
+CONFIDENCE = 0.95
 NUM_RESAMPLES = 1_000
 SEED = 0
 FEW_IMAGES = 30
@@ -74,12 +75,15 @@ def mirrored_interval(value: float, resampled: Values, lowest: float, highest: f
 def wilson_interval(rate: float, num_images: int) -> Interval | None:
     """Wilson's 95 % interval of a rate of images; None without images.
 
-    A rate of yes or no has no spread where none of the images says yes, and none in their resamples.
+    Where no image fails, none does in any resample, which is no proof that none would. (Written out because to import
+    `scipy.stats` takes longer than to score 1,000 images.)
     """
     if not num_images:
         return None
-    ends = binomtest(round(rate * num_images), num_images).proportion_ci(CONFIDENCE, "wilson")
-    return float(ends.low), float(ends.high)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    share = z * z / num_images
+    middle, half = rate + share / 2, z * math.sqrt(rate * (1 - rate) / num_images + share / (4 * num_images))
+    return max((middle - half) / (1 + share), 0.0), min((middle + half) / (1 + share), 1.0)
 
 
 def few_images(num_images: int) -> str | None:

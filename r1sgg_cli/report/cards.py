@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from r1sgg_cli.data.predictions import ImagePrediction
-from r1sgg_cli.report.drawing import Arrow, Node
+from r1sgg_cli.report.card_parts import (
+    Card,
+    CardArrow,
+    CardBox,
+    CardDrawing,
+    CardNode,
+    CardPanel,
+    CardPhoto,
+    CardTriplet,
+    TripletList,
+)
 from r1sgg_cli.report.gallery import (
     MAX_TRIPLETS,
     SIGNS,
@@ -20,111 +30,13 @@ from r1sgg_cli.report.gallery import (
     summary_of,
 )
 from r1sgg_cli.report.node_layout import QUICK
-from r1sgg_cli.report.overlay import MAX_BOXES, BoxView, lay_out_boxes, object_labels
+from r1sgg_cli.report.overlay import MAX_BOXES, lay_out_boxes, object_labels
 from r1sgg_cli.report.samples import drawn_graph
 from r1sgg_cli.report.verdicts import Verdicts, judge
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 SIDES = "ab"
 """Of the answers: the first letter of the keys of objects that only one of them has."""
-
-
-@dataclass(frozen=True, slots=True)
-class CardBox:
-    """An object over the photo."""
-
-    key: str
-    view: BoxView
-
-
-@dataclass(frozen=True, slots=True)
-class CardNode:
-    """An object in the drawn graph."""
-
-    key: str
-    verdict: Verdict
-    node: Node
-
-
-@dataclass(frozen=True, slots=True)
-class CardArrow:
-    """All relationships of one object to another in the drawn graph."""
-
-    link: str
-    """Keys of subject and object, such as `"t0>t2"`."""
-    verdict: Verdict
-    """The best of them."""
-    arrow: Arrow
-    """Each of its lines begins with the sign of its verdict."""
-
-
-@dataclass(frozen=True, slots=True)
-class CardTriplet:
-    """A relationship in words."""
-
-    link: str
-    subject: str
-    predicate: str
-    object: str
-
-
-@dataclass(frozen=True, slots=True)
-class TripletList:
-    """The relationships of one side that share a verdict."""
-
-    verdict: Verdict
-    sign: str
-    heading: str
-    triplets: tuple[CardTriplet, ...]
-    num_hidden: int
-
-
-@dataclass(frozen=True, slots=True)
-class CardDrawing:
-    """A drawn graph."""
-
-    height: float
-    nodes: tuple[CardNode, ...]
-    arrows: tuple[CardArrow, ...]
-    caption_y: float | None
-    alt: str
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CardPanel:
-    """One side: the annotated graph, or an answer."""
-
-    heading: str
-    summary: str
-    alt: str
-    failure: str
-    """Why there is no graph; else empty."""
-    boxes: tuple[CardBox, ...]
-    num_hidden_boxes: int
-    drawing: CardDrawing | None
-    lists: tuple[TripletList, ...]
-    defects: str
-    answer: str | None
-    """None for what is annotated."""
-
-
-@dataclass(frozen=True, slots=True)
-class CardPhoto:
-    """The photo of an image as its card refers to it."""
-
-    href: str | None
-    """A data URI or a file beside the page; None for a blank frame."""
-    view_wh: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One image."""
-
-    image_id: str
-    photo: CardPhoto
-    panels: tuple[CardPanel, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,12 @@ def choose_images(stages: Sequence[Stage], num_images: int | None) -> ChosenImag
     total = len(stages[0].predictions.images)
     if num_images is None or total <= num_images:
         return ChosenImages(dict.fromkeys(range(total), "sample"), f"All {total:,} images.", is_choice=False)
-    groups = _changed(stages[0], stages[1]) if len(stages) == 2 else _extremes(stages[0])
+    most = num_images // 4  # of each group
+    groups = _changed(stages[0], stages[1]) if len(stages) == 2 else _extremes(stages[0], most)
     reasons: dict[int, Why] = {}
     told = []
     for why, phrase, candidates in groups:
-        taken = [i for i in candidates if i not in reasons][: num_images // 4]
+        taken = [i for i in candidates if i not in reasons][:most]
         reasons.update(dict.fromkeys(taken, why))
         if taken:
             told.append(f"{len(taken)} {phrase}")
@@ -45,17 +46,21 @@ def choose_images(stages: Sequence[Stage], num_images: int | None) -> ChosenImag
     return ChosenImages(dict(sorted(reasons.items())), rule, is_choice=True)
 
 
-def _extremes(stage: Stage) -> list[tuple[Why, str, list[int]]]:
-    """Failures, evenly spaced; then the worst and the best that were read."""
+def _extremes(stage: Stage, num_failures: int) -> list[tuple[Why, str, list[int]]]:
+    """At most so many failures, evenly spaced; then the worst and the best that were read."""
     images, recall = stage.predictions.images, stage.evaluation.recall_per_image
     failed = [i for i, image in enumerate(images) if image.prediction is None]
     read = [i for i, image in enumerate(images) if image.prediction is not None and not np.isnan(recall[i])]
-    weight = {i: num_annotated(stage)[i] for i in read}
+    weight = num_annotated(stage)
     worst = sorted(read, key=lambda i: (recall[i], -weight[i], i))
     best = sorted((i for i in read if recall[i] > 0), key=lambda i: (-recall[i], -weight[i], i))
     # Halves: of few images none is to be both among the worst and among the best.
     return [
-        ("failure", "without a readable graph, spaced evenly", [failed[i] for i in even_sample(len(failed), 1_000)]),
+        (
+            "failure",
+            "without a readable graph, spaced evenly",
+            [failed[i] for i in even_sample(len(failed), num_failures)],
+        ),
         (
             "worst",
             f"with the lowest {_RECALL[stage.evaluation.found]} of those that were read",

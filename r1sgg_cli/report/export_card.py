@@ -1,6 +1,7 @@
 """The numbers as part of a model's card: `model-index` in its metadata, which the hub shows, and a section of text.
 
-A card that is there keeps all else it says. Numbers of the same data set and split replace the older ones, others stay.
+A card that is there keeps all else it says. Numbers of the same data set and split replace the older ones, others stay;
+data sets are told apart by their whole name, as `alice/vg150` is not `bob/vg150`.
 """
 
 import hashlib
@@ -15,7 +16,6 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from r1sgg_cli import __version__
 from r1sgg_cli.errors import OutputError, first_line
-from r1sgg_cli.files import may_be_on_hub
 from r1sgg_cli.report.escaping import escape_markdown
 from r1sgg_cli.report.export_row import COLUMNS, Row, how_counted
 
@@ -25,7 +25,7 @@ TASK = "image-text-to-text"
 
 def model_card_with(row: Row, path: Path) -> str:
     """The text of the card at `path`, a new one where there is none, with these numbers in it. Raises `OutputError`."""
-    card = _load(path)
+    card = load_card(path)
     results = _results(row)
     replaced = {(result.dataset_name, result.dataset_split) for result in results}
     data = card.data
@@ -44,7 +44,8 @@ def model_card_with(row: Row, path: Path) -> str:
     return f"{card}"
 
 
-def _load(path: Path) -> ModelCard:
+def load_card(path: Path) -> ModelCard:
+    """The card at `path`, an empty one where there is none. Raises `OutputError` for a file that is no card."""
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         return ModelCard(text if text.lstrip().startswith("---") else f"---\n\n---\n{text}")
@@ -62,8 +63,8 @@ def _results(row: Row) -> list[EvalResult]:
         EvalResult(
             task_type=TASK,
             task_name="Scene graph generation",
-            dataset_type=row.dataset if may_be_on_hub(row.dataset) else _short(row.dataset),
-            dataset_name=_short(row.dataset),
+            dataset_type=row.dataset,  # by which the hub's library puts results together
+            dataset_name=row.dataset,
             dataset_split=row.split or None,
             metric_type=metric.name,
             metric_name=column.title,
@@ -81,7 +82,7 @@ def _arguments(counted: str, interval: Sequence[float] | None) -> dict[str, Any]
 
 
 def _section(row: Row) -> str:
-    key = hashlib.sha256(f"{_short(row.dataset)}\n{row.split}".encode()).hexdigest()[:8]
+    key = hashlib.sha256(f"{row.dataset}\n{row.split}".encode()).hexdigest()[:8]
     split = f", {escape_markdown(row.split)}" if row.split else ""
     lines = [
         f"<!-- r1sgg eval {key} -->",

@@ -1,12 +1,14 @@
 """The paper's columns as a row of a table: CSV, Markdown or LaTeX, one row per predictions file, header included.
 
-Every number is followed by its 95 % bootstrap interval over images where it has one, and each table says how its
-columns are counted. A CSV table grows: a file's row replaces its older one and others stay.
+Every number is followed by its 95 % interval over images where it has one, and each table says how its
+columns are counted. A CSV table grows: a file's row replaces its older one and others stay. It names files by their
+path from the table's folder, so that `preds.json` of one run's folder is not that of another's.
 """
 
 import csv
 import io
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,17 +76,19 @@ def row_of(path: Path, predictions: Predictions, evaluation: Evaluation) -> Row:
 
 def csv_table(rows: Sequence[Row], path: Path) -> str:
     """The table of `path` with these rows in it, fractions; rows of other files stay. Raises `OutputError`."""
-    table = {row[0]: row for row in _csv_rows_of(path)}
+    table = {row[0]: row for row in csv_rows_of(path)}
     for row in rows:
+        predictions = os.path.relpath(row.predictions, path.parent)
         numbers = [number for metric in row.metrics for number in (metric.value, *(metric.interval or ("", "")))]
-        cells = [row.predictions, row.model, row.dataset, row.split, row.num_images, *numbers]
-        table[row.predictions] = ["" if cell != cell else str(cell) for cell in cells]
+        cells = [predictions, row.model, row.dataset, row.split, row.num_images, *numbers]
+        table[predictions] = ["" if cell != cell else str(cell) for cell in cells]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([CSV_HEADER, *table.values()])
     return text.getvalue()
 
 
-def _csv_rows_of(path: Path) -> list[list[str]]:
+def csv_rows_of(path: Path) -> list[list[str]]:
+    """The rows of a table that is to grow, none where there is no file. Raises `OutputError` for another table."""
     if not path.exists():
         return []
     try:

@@ -34,12 +34,8 @@ ABSENT = (MISSING, NOT_ASKED)
 
 def save_sgb(predictions: Predictions, folder: Path) -> None:
     """Write `gathered.json` and `labels.json` into `folder`. Raises `AnswersError`, `OutputError`."""
-    vocabulary = predictions.vocabulary
-    if not vocabulary.objects or not vocabulary.predicates:
-        raise AnswersError(
-            "the file has no vocabulary, and this format numbers the labels; run `r1sgg gather` with `--vocabulary`"
-        )
-    classes, predicates = _numbered(vocabulary)
+    insist_on_vocabulary(predictions)
+    classes, predicates = _numbered(predictions.vocabulary)
     images = {
         image.image_id: _image(image, {name: i for i, name in enumerate(classes)}, predicates)
         for image in predictions.images
@@ -48,6 +44,14 @@ def save_sgb(predictions: Predictions, folder: Path) -> None:
     save_text(json.dumps(images) + "\n", folder / GATHERED_FILE)
     labels = {"format": MARK, "ind_to_classes": classes, "ind_to_predicates": predicates}
     save_text(json.dumps(labels, indent=1) + "\n", folder / LABELS_FILE)
+
+
+def insist_on_vocabulary(predictions: Predictions) -> None:
+    """Refuse predictions whose labels have no numbers. Raises `AnswersError`."""
+    if not predictions.vocabulary.objects or not predictions.vocabulary.predicates:
+        raise AnswersError(
+            "the file has no vocabulary, and this format numbers the labels; run `r1sgg gather` with `--vocabulary`"
+        )
 
 
 def _numbered(vocabulary: Vocabulary) -> tuple[list[str], list[str]]:

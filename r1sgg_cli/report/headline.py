@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from r1sgg_cli.metrics.resampling import few_images
 from r1sgg_cli.report.stages import HEADLINE, RECALL, Gain, Measure, Stage
 
 MINUS = "\N{MINUS SIGN}"
@@ -103,7 +104,7 @@ def verdict(stages: Sequence[Stage], gain: Gain) -> Verdict:
         else f"Triplet recall did not move: {before} {gain.before}, {after} {gain.after}.",
         interval=f"Difference {format_difference(gain.difference, RECALL, points=True)}, "
         f"{gain.confidence:.0%} interval {low} to {high} (paired bootstrap over {gain.num_images} held-out images). "
-        + ("The interval does not contain 0." if gain.is_clear else UNCLEAR),
+        + ("The interval does not contain 0." if gain.is_clear else few_images(gain.num_images) or UNCLEAR),
         price=_price(pair),
         bar=_interval_bar(gain),
     )

@@ -18,7 +18,7 @@ from typing import Any
 from r1sgg_cli.data.predictions import ImagePrediction
 from r1sgg_cli.data.provenance import mapping_of, origin_of
 from r1sgg_cli.errors import OutputError
-from r1sgg_cli.files import save_text, work_beside
+from r1sgg_cli.files import save_text, unwritable, work_beside
 from r1sgg_cli.report.card_workers import CardTask, draw_cards
 from r1sgg_cli.report.chosen_images import ChosenImages, Why, choose_images
 from r1sgg_cli.report.comparison import Comparison
@@ -110,7 +110,7 @@ def _saved_photo(folder: Path, number: int, photo: bytes) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(photo)
     except OSError as error:
-        raise OutputError(f"cannot write `{path}`: {error.strerror}; free some space or name another place") from error
+        raise unwritable(path, error) from error
     return f"images/{number}.jpg"
 
 

@@ -6,9 +6,10 @@ from typing import Literal
 
 from r1sgg_cli.data.predictions import Predictions
 from r1sgg_cli.metrics.background import Background, NamedSimilarity
+from r1sgg_cli.metrics.comparison import compare_means
 from r1sgg_cli.metrics.evaluation import Evaluation, evaluate
 from r1sgg_cli.metrics.ranking import GraphScores
-from r1sgg_cli.metrics.significance import CONFIDENCE, paired_bootstrap
+from r1sgg_cli.metrics.resampling import CONFIDENCE, FEW_IMAGES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,12 +90,12 @@ class Gain:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.low > 0 or self.high < 0
+        """Whether the interval leaves out zero, and images are enough to rely on it."""
+        return self.num_images >= FEW_IMAGES and (self.low > 0 or self.high < 0)
 
 
 def recall_gain(stages: Sequence[Stage], before: str, after: str) -> Gain:
     """The gain in triplet recall (all relationships of an answer) from stage `before` to stage `after`."""
     recalls = {stage.name: stage.evaluation.triplet_recall_per_image for stage in stages}
-    interval = paired_bootstrap(recalls[before], recalls[after])
+    interval = compare_means(recalls[before], recalls[after])
     return Gain(before, after, *interval, num_images=int((recalls[before] >= 0).sum()))

@@ -2,7 +2,8 @@
 
 On well-formed answers the published ones return what the published code returns; where that is wrong, they are right:
 every item of an answer is judged by itself, labels are normalised on both sides, and what does not apply is `None`, not
-0. They are recall only; those of `f1` and `penalties` also count what is superfluous.
+0. They are recall only, and every predicate of a pair may find something. Those of later work let the first one
+(`first_guesses`), and those of `f1` and `penalties` also count what is superfluous.
 """
 
 import difflib

@@ -1,7 +1,9 @@
 """Answers that should not pay: what a policy finds when a reward is worth more than what it was meant for.
 
 Each is made from an image's ground truth, and as strong as can be: what is spammed stands beside the whole truth, so
-that a reward of recall alone gives it everything.
+that a reward of recall alone gives it everything. They are compared with that truth, but for one kind: a policy that
+is not sure does not know the truth. If it takes four predicates to be equally likely, it can say one, and be right one
+time in four, or all four. Where saying all four is worth as much, it has no reason to decide.
 """
 
 import itertools
@@ -13,12 +15,18 @@ from r1sgg_cli.config.schema import Task
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.labels import normalise_label
 
-HONEST = "honest"
+HONEST, ONE_GUESS = "honest", "one guess"
+COMPARED_WITH = {"several guesses": ONE_GUESS}
+"""Kind of answer → what it must not earn as much as; the truth where it is not named."""
+NUM_GUESSES = 4
 KINDS = {
     HONEST: "the ground truth itself",
     "empty graph": "no object, no relationship",
     "box spam": "the truth, and each of its names on a grid of 49 boxes",
     "predicate spam": "the truth, and every predicate on every pair",
+    "one more predicate": "the truth, and one wrong predicate more on each of its pairs",
+    ONE_GUESS: "of up to four predicates for each relationship, one of them right, the same one by lot",
+    "several guesses": "all of those, that one first; compared not with the truth but with one guess",
     "NaN boxes": "the truth with boxes of NaN",
     "duplicates": "the truth, every item twice",
     "copied prompt": "the question itself",
@@ -27,7 +35,7 @@ KINDS = {
 """Kind of answer → what it says."""
 _NOT_OF: dict[Task, frozenset[str]] = {
     "sgg": frozenset(),
-    "det": frozenset({"predicate spam"}),
+    "det": frozenset({"predicate spam", "one more predicate", ONE_GUESS, "several guesses"}),
     "cls": frozenset({"box spam", "NaN boxes"}),  # objects are given, and what an answer says of them is not read
 }
 GRID = 7
@@ -39,13 +47,16 @@ KEPT_SHARE = 0.6
 _Rows = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
-def adversarial_answers(truth: SceneGraph, predicates: Sequence[str], question: str, task: Task) -> dict[str, str]:
-    """Kind → text of each answer to `task`, `truth` in the space of the answer's boxes.
+def adversarial_answers(
+    truth: SceneGraph, predicates: Sequence[str], question: str, task: Task
+) -> dict[str, tuple[str, ...]]:
+    """Kind → texts of answers to `task`, equally likely where there are several; `truth` has the answer's boxes.
 
-    `predicates` are those that can be said, `question` is what was asked.
+    `predicates` are those that can be said, `question` is what was asked. Kinds that need a wrong predicate are left
+    out where there is none.
     """
     objects, relationships = _rows(truth)
-    graphs: dict[str, _Rows] = {
+    single: dict[str, _Rows] = {
         HONEST: (objects, relationships),
         "empty graph": ([], []),
         "box spam": (objects + _grid(truth), relationships),
@@ -53,10 +64,12 @@ def adversarial_answers(truth: SceneGraph, predicates: Sequence[str], question: 
         "NaN boxes": ([{**item, "bbox": [float("nan")] * 4} for item in objects], relationships),
         "duplicates": _twice(truth, task),
     }
-    texts = {kind: _written(graph, task) for kind, graph in graphs.items()}
-    honest = texts[HONEST]
-    texts |= {"copied prompt": question, "truncated": honest[: int(KEPT_SHARE * len(honest))]}
-    return {kind: texts[kind] for kind in KINDS if kind not in _NOT_OF[task]}
+    graphs = {kind: [graph] for kind, graph in single.items()}
+    graphs |= {kind: [(objects, links) for links in each] for kind, each in _guessed(truth, predicates).items()}
+    texts = {kind: tuple(_written(graph, task) for graph in each) for kind, each in graphs.items()}
+    (honest,) = texts[HONEST]
+    texts |= {"copied prompt": (question,), "truncated": (honest[: int(KEPT_SHARE * len(honest))],)}
+    return {kind: texts[kind] for kind in KINDS if kind in texts and kind not in _NOT_OF[task]}
 
 
 def _rows(graph: SceneGraph) -> _Rows:
@@ -92,6 +105,30 @@ def _all_predicates(truth: SceneGraph, predicates: Sequence[str]) -> list[dict[s
         for predicate in predicates
         if (subject, normalise_label(predicate), target) not in said
     ]
+
+
+def _guessed(truth: SceneGraph, predicates: Sequence[str]) -> dict[str, list[list[dict[str, Any]]]]:
+    """Relationships of the kinds that add to each annotated one what could be said in its place."""
+    relationships = _rows(truth)[1]
+    said = set(truth.triplets)
+    wrong = [
+        [word for word in predicates if (subject, normalise_label(word), target) not in said]
+        for subject, _, target in truth.triplets
+    ]
+    number = min(NUM_GUESSES, 1 + min(map(len, wrong), default=0))
+    if number == 1:
+        return {}
+    rivals = [
+        [link, *({**link, "predicate": word} for word in words[: number - 1])]
+        for link, words in zip(relationships, wrong, strict=True)
+    ]
+    return {
+        "one more predicate": [[link for guesses in rivals for link in guesses[:2]]],
+        ONE_GUESS: [[guesses[place] for guesses in rivals] for place in range(number)],
+        "several guesses": [
+            [link for guesses in rivals for link in guesses[place:] + guesses[:place]] for place in range(number)
+        ],
+    }
 
 
 def _twice(truth: SceneGraph, task: Task) -> _Rows:

@@ -1,10 +1,12 @@
 """Whether an answer touches on all that an image's relationships are about, however roughly."""
 
 from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import chain
 
-from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.rewards.first_guesses import first_guesses
+from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
 from r1sgg_cli.scene_graph.parse import ParsedAnswer
 from r1sgg_cli.scene_graph.similarity import Similarity
 
@@ -25,8 +27,9 @@ def cluster_coverage_reward(answer: ParsedAnswer | None, truth: SceneGraph, simi
     `similarity: exact` a group is a triplet of names.
 
     Fully: of each touched group as many count as it has, over all that the touched groups have; one that is said five
-    times counts once. There, triplets are compared by sentence embeddings, surplus in one group counts for another, and
-    uneven coverage costs something more.
+    times counts once, and of the predicates of one pair the first alone (`first_guesses`). There, triplets are compared
+    by sentence embeddings, every predicate of a pair counts, surplus in one group counts for another, and uneven
+    coverage costs something more.
     """
     if not truth.triplets:
         return None
@@ -34,7 +37,8 @@ def cluster_coverage_reward(answer: ParsedAnswer | None, truth: SceneGraph, simi
         return 0.0
     group_of, sizes = _groups(truth, similarity)
     found: Counter[int] = Counter()
-    for labels, number in _labels(answer.graph).items():
+    triplets = [answer.graph.triplets[i] for i in first_guesses(answer.graph, truth)]
+    for labels, number in _labels(answer.graph, triplets).items():
         group = group_of[labels] if labels in group_of else _closest(labels, group_of, similarity)
         if group is not None:
             found[group] += number
@@ -44,15 +48,15 @@ def cluster_coverage_reward(answer: ParsedAnswer | None, truth: SceneGraph, simi
     return COVERAGE_WEIGHT * len(found) / len(sizes) * fullness
 
 
-def _labels(graph: SceneGraph) -> Counter[Labels]:
-    """How many different relationships of a graph have these labels."""
-    return Counter((graph.names[s], predicate, graph.names[o]) for s, predicate, o in dict.fromkeys(graph.triplets))
+def _labels(graph: SceneGraph, triplets: Iterable[Triplet]) -> Counter[Labels]:
+    """How many different ones of these relationships of a graph have these labels."""
+    return Counter((graph.names[s], predicate, graph.names[o]) for s, predicate, o in dict.fromkeys(triplets))
 
 
 @lru_cache(maxsize=4096)
 def _groups(truth: SceneGraph, similarity: Similarity) -> tuple[dict[Labels, int], dict[int, int]]:
     """Of each triplet of labels its group, and of each group how many relationships it has."""
-    counts = _labels(truth)
+    counts = _labels(truth, truth.triplets)
     groups: list[list[Labels]] = []
     for labels in counts:
         joined = [group for group in groups if any(_likeness(labels, other, similarity) for other in group)]

@@ -5,11 +5,12 @@ to an image without relationships. Labels that mean the same (`wears`, `wearing`
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from r1sgg_cli.rewards.batch import read_matching
 from r1sgg_cli.rewards.hits import relationship_hits
 from r1sgg_cli.scene_graph.boxes import IOU_THRESHOLD, box_iou
-from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
 from r1sgg_cli.scene_graph.parse import ParsedAnswer
 from r1sgg_cli.scene_graph.similarity import Similarity
 
@@ -24,18 +25,21 @@ def edge_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Simi
     """
     if not truth.triplets:
         return None
-    return EDGE_WEIGHT * sum(soft_hits(answer, truth, similarity)) / len(truth.triplets)
+    triplets = () if answer is None else answer.graph.triplets
+    return EDGE_WEIGHT * sum(soft_hits(answer, triplets, truth, similarity)) / len(truth.triplets)
 
 
-def soft_hits(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Similarity) -> list[float]:
-    """What `edge_reward` counts of each true relationship, 0 to 1."""
-    if answer is None or not answer.graph.triplets:
+def soft_hits(
+    answer: ParsedAnswer | None, triplets: Sequence[Triplet], truth: SceneGraph, similarity: Similarity
+) -> list[float]:
+    """What `edge_reward` counts of each true relationship, 0 to 1, where `triplets` of the answer can be right."""
+    if answer is None or not triplets:
         return [0.0] * len(truth.triplets)
     matching = read_matching(answer.graph, truth, similarity)
     partner = dict(zip(matching.true.tolist(), matching.predicted.tolist(), strict=True))
     alike = dict(zip(matching.true.tolist(), matching.similarity.tolist(), strict=True))
     predicted: defaultdict[tuple[int | None, int | None], list[str]] = defaultdict(list)
-    for subject, predicate, target in answer.graph.triplets:
+    for subject, predicate, target in triplets:
         predicted[subject, target].append(predicate)
     values = []
     for subject, predicate, target in truth.triplets:

@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 
 from r1sgg_cli.rewards.edges import EDGE_WEIGHT
+from r1sgg_cli.rewards.first_guesses import first_guesses
 from r1sgg_cli.rewards.hits import num_one_to_one, object_hits, relationship_hits
 from r1sgg_cli.rewards.nodes import NODE_WEIGHT
 from r1sgg_cli.scene_graph.boxes import box_iou
@@ -24,13 +25,16 @@ def edge_f1_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity: S
     """F1 of the relationships, matched one-to-one by equal labels and IoU ≥ 0.5 at both ends; at most 5.
 
     After SceneGraphVLM (arXiv 2605.13667), which matches edges one-to-one and rewards their F1. A relationship that is
-    written twice counts twice as predicted and once as right.
+    written twice counts twice as predicted and once as right. F1 alone pays for a second guess that is more than half
+    as likely as the first: here, all predicates of a pair count as predicted, and its first alone can be right
+    (`first_guesses`).
     """
     if not truth.triplets:
         return None
     if answer is None:
         return 0.0
-    num_hits = num_one_to_one(relationship_hits(answer.graph, truth))
+    guesses = first_guesses(answer.graph, truth)
+    num_hits = num_one_to_one(pair for pair in relationship_hits(answer.graph, truth) if pair[0] in guesses)
     return EDGE_WEIGHT * 2 * num_hits / (len(answer.graph.triplets) + len(truth.triplets))
 
 

@@ -1,4 +1,8 @@
-"""Which predicted items find which annotated ones: equal labels and boxes that overlap, as the hard rewards ask."""
+"""Which predicted items find which annotated ones: equal labels and boxes that overlap, as the hard rewards ask.
+
+`metrics` counts the same hits over arrays of a whole split. For one answer at a time, as a training asks, that takes
+sixteen times as long, so that both are there, and a test holds them to the same numbers.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable

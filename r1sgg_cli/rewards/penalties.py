@@ -12,8 +12,8 @@ from r1sgg_cli.scene_graph.graph import SceneGraph
 from r1sgg_cli.scene_graph.parse import ParsedAnswer
 from r1sgg_cli.scene_graph.similarity import Similarity
 
-FREE, FULL = 2.0, 4.0
-"""An answer may list twice as many items as are annotated; from four times on the penalty is whole."""
+FREE, FULL = 1.0, 4.0
+"""An answer may list as many items as are annotated; from four times on the penalty is whole."""
 DROPPED = (
     *("bad_object", "bad_box", "repeated_id"),
     *("bad_relationship", "empty_predicate", "dangling_relationship"),
@@ -41,7 +41,7 @@ def repetition_penalty_reward(answer: ParsedAnswer | None, truth: SceneGraph, si
 
 
 def length_penalty_reward(answer: ParsedAnswer | None, truth: SceneGraph, similarity: Similarity) -> float | None:
-    """Minus how far the number of listed items exceeds twice the annotated, whole from four times on; at least −1.
+    """Minus how far the number of listed items exceeds that of the annotated, whole from four times on; at least −1.
 
     Items are objects and relationships, those that were written and could not be kept among them; relationships alone
     where the objects are given. An answer that should list objects alone may list as many as there are of both. It does

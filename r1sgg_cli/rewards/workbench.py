@@ -4,6 +4,7 @@ GRPO learns from differences within a group, the answers to one prompt: a reward
 teaches nothing there, however high it is.
 """
 
+import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r1sgg_cli.config.schema import Task
-from r1sgg_cli.rewards.adversaries import HONEST, KINDS, adversarial_answers
+from r1sgg_cli.rewards.adversaries import COMPARED_WITH, HONEST, KINDS, ONE_GUESS, adversarial_answers
 from r1sgg_cli.rewards.batch import RewardFunction, read_completion, read_truth
 from r1sgg_cli.scene_graph.graph import SpaceWH
 
@@ -180,12 +181,17 @@ class Adversary:
     """NaN where a reward never applies."""
     total: float
     lead: float
-    """By how much the ground truth of the same images earns more; 0 of itself."""
+    """By how much what it is compared with earns more on the same images: the truth, or what `COMPARED_WITH` names."""
+
+    @property
+    def is_yardstick(self) -> bool:
+        """Whether others are compared with it."""
+        return self.kind in (HONEST, ONE_GUESS)
 
     @property
     def pays(self) -> bool:
-        """Whether it earns as much as the truth, up to a hundredth, or more."""
-        return self.kind != HONEST and self.lead <= MARGIN * abs(self.total + self.lead)
+        """Whether it earns as much as what it is compared with, up to a hundredth, or more."""
+        return not self.is_yardstick and self.lead <= MARGIN * abs(self.total + self.lead)
 
 
 def adversarial_table(
@@ -200,24 +206,36 @@ def adversarial_table(
     `predicates` are those that can be said, `questions` what each task was asked.
     """
     answered = [(group, _adversaries_of(group, predicates, questions[group.task])) for group in groups]
-    cheating = [replace(group, texts=tuple(texts.values())) for group, texts in answered]
+    cheating = [replace(group, texts=tuple(itertools.chain(*texts.values()))) for group, texts in answered]
     scored = score_groups(cheating, rewards)
-    total = scored.total(weights)
-    kinds = np.array([kind for _, texts in answered for kind in texts])
-    honest = total[kinds == HONEST][scored.group]
-    table = []
-    for kind in KINDS:
-        rows = kinds == kind
-        if rows.any():
-            earned = tuple(_mean(scored.values[rows, column]) for column in range(len(scored.names)))
-            table.append(Adversary(kind, earned, _mean(total[rows]), _mean(honest[rows] - total[rows])))
-    return table
+    kinds = np.array([kind for _, texts in answered for kind, several in texts.items() for _ in several])
+    rows = {kind: kinds == kind for kind in KINDS if kind in kinds}
+    totals = {kind: _mean_of_groups(scored.total(weights), scored.group, chosen) for kind, chosen in rows.items()}
+    return [
+        Adversary(
+            kind,
+            tuple(_mean(scored.values[chosen, column]) for column in range(len(scored.names))),
+            total=_mean(totals[kind]),
+            lead=_mean(totals[COMPARED_WITH.get(kind, HONEST)] - totals[kind]),
+        )
+        for kind, chosen in rows.items()
+    ]
 
 
-def _adversaries_of(group: AnswerGroup, predicates: Sequence[str], question: str) -> dict[str, str]:
+def _adversaries_of(group: AnswerGroup, predicates: Sequence[str], question: str) -> dict[str, tuple[str, ...]]:
     truth = read_truth(group.objects, group.relationships, group.image_wh, group.box_space_wh)
     shifted = replace(truth, boxes_xyxy=truth.boxes_xyxy + np.array(group.box_origin * 2))
     return adversarial_answers(shifted, predicates, question, group.task)
+
+
+def _mean_of_groups(
+    values: NDArray[np.float64], group: NDArray[np.intp], chosen: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """The mean of each group's chosen values, shape (groups,); NaN for a group that has none."""
+    num_groups = int(group.max()) + 1
+    counts = np.bincount(group[chosen], minlength=num_groups)
+    sums = np.bincount(group[chosen], values[chosen], num_groups)
+    return np.divide(sums, counts, out=np.full(num_groups, np.nan), where=counts > 0)
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -79,14 +79,14 @@ def test_the_summary_counts_what_failed_and_what_was_repaired(folder: Path, tmp_
 def test_broken_lines_and_repeats_are_reported_on_stderr(folder: Path, tmp_path: Path) -> None:
     result = _gather(folder, tmp_path / "preds.json", "--allow-missing")
     assert "line 4 of `answers.jsonl` is left out" in result.stderr
-    assert "1 later answers of an image are left out: `a`" in result.stderr
+    assert "1 later answer of an image left out: `a`" in result.stderr
     assert "warning" not in result.stdout
 
 
 @pytest.mark.parametrize(
     ("trial", "why", "images"),
     [
-        pytest.param({}, "their images are not in the split", "preds.json: 1 images", id="no limit on record"),
+        pytest.param({}, "their images are not in the split", "preds.json: 1 image", id="no limit on record"),
         pytest.param(
             {"split_size": 3, "limit": 1},
             "was last asked for the first 1 of 3 images (`--limit`); the same `r1sgg infer` without `--limit` takes",
@@ -101,7 +101,7 @@ def test_answers_beyond_the_limit_are_no_strangers(
     save_run({**RUN, **trial}, folder)  # type: ignore[typeddict-item]
     save_ground_truth(load_ground_truth(folder)[:1], folder)
     result = _gather(folder, tmp_path / "preds.json")
-    assert "1 answers are left out: " in result.stderr
+    assert "1 answer left out: " in result.stderr
     assert why in result.stderr
     assert images in result.stdout
 
@@ -188,12 +188,53 @@ def test_our_own_layout_says_it_all_itself(folder: Path, tmp_path: Path) -> None
     assert "says that itself (`run.json`); leave the option out" in str(result.exception)
 
 
+def test_a_choice_where_there_is_none_is_said(folder: Path, tmp_path: Path) -> None:
+    said = _gather(folder, tmp_path / "preds.json", "--allow-missing", "--pick", "majority").stderr
+    assert "no image has several texts: `--pick majority` takes the only one, and all of its scores are 1" in said
+
+
+def test_the_file_is_not_put_among_the_answers_that_it_is_made_of(published: tuple[Path, Path]) -> None:
+    folder, dataset = published
+    result = _gather(folder, folder / "preds.json", "--dataset", dataset)
+    assert isinstance(result.exception, OutputError)
+    assert "would lie among the answers and be read as one of them; name a file elsewhere" in str(result.exception)
+    assert not (folder / "preds.json").exists()
+
+
+def test_answers_about_other_images_are_no_failures(published: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, dataset = published
+    dataset.write_text(dataset.read_text().replace('"a"', '"x"').replace('"b"', '"y"'))
+    result = _gather(folder, tmp_path / "preds.json", "--dataset", dataset, "--allow-missing")
+    assert isinstance(result.exception, AnswersError)
+    assert "the 2 answers found are about none of the images of the split" in str(result.exception)
+    assert "name the data set and split it asked about" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("preds.json", "holds predictions, which are gathered already; `r1sgg eval "),
+        ("photos", "holds no answers; name a folder that `r1sgg infer` or the published code filled"),
+        ("shapes", "holds an answer (state.json: no answer in it (`response` is missing))"),
+        ("answer", "no folder or file of answers `{}/answer` (did you mean `{}/answers`?)"),
+    ],
+)
+def test_what_holds_no_answers_is_told_apart(folder: Path, tmp_path: Path, name: str, said: str) -> None:
+    _gather(folder, tmp_path / "preds.json", "--allow-missing")
+    for foreign in ("photos/a.png", "shapes/state.json"):
+        (tmp_path / foreign).parent.mkdir()
+        (tmp_path / foreign).write_text("{}")
+    result = _gather(tmp_path / name, tmp_path / "out.json")
+    assert isinstance(result.exception, AnswersError)
+    assert said.format(tmp_path, tmp_path) in str(result.exception)
+
+
 def test_that_several_texts_were_left_out_is_said(folder: Path, tmp_path: Path) -> None:
     text = Sample(MAN, "stop", 9)
     with AnswersFile(folder) as file:
         file.append([Answer("c", (1000, 1000), (text, text))])
     assert "images have up to 2 texts, and the first counts" in _gather(folder, tmp_path / "preds.json").stderr
-    assert "texts" not in _gather(folder, tmp_path / "preds.json", "--pick", "majority").stderr
+    assert "several texts" not in _gather(folder, tmp_path / "preds.json", "--pick", "majority").stderr
     refused = _gather(folder, tmp_path / "preds.json", "--pick", "likelihood").exception
     assert isinstance(refused, AnswersError)
 
@@ -222,7 +263,7 @@ def test_gathering_loads_no_torch(folder: Path, tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     result = _gather(tmp_path / "nowhere", tmp_path / "preds.json")
     assert isinstance(result.exception, AnswersError)
-    assert "nowhere/run.json" in str(result.exception)
+    assert "no folder or file of answers" in str(result.exception)
 
 
 def test_an_unwritable_place_is_named(folder: Path, tmp_path: Path) -> None:
@@ -240,8 +281,11 @@ def test_predictions_of_another_run_are_never_replaced(folder: Path, tmp_path: P
     preds = tmp_path / "preds.json"
     _gather(folder, preds, "--allow-missing")
     written = preds.read_bytes()
-    _gather(folder, preds, "--allow-missing")
+    assert "is made anew (gathered alike)" in _gather(folder, preds, "--allow-missing").stderr
     assert preds.read_bytes() == written, "of the same run they are made again"
+    voted = _gather(folder, preds, "--allow-missing", "--pick", "majority")
+    assert "held predictions of the same run and is made anew (pick: first there, majority here)" in voted.stderr
+    written = preds.read_bytes()
     save_run({**RUN, "model": "runs/grpo"}, folder)
     refused = _gather(folder, preds, "--allow-missing").exception
     assert isinstance(refused, OutputError)

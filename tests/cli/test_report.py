@@ -93,7 +93,8 @@ def test_two_runs_are_laid_side_by_side(answered: Predictions) -> None:
     html = Path("both.html").read_text(encoding="utf-8")
     assert "<h1>preds against later</h1>" in html
     assert html.count('<section class="side">') == 6
-    assert "later finds 50.00 points more of the annotated relationships than preds" in html
+    assert "later finds more of the annotated relationships than preds or fewer is not shown: +50.00 points" in html
+    assert "Only 12 images: intervals of so few are too narrow to rely on." in html
 
 
 def test_other_images_or_annotations_are_not_laid_side_by_side(answered: Predictions) -> None:

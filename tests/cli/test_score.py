@@ -15,8 +15,9 @@ from r1sgg_cli.data.statistics import SplitStatistics
 from r1sgg_cli.errors import ConfigError, DataError, OutputError
 from r1sgg_cli.inference.answers import Answer, Sample
 from r1sgg_cli.inference.answers_file import AnswersFile
-from r1sgg_cli.inference.ground_truth import save_ground_truth
+from r1sgg_cli.inference.ground_truth import ImageTruth, save_ground_truth
 from r1sgg_cli.inference.run_record import save_run
+from r1sgg_cli.scene_graph.graph import graph_from_rows
 from tests.inference.conftest import make_run, make_truth
 
 TRUTH = {
@@ -79,8 +80,9 @@ def test_a_verdict_says_that_nothing_pays(folder: Path) -> None:
     assert rows["honest"][-1] == "8.000"
     assert rows["NaN boxes"][-1] == "0.000"
     assert rows["empty graph"][-1] == "0.500"
-    assert rows["duplicates"][-1] < "5"
-    assert "each degenerate answer earns less than the honest one; the closest, `box spam`" in done.stdout
+    assert float(rows["duplicates"][-1]) == pytest.approx(1 + 0 + 5 * 2 / 3 - 1 / 2, abs=5e-4)  # objects are vetoed
+    assert float(rows["one guess"][-1]) > float(rows["several guesses"][-1])
+    assert "each degenerate answer earns less than what it is compared with; the closest, `" in done.stdout
 
 
 def test_a_verdict_names_what_pays_and_strict_makes_it_count(folder: Path) -> None:
@@ -88,7 +90,35 @@ def test_a_verdict_names_what_pays_and_strict_makes_it_count(folder: Path) -> No
     assert done.exit_code == 0
     assert "it pays to cheat: `box spam` earns as much as the honest answer, `predicate spam` earns" in done.stdout
     assert run(folder, "--rewards", "format_reward,edge_hard_reward", "--strict").exit_code == 1
-    assert run(folder, "--rewards", "format_reward,edge_hard_reward", "--strict", "--adversaries", "0").exit_code == 0
+    assert "`several guesses` earns 2.50 more than one guess" in done.stdout
+
+
+def test_strict_does_not_pass_where_nothing_was_tried(folder: Path, tmp_path: Path) -> None:
+    refused = run(folder, "--rewards", "edge_hard_reward", "--strict", "--adversaries", "0").exception
+    assert isinstance(refused, ConfigError)
+    assert "`--adversaries 0` makes none" in str(refused)
+    lonely = graph_from_rows([{"id": "man.1", "bbox": [0, 0, 9, 9]}], [], (20, 20))
+    save_ground_truth([ImageTruth(image_id, (20, 20), lonely) for image_id in ("a", "b")], folder)
+    done = run(folder, "--rewards", "format_reward,edge_hard_reward")
+    assert done.exit_code == 0
+    assert "no degenerate answer was tried" in done.stdout
+    unseen = run(folder, "--rewards", "format_reward,edge_hard_reward", "--strict").exception
+    assert isinstance(unseen, ConfigError)
+    assert "no degenerate answer was tried: of the images that were answered none" in str(unseen)
+
+
+def test_strict_does_not_pass_where_no_reward_says_what_the_truth_is_worth(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "mute.py").write_text(
+        "def silent(completions, **columns):\n    return [None] * len(completions)\n", encoding="utf-8"
+    )
+    assert "no degenerate answer was tried" in run(folder, "--rewards", "mute:silent").stdout
+    refused = run(folder, "--rewards", "mute:silent", "--strict").exception
+    assert isinstance(refused, ConfigError)
+    assert "no reward applies" in str(refused)
 
 
 def test_a_hundredth_less_is_no_less(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

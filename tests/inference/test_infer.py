@@ -26,10 +26,11 @@ from r1sgg_cli.data.rows import FEATURES, load_rows, undecoded
 from r1sgg_cli.data.training_names import training_names
 from r1sgg_cli.errors import ConfigError, DataError, ModelError, OutputError
 from r1sgg_cli.files import locked
+from r1sgg_cli.inference.answered_split import load_answered_split
 from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.answers_file import answers_files, load_answers
 from r1sgg_cli.inference.asker import Asker
-from r1sgg_cli.inference.gather import gather_answers
+from r1sgg_cli.inference.gather import gather_split
 from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE, load_ground_truth
 from r1sgg_cli.inference.infer import infer
 from r1sgg_cli.inference.queue import BEGIN_LOCK, QUEUE, WorkQueue, joined
@@ -87,7 +88,7 @@ def test_each_family_answers_in_its_own_space(
     spaces = {"qwen2_5_vl": (200.0, 100.0), "llava": (1.0, 0.5)}
     assert {answer.box_space_wh for answer in answers} == {spaces.get(model_type, (1000.0, 1000.0))}
     assert {answer.box_origin for answer in answers} == {(0.0, 0.25) if model_type == "llava" else (0.0, 0.0)}
-    assert len(gather_answers(request_of.out).images) == 4
+    assert len(gather_split(load_answered_split(request_of.out)).images) == 4
 
 
 def test_the_folder_says_what_ran(request_of: InferRequest) -> None:
@@ -132,13 +133,13 @@ def test_a_trial_says_of_which_split_it_is_a_part(
     request_of: InferRequest, limit: int | None, part: str | None
 ) -> None:
     infer(replace(request_of, limit=limit))
-    assert limit_of(gather_answers(request_of.out).provenance) == part
+    assert limit_of(gather_split(load_answered_split(request_of.out)).provenance) == part
 
 
 def test_what_was_last_asked_for_is_on_record(request_of: InferRequest) -> None:
     for limit, part in ((4, "first 4 of"), (2, "first 2 of"), (None, "")):
         infer(replace(request_of, limit=limit))
-        predictions = gather_answers(request_of.out)
+        predictions = gather_split(load_answered_split(request_of.out))
         assert (limit_of(predictions.provenance) or "").startswith(part)
         assert len(predictions.images) == (limit or 12)
         assert predictions.provenance["gather"]["answers_of_other_images"] == (2 if limit == 2 else 0)
@@ -149,9 +150,9 @@ def test_answers_from_before_the_limit_was_on_record_go_on_and_leave_it_unsaid(r
     record = json.loads((request_of.out / RUN_FILE).read_text(encoding="utf-8"))
     del record["limit"], record["split_size"]
     (request_of.out / RUN_FILE).write_text(json.dumps(record), encoding="utf-8")
-    assert limit_of(gather_answers(request_of.out).provenance) is None
+    assert limit_of(gather_split(load_answered_split(request_of.out)).provenance) is None
     infer(replace(request_of, limit=3))
-    assert limit_of(gather_answers(request_of.out).provenance) == "first 3 of 12 images (`--limit`)"
+    assert limit_of(gather_split(load_answered_split(request_of.out)).provenance) == "first 3 of 12 images (`--limit`)"
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
@@ -390,7 +391,7 @@ def test_an_image_that_cannot_be_decoded_is_answered_with_the_reason_and_the_res
     unread = load_ground_truth(request_of.out)[2]
     boxes = unread.graph.boxes_xyxy
     assert (boxes[:, 2:] <= unread.image_wh).all(), "what is annotated is kept"
-    failures = [image.failure for image in gather_answers(request_of.out).images]
+    failures = [image.failure for image in gather_split(load_answered_split(request_of.out)).images]
     assert failures[:2].count("not_asked") == 0
     assert failures[2] == "not_asked"
 
@@ -449,6 +450,46 @@ def test_pictures_of_a_folder_are_answered_without_a_data_set(
         infer(request)
 
 
+@pytest.mark.parametrize(
+    ("change", "kind", "match"),
+    [
+        ({"vocabulary": "vg51"}, ConfigError, "no vocabulary `vg51`"),
+        ({"split": "tset"}, DataError, "has no split `tset`"),
+        ({"images": Path("nowhere")}, DataError, "no folder `nowhere`"),
+        ({"predefined_categories": True, "images": Path("photos")}, ConfigError, "categories need a vocabulary"),
+        ({"out": Path("file/answers")}, OutputError, "`file/answers`: `file` is a file; name another folder"),
+        ({"out": Path("photos")}, OutputError, "`photos` holds something else; name a new or empty folder"),
+        ({"structured": True, "engine": "transformers"}, ConfigError, "transformers cannot constrain decoding"),
+        ({}, ModelError, "is not a whole checkpoint"),
+    ],
+    ids=["vocabulary", "split", "pictures", "no vocabulary", "in a file", "another's folder", "engine", "processor"],
+)
+def test_the_processor_is_what_is_looked_at_last(
+    change: dict[str, Any],
+    kind: type[Exception],
+    match: str,
+    request_of: InferRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(request_of.model, "model", ignore=shutil.ignore_patterns("*token*", "*process*"))
+    Path("file").touch()
+    Path("photos").mkdir()
+    Image.new("RGB", (40, 40)).save("photos/a.png")
+    with pytest.raises(kind, match=match):
+        infer(replace(request_of, model="model", **change))
+    assert not request_of.out.exists()
+
+
+def test_a_vocabulary_that_no_prompt_lists_is_said(
+    request_of: InferRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    infer(replace(request_of, vocabulary="vg150", limit=1))
+    said = capsys.readouterr().err
+    assert "vocabulary: no prompt lists it (`--predefined-cats` does); `gather` maps labels into it" in said
+
+
 def test_a_folder_without_pictures_is_one_line(request_of: InferRequest, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no picture"):
         infer(replace(request_of, images=tmp_path))
@@ -469,7 +510,7 @@ def test_relationships_between_annotated_objects_are_asked_for_by_their_ids(requ
     [
         ({"sampling": Sampling(4, num_answers=3)}, "greedy answers of an image are all the same"),
         ({"sampling": Sampling(4, top_p=0.9)}, "greedy answers"),
-        ({"images": Path("photos"), "task": "cls"}, "pictures of a folder do not have"),
+        ({"images": Path("photos"), "task": "cls"}, "without a data set do not have"),
     ],
     ids=["several greedy answers", "top_p without temperature", "cls of pictures"],
 )
@@ -580,7 +621,7 @@ def assert_same_answers(request: InferRequest, undisturbed: InferRequest) -> Non
     assert lines == expected
     told = []
     for out in (request.out, undisturbed.out):
-        predictions = gather_answers(out)
+        predictions = gather_split(load_answered_split(out))
         provenance = {**predictions.provenance, "command": ""}
         save_predictions(replace(predictions, provenance=provenance), out / "preds.json")
         told.append((out / "preds.json").read_bytes())

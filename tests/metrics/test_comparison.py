@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from r1sgg_cli.metrics.comparison import Verdict, compare_metrics, count_images
+from r1sgg_cli.metrics.comparison import Verdict, compare_means, compare_metrics, count_images
 from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.metrics.resampling import resampled_weights
 
@@ -32,6 +32,26 @@ def test_pairing_sees_a_small_gain_that_the_spread_of_images_hides() -> None:
     (number,) = compare_metrics([measured(values)], [measured(values + 0.02)], 100)
     assert tuple(number.interval) == pytest.approx((0.02, 0.02, 0.02))
     assert number.verdict == "better"
+
+
+def test_means_over_images_are_compared_as_numbers_are() -> None:
+    values = np.random.default_rng(0).random((2, 300))
+    (number,) = compare_metrics(
+        [measured(values[0], num_resamples=1_000)], [measured(values[1], num_resamples=1_000)], 300
+    )
+    assert compare_means(*values) == pytest.approx(number.interval)
+    assert compare_means(values[0], values[0] + 0.02) == pytest.approx((0.02, 0.02, 0.02))
+
+
+@pytest.mark.parametrize("values", [pytest.param([], id="no image"), pytest.param([np.nan], id="none that counts")])
+def test_nothing_to_average_has_no_difference(values: list[float]) -> None:
+    nothing = np.array(values, dtype=np.float64)
+    assert np.isnan(compare_means(nothing, nothing)).all()
+
+
+def test_values_of_other_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="same images"):
+        compare_means(np.zeros(3), np.zeros(4))
 
 
 def test_runs_that_answer_alike_differ_by_nothing() -> None:

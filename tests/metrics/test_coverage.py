@@ -45,7 +45,7 @@ def test_the_intervals_of_100_images_hold_the_ap_of_all_of_them() -> None:
         truths, answers = zip(*images, strict=True)
         return BoxDetection(*flatten_pair(truths, answers))
 
-    sought = boxes_of(population).point()
+    sought = np.concatenate(boxes_of(population).under(np.ones((len(population), 1), dtype=np.uint8))).tolist()
     held = np.zeros(3)
     for _ in range(num_trials):
         boxes = boxes_of(random.sample(population, 100))

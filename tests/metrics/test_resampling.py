@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from scipy.stats import binomtest
 
 from r1sgg_cli.metrics import resampling, statistic
-from r1sgg_cli.metrics.resampling import interval_around, mirrored_interval, resampled_weights
-from r1sgg_cli.metrics.significance import bootstrap_mean
+from r1sgg_cli.metrics.resampling import interval_around, mirrored_interval, resampled_weights, wilson_interval
 from r1sgg_cli.metrics.statistic import harmonic_mean, mean_of_ratios, mean_over_images, ratio, values_under
 
 
@@ -35,9 +35,8 @@ def test_no_images_have_no_resamples() -> None:
 def test_the_interval_of_a_mean_is_the_percentile_interval() -> None:
     values = np.random.default_rng(1).random(400)
     (resampled,) = values_under([mean_over_images(values)], _all(400, 4_000))
-    expected = bootstrap_mean(values)
-    low_high = interval_around(values.mean(), resampled)
-    assert low_high == pytest.approx((expected.low, expected.high), abs=0.002)
+    drawn = np.random.default_rng(2).choice(values, (10_000, 400)).mean(axis=1)
+    assert interval_around(values.mean(), resampled) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.002)
 
 
 def test_an_interval_lies_around_the_number_whatever_resampling_shifts() -> None:
@@ -60,6 +59,13 @@ def test_resamples_without_a_value_are_left_out() -> None:
     assert interval_around(0.5, np.array([np.nan, 0.5, 0.5])) == (0.5, 0.5)
     assert interval_around(np.nan, np.array([0.5])) is None
     assert interval_around(0.5, np.array([np.nan])) is None
+
+
+@pytest.mark.parametrize(("num_failed", "num_images"), [(0, 2), (0, 40), (1, 40), (20, 40), (40, 40), (3, 26_446)])
+def test_the_interval_of_a_rate_is_wilson_s(num_failed: int, num_images: int) -> None:
+    expected = binomtest(num_failed, num_images).proportion_ci(0.95, "wilson")
+    assert wilson_interval(num_failed / num_images, num_images) == pytest.approx((expected.low, expected.high))
+    assert wilson_interval(np.nan, 0) is None
 
 
 WEIGHTS = np.array([[1, 2, 0], [1, 0, 0], [1, 1, 3]], dtype=np.uint8)

@@ -3,7 +3,8 @@
 import pytest
 
 from r1sgg_cli.data.predictions import ImagePrediction
-from r1sgg_cli.report.cards import Card, CardPanel, CardPhoto, make_card
+from r1sgg_cli.report.card_parts import Card, CardPanel, CardPhoto
+from r1sgg_cli.report.cards import make_card
 from r1sgg_cli.report.verdicts import Verdicts, judge
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from tests.report.conftest import make_graph

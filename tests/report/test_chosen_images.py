@@ -1,7 +1,9 @@
 """A report says which images it shows and why."""
 
 from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from r1sgg_cli.report.chosen_images import choose_images, num_matched
@@ -28,6 +30,16 @@ def test_failures_the_worst_the_best_and_an_even_sample_are_chosen(stages: list[
     assert len(of["worst"]) == len(of["best"]) == 4
     assert max(recall[of["worst"]]) <= min(recall[of["best"]])
     assert list(chosen.reasons) == sorted(chosen.reasons)
+
+
+def test_failures_are_spaced_evenly_over_all_of_them(stages: list[Stage]) -> None:
+    """Of 300 failures before 100 answers, 10 are shown of a page of 40: one for every 30."""
+    image = next(image for image in stages[0].predictions.images if image.prediction is not None)
+    images = (replace(image, prediction=None, failure="no_json"),) * 300 + (image,) * 100
+    many = replace(stages[0].predictions, images=images)
+    stage = Stage("many", many, replace(stages[0].evaluation, recall_per_image=np.zeros(len(images))))
+    failures = [i for i, why in choose_images([stage], 40).reasons.items() if why == "failure"]
+    assert failures == list(range(15, 300, 30))
 
 
 def test_the_rule_counts_what_is_chosen(stages: list[Stage]) -> None:

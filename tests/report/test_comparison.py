@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 
 from r1sgg_cli.data.predictions import Predictions
-from r1sgg_cli.metrics.comparison import ImageCounts, NumberDifference
+from r1sgg_cli.metrics.comparison import DifferenceInterval, ImageCounts, NumberDifference
 from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.metrics.predicate_comparison import PredicateDifference
-from r1sgg_cli.metrics.significance import DifferenceInterval
 from r1sgg_cli.report.comparison import OTHER_TRAINING, Comparison, compare_stages
 from r1sgg_cli.report.comparison_words import sentences
 from r1sgg_cli.report.stages import Stage, evaluate_predictions

@@ -31,7 +31,7 @@ def test_the_hub_reads_every_number_with_its_data_set(row: Row, tmp_path: Path) 
     data = exported(row, tmp_path / "README.md").data
     assert data["model_name"] == "a_b&c"
     assert {(r.metric_name, r.dataset_name, r.dataset_split) for r in data["eval_results"]} == {
-        (title, "shapes", "test") for title in ("Fail", "AP@50", "Recall", "mRecall")
+        (title, "data/shapes", "test") for title in ("Fail", "AP@50", "Recall", "mRecall")
     }
     recall = next(result for result in data["eval_results"] if result.metric_type == "triplet_recall")
     assert recall.metric_value == pytest.approx(row.metrics[2].value, abs=1e-6)
@@ -57,6 +57,16 @@ def test_the_same_data_set_again_replaces_its_numbers_and_another_is_added(row: 
     exported(replace(row, num_images=7), path)
     assert "7 images, by r1sgg" in path.read_text()
     assert path.read_text().count("## Evaluated on data/shapes, test") == 1
+
+
+def test_data_sets_of_one_name_and_different_owners_keep_their_numbers(row: Row, tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    for owner in ("alice", "bob"):
+        card = exported(replace(row, dataset=f"{owner}/vg150"), path)
+    results = card.data["eval_results"]
+    assert {(r.dataset_name, r.dataset_type) for r in results} == {("alice/vg150",) * 2, ("bob/vg150",) * 2}
+    assert len(results) == 8
+    assert all(f"## Evaluated on {owner}/vg150, test" in card.text for owner in ("alice", "bob"))
 
 
 def test_a_text_without_metadata_gets_some(row: Row, tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ def cells_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_csv_has_fractions_with_their_intervals(row: Row, tmp_path: Path) -> None:
+def test_csv_has_fractions_with_their_intervals(row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_text(csv_table([row], tmp_path / "t.csv"))
     (cells,) = cells_of(tmp_path / "t.csv")
     assert list(cells) == CSV_HEADER
@@ -33,7 +34,10 @@ def test_csv_has_fractions_with_their_intervals(row: Row, tmp_path: Path) -> Non
     assert float(cells["triplet_recall_low"]) < float(cells["triplet_recall"]) < float(cells["triplet_recall_high"])
 
 
-def test_a_csv_table_grows_and_a_files_row_replaces_its_older_one(row: Row, tmp_path: Path) -> None:
+def test_a_csv_table_grows_and_a_files_row_replaces_its_older_one(
+    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "t.csv"
     for each in (row, replace(row, predictions='b,"c".json'), replace(row, num_images=7)):
         path.write_text(csv_table([each], path))
@@ -41,6 +45,24 @@ def test_a_csv_table_grows_and_a_files_row_replaces_its_older_one(row: Row, tmp_
         ("a/preds.json", "7"),
         ('b,"c".json', "30"),
     ]
+
+
+def test_files_of_one_name_from_different_folders_are_different_rows(
+    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tables" / "t.csv"
+    path.parent.mkdir()
+    for folder in ("ra", "rb", "ra"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / folder)
+        path.write_text(csv_table([replace(row, predictions="preds.json", model=folder)], path))
+    assert [(cells["predictions"], cells["model"]) for cells in cells_of(path)] == [
+        ("../ra/preds.json", "ra"),
+        ("../rb/preds.json", "rb"),
+    ]
+    monkeypatch.chdir(path.parent)
+    table = csv_table([replace(row, predictions="../rb/preds.json", model="again")], Path("t.csv"))
+    assert [line.split(",")[1] for line in table.splitlines()[1:]] == ["ra", "again"]
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", ",".join(CSV_HEADER) + "\n1,2\n"], ids=["header", "short row"])

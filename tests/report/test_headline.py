@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from r1sgg_cli.data.predictions import ImagePrediction
+from r1sgg_cli.report.comparison import compare_stages
 from r1sgg_cli.report.headline import UNCLEAR, format_difference, format_value, headline_rows, verdict
-from r1sgg_cli.report.stages import HEADLINE, RECALL, Gain, Measure, Stage, recall_gain
+from r1sgg_cli.report.stages import HEADLINE, RECALL, Gain, Measure, Stage, evaluate_predictions, recall_gain
 from tests.report.conftest import make_graph, make_stage
 
 COUNT = HEADLINE[-1]
@@ -58,6 +59,18 @@ def test_the_verdict_names_what_got_worse(stages: list[Stage], gain: Gain) -> No
 
 def test_an_interval_around_zero_is_called_unclear(stages: list[Stage], gain: Gain) -> None:
     assert UNCLEAR in verdict(stages, replace(gain, low=-0.02)).interval
+
+
+def test_the_gain_is_that_of_a_comparison(stages: list[Stage], gain: Gain) -> None:
+    before, after = (Stage(s.name, s.predictions, evaluate_predictions(s.predictions, 1_000)) for s in stages[1:])
+    numbers = {(n.metric.name, n.metric.k): n for n in compare_stages([before, after])[0].numbers}
+    interval = numbers["triplet_recall", None].interval
+    assert (gain.difference, gain.low, gain.high) == pytest.approx(tuple(interval), abs=1e-12)
+
+
+def test_few_images_show_no_gain(stages: list[Stage], gain: Gain) -> None:
+    said = verdict(stages, replace(gain, num_images=29)).interval
+    assert said.endswith("Only 29 images: intervals of so few are too narrow to rely on.")
 
 
 def test_a_fall_is_called_a_fall(stages: list[Stage], gain: Gain) -> None:

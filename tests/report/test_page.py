@@ -76,7 +76,7 @@ def test_the_page_tells_numbers_rules_commands_and_provenance(run_page: Path) ->
     for words in (
         "Triplet recall rose from",
         "What got worse (after SFT → after GRPO): triplet precision",
-        "images without a readable graph / all images",
+        "images without a readable graph / all 40 images",
         "Spaced evenly over all held-out images",
         "✓ matched",
         "✗ no graph",

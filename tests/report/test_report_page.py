@@ -399,6 +399,28 @@ def test_hostile_text_does_nothing_in_a_browser(browser: Page, hostile: Path) ->
     assert [url for url in browser.requested() if not url.startswith("data:")] == [hostile.as_uri()]
 
 
+@pytest.mark.parametrize(
+    ("task", "absent", "present"),
+    [("det", "triplet recall", "object F1"), ("cls", "object F1", "triplet recall")],
+)
+def test_a_page_has_the_numbers_of_what_was_asked_for_and_warns_of_few_images(
+    stages: list[Stage], tmp_path: Path, task: str, absent: str, present: str
+) -> None:
+    runs = []
+    for stage in stages[1:]:
+        predictions = stage.predictions
+        asked = replace(predictions, provenance={**predictions.provenance, "task": task}, images=predictions.images[:9])
+        runs.append(Stage(stage.name, asked, evaluate_predictions(asked, 50)))
+    alone, both = Report((runs[0],), None, None), Report(tuple(runs), compare_stages(runs)[0], None)
+    for name, report in (("alone.html", alone), ("both.html", both)):
+        write_report(report, tmp_path / name, 4)
+        text = (tmp_path / name).read_text()
+        numbers = text[text.index('id="numbers-title"') : text.index('id="failures-title"')]
+        assert absent not in numbers
+        assert present in numbers
+        assert "Only 9 images: intervals of so few are too narrow to rely on." in numbers
+
+
 def test_two_hundred_large_photos_make_a_page_of_less_than_20_mb(tmp_path: Path) -> None:
     graph = make_graph(
         [f"thing {i}" for i in range(14)],

@@ -30,6 +30,12 @@ def test_every_predicate_on_a_pair_costs_precision(rate: Rate, truth: Truth) -> 
     )
 
 
+def test_of_the_predicates_of_a_pair_the_first_is_right(rate: Rate, truth: Truth) -> None:
+    first, second = truth["relationships"]
+    late = [{**first, "predicate": "near"}, first, second]
+    assert rate("edge_f1_reward", {**truth, "relationships": late}, truth) == pytest.approx(5 * 2 * 1 / (3 + 2))
+
+
 def test_a_relationship_said_twice_is_right_once(rate: Rate, truth: Truth) -> None:
     twice = {**truth, "relationships": truth["relationships"][:1] * 2}
     assert rate("edge_f1_reward", twice, truth) == pytest.approx(5 * 2 * 1 / (2 + 2))

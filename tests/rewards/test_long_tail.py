@@ -29,6 +29,15 @@ def test_a_rare_predicate_weighs_more(rate: Rate, truth: Truth) -> None:
     assert rate("weighted_recall_reward", truth, truth) == 5
 
 
+@pytest.mark.parametrize("name", ["mean_recall_reward", "weighted_recall_reward"])
+def test_a_second_guess_on_a_pair_finds_nothing(rate: Rate, truth: Truth, name: str) -> None:
+    rival = {**truth["relationships"][0], "predicate": "near"}
+    first, second = truth["relationships"]
+    wrong = rate(name, {**truth, "relationships": [rival, second]}, truth)
+    assert rate(name, {**truth, "relationships": [rival, first, second]}, truth) == wrong
+    assert rate(name, {**truth, "relationships": [first, rival, second]}, truth) == 5
+
+
 def test_a_predicate_that_training_never_showed_counts_as_the_rarest(rate: Rate, truth: Truth) -> None:
     truth["relationships"][0]["predicate"] = "juggling"
     found = {**truth, "relationships": truth["relationships"][:1]}

@@ -53,17 +53,19 @@ def test_repetitions_that_are_annotated_may_be_made(rate: Rate, truth: Truth) ->
 
 @pytest.mark.parametrize(
     ("num_more", "value"),
-    [(5, 0.0), (10, -0.5), (15, -1.0), (500, -1.0)],
-    ids=["twice", "three times", "four times", "a hundred times"],
+    [(0, 0.0), (1, -1 / 15), (5, -1 / 3), (10, -2 / 3), (15, -1.0), (500, -1.0)],
+    ids=["as many", "one more", "twice", "three times", "four times", "a hundred times"],
 )
-def test_more_than_twice_the_items_cost(rate: Rate, truth: Truth, num_more: int, value: float) -> None:
+def test_more_items_than_are_annotated_cost(rate: Rate, truth: Truth, num_more: int, value: float) -> None:
     more = [{"id": f"tree.{i}", "bbox": [i % 50, 0, 60, 60]} for i in range(num_more)]
     assert rate("length_penalty_reward", {**truth, "objects": truth["objects"] + more}, truth) == pytest.approx(value)
 
 
 def test_items_that_could_not_be_kept_were_written_all_the_same(rate: Rate, truth: Truth) -> None:
     broken = [{"id": f"tree.{i}", "bbox": [float("nan")] * 4} for i in range(10)]
-    assert rate("length_penalty_reward", {**truth, "objects": truth["objects"] + broken}, truth) == pytest.approx(-0.5)
+    assert rate("length_penalty_reward", {**truth, "objects": truth["objects"] + broken}, truth) == pytest.approx(
+        -2 / 3
+    )
 
 
 def test_a_loop_that_the_token_limit_ends_costs(rate: Rate, truth: Truth) -> None:

@@ -67,6 +67,8 @@ def trained(
     with pytest.MonkeyPatch.context() as patch:
         if run.sharding == "fsdp2":
             patch.setenv(vllm_worker.FSDP, "1")
+        if run.sharding == "zero3":
+            patch.setenv(vllm_worker.ZERO, "1")
         code, said = torchrun(run, module=vllm_worker.__name__)
     assert code == 0, said
     return Trained(run, said)

@@ -18,6 +18,7 @@ from r1sgg_cli.training.grpo import train_grpo
 from r1sgg_cli.training.sft import train_sft
 from tests.training.torchrun import (
     R1SGG,
+    R1SGG_WITH_DEEPSPEED,
     R1SGG_WITH_FSDP,
     last_step,
     launched,
@@ -56,7 +57,7 @@ def of_one_process(
     ("sharding", "micro_batch", "module", "frozen"),
     [
         pytest.param("ddp", 1, R1SGG, WHOLE, id="ddp"),
-        pytest.param("zero3", 2, R1SGG, WHOLE, id="zero3", marks=NEEDS_DEEPSPEED),
+        pytest.param("zero3", 2, R1SGG_WITH_DEEPSPEED, WHOLE, id="zero3", marks=NEEDS_DEEPSPEED),
         pytest.param("fsdp2", 2, R1SGG_WITH_FSDP, FROZEN, id="fsdp2, image encoder frozen"),
     ],
 )
@@ -108,7 +109,7 @@ def test_bf16_is_in_force_under_deepspeed(
     """
     options: dict[str, Any] = {"sharding": "zero2", "precision": "bf16", "micro_batch": 1}
     run = run_of(SFTRun, tiny_checkpoint("qwen2_vl"), ten_scenes, tmp_path, *FROZEN, **options)
-    code, stderr = torchrun(run)
+    code, stderr = torchrun(run, module=R1SGG_WITH_DEEPSPEED)
     assert code == 0, stderr
     assert AutoModelForImageTextToText.from_pretrained(tmp_path, dtype="auto").dtype == torch.bfloat16
     for row, other in zip(*(logged(out, "loss") for out in (tmp_path, of_one_process(FROZEN))), strict=True):

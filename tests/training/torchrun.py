@@ -15,12 +15,13 @@ from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.record import save_launch
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.run_logs import load_metric_rows
-from tests.training import gloo_fsdp, token_reward
+from tests.training import token_reward
 
 Run = TypeVar("Run", SFTRun, GRPORun)
 
 R1SGG = token_reward.__name__
-R1SGG_WITH_FSDP = gloo_fsdp.__name__
+R1SGG_WITH_FSDP = "tests.training.gloo_fsdp"
+R1SGG_WITH_DEEPSPEED = "tests.training.gloo_deepspeed"  # not imported: it need not be there
 SIX_STEPS = {
     # Of ten rows four are taken in a step: an epoch's last step has two.
     "sft": ("batch_size=4", "max_steps=6", "warmup=0", "lr_schedule=constant", "optimizer=adamw", "checkpoint_every=2"),

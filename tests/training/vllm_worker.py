@@ -1,6 +1,7 @@
 """`r1sgg` with vLLM engines on a CPU; at its end each process leaves the weights that its engine has.
 
-With `R1SGG_TEST_FSDP` set, its processes are taken for GPUs, so that they shard a model.
+With `R1SGG_TEST_FSDP` set, its processes are taken for GPUs, so that they shard a model; with `R1SGG_TEST_ZERO`,
+DeepSpeed compiles nothing for them.
 """
 
 import os
@@ -20,6 +21,7 @@ from tests.training.token_reward import token_reward
 from tests.training.vllm_on_cpu import colocated_on_cpu, engine_weights
 
 FSDP = "R1SGG_TEST_FSDP"
+ZERO = "R1SGG_TEST_ZERO"
 
 
 def engine_file(out: Path, rank: int) -> Path:
@@ -41,6 +43,10 @@ if __name__ == "__main__":
     REWARDS["token_reward"] = token_reward  # type: ignore[assignment]
     if FSDP in os.environ:
         PartialState._prepare_backend = gloo_as_gpus
+    if ZERO in os.environ:
+        from tests.training.gloo_deepspeed import leave_operator_out
+
+        leave_operator_out()
     with colocated_on_cpu() as patch:
         patch.setattr(grpo, "end_engine", _leaving_weights(end_engine))
         main()
