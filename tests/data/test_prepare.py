@@ -174,7 +174,7 @@ def test_what_needs_no_folder_is_the_same_from_everywhere(tmp_path: Path, monkey
 
 def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"cannot write `.*/file/data`: Not a directory"):
+    with pytest.raises(OutputError, match=r"cannot write `.*/file/data`: `.*/file` is a file; name another place"):
         prepare_dataset(source_of(*numbered(1)), tmp_path / "file" / "data")
 
 
