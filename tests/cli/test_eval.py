@@ -55,6 +55,18 @@ def test_the_first_table_says_each_number_its_interval_and_how_it_is_counted(pre
     assert table["annotated objects per image"] == ["2.0000", "2.0000 – 2.0000", "annotated / all 4 images"]
 
 
+def test_a_narrow_terminal_has_it_below_the_table(predictions: Path) -> None:
+    output = _eval(predictions, columns=80).stdout
+    table = _cells(output, 3)
+    assert table["failure rate"] == ["0.7500", "0.3006 – 0.9544"]
+    assert table["triplet recall @ all"][0] == "0.2500"
+    assert "how it is counted" not in output
+    assert "\nfailure rate: images without a readable graph / all 4 images\n" in output
+    lines = output.splitlines()
+    assert next(i for i, line in enumerate(lines) if "├" in line) < 22  # the headline is on the first screen
+    assert all(len(line) <= 80 for line in lines if "│" in line)
+
+
 def test_the_second_table_has_a_column_for_each_k(predictions: Path) -> None:
     output = _eval(predictions).stdout
     table = _cells(output, 6)
