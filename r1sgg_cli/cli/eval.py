@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from r1sgg_cli.cli.comparing import compare_runs
 from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_content, insist_on_exports, save_exports
+from r1sgg_cli.cli.fuller_numbers import Computed, fingerprint, insist_on_no_loss
 
 if TYPE_CHECKING:
     from r1sgg_cli.data.predictions import Predictions
@@ -102,13 +103,15 @@ def evaluate(
     if len(predictions) > 1:
         compare_runs(predictions, out, lambda path: _load(path, training), score, export or [])
     else:
-        _evaluate_one(predictions[0], out, protocol, training, score, export or [])
+        computed = Computed(protocol != "published", resamples > 0, protocol != "standard")
+        _evaluate_one(predictions[0], out, protocol, computed, training, score, export or [])
 
 
 def _evaluate_one(
     source: Path,
     out: Path | None,
     protocol: Protocol | None,
+    computed: Computed,
     training: Path | None,
     score: Callable[[Predictions], Evaluation],
     export: list[str],
@@ -122,15 +125,18 @@ def _evaluate_one(
     target = out or source.with_suffix(".metrics.json")
     insist_on_own(target, FORMAT)
     insist_on_exports(export, 1, target)
-    loaded = _load(source, training)
+    loaded, predictions_sha256 = _load(source, training), fingerprint(source)
+    if out is None:
+        insist_on_no_loss(target, predictions_sha256, computed)
     insist_on_content(export, loaded)
-    evaluation = None if protocol == "published" else score(loaded)
+    evaluation = score(loaded) if computed.standard else None
     published, unpublished = _published(loaded, protocol)
     content = {
         "format": FORMAT,
         "provenance": dict(loaded.provenance),
         **(evaluation.to_dict() if evaluation else {}),
         **({"published": published.to_dict()} if published else {}),
+        "predictions_sha256": predictions_sha256,
         "image_ids": [image.image_id for image in loaded.images],
     }
     save_text(json.dumps(content, indent=1) + "\n", target)

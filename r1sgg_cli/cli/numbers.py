@@ -26,11 +26,19 @@ COUNTERPARTS = {
 Its zero-shot recall has none: it counts triplets of a list of VG150's, whatever the data set's own training showed.
 """
 K_COLUMNS: tuple[Cut, ...] = (20, 50, 100, "annotated", None)
+WIDE = 120
+"""Columns of a terminal from which on there is room in the table for how a number is counted."""
 
 
 def print_numbers(evaluation: Evaluation, console: Console) -> None:
-    """Two tables: each number once, the headline first; and those that depend on K, a column for each K."""
-    console.print(_single_numbers(evaluation))
+    """Two tables: each number once, the headline first; and those that depend on K, a column for each K.
+
+    How they are counted stands beside the numbers of the first where the terminal is wide, and below each otherwise.
+    """
+    is_wide = console.width >= WIDE
+    console.print(_single_numbers(evaluation, is_wide=is_wide))
+    if not is_wide:
+        _print_counted(_counted_once(evaluation), console)
     if _names_by_k(evaluation):
         console.print(_numbers_by_k(evaluation))
     _print_counted(_counted_by_k(evaluation), console)
@@ -65,18 +73,19 @@ def _print_counted(names: Mapping[str, Sequence[str]], console: Console) -> None
         console.print(f"[bold]{escape(', '.join(those))}[/]: {escape(counted)}", soft_wrap=True)
 
 
-def _single_numbers(evaluation: Evaluation) -> Table:
+def _single_numbers(evaluation: Evaluation, *, is_wide: bool) -> Table:
     by_k = _names_by_k(evaluation)
     table = Table("metric", title=f"{evaluation.num_images} images, {evaluation.setting}")
     table.add_column("value", justify="right", no_wrap=True)
     if evaluation.num_resamples:
         table.add_column("95 % interval", no_wrap=True)
-    table.add_column("how it is counted")
+    if is_wide:
+        table.add_column("how it is counted")
     headline = evaluation.headline
     for metric in headline:
         at = "" if metric.k is None else f" @ {metric.k}"
         name = f"{_named(metric)} @ all" if metric.name in by_k and metric.k is None else f"{_named(metric)}{at}"
-        _add(table, metric, name, evaluation)
+        table.add_row(name, *_cells(metric, evaluation, is_wide=is_wide))
     section = ""
     for metric in evaluation.metrics:
         if metric in headline or metric.name in by_k:
@@ -85,7 +94,7 @@ def _single_numbers(evaluation: Evaluation) -> Table:
             section = metric.section
             table.add_section()
             table.add_row(f"[bold]{escape(section)}[/]")
-        _add(table, metric, f"  {_named(metric)}", evaluation)
+        table.add_row(f"  {_named(metric)}", *_cells(metric, evaluation, is_wide=is_wide))
     return table
 
 
@@ -105,6 +114,16 @@ def _numbers_by_k(evaluation: Evaluation) -> Table:
     return table
 
 
+def _counted_once(evaluation: Evaluation) -> dict[str, list[str]]:
+    """How the numbers that do not depend on K are counted, and which of them so."""
+    by_k = _names_by_k(evaluation)
+    names: dict[str, list[str]] = {}
+    for metric in evaluation.metrics:
+        if metric.name not in by_k:
+            names.setdefault(metric.counted, []).append(metric.name.replace("_", " "))
+    return names
+
+
 def _counted_by_k(evaluation: Evaluation) -> dict[str, list[str]]:
     """How the numbers of the second table are counted, and which of them so."""
     names: dict[str, list[str]] = {}
@@ -119,10 +138,14 @@ def _names_by_k(evaluation: Evaluation) -> dict[str, Metric]:
     return {metric.name: metric for metric in evaluation.metrics if metric.name in names and metric.k is None}
 
 
-def _add(table: Table, metric: Metric, name: str, evaluation: Evaluation) -> None:
+def _cells(metric: Metric, evaluation: Evaluation, *, is_wide: bool) -> list[str]:
+    """Value, interval and how it is counted, as far as the table has columns for them."""
     interval = "" if metric.interval is None else " – ".join(number(end) for end in metric.interval)
-    middle = [interval] if evaluation.num_resamples else []
-    table.add_row(name, number(metric.value), *middle, escape(metric.counted))
+    return [
+        number(metric.value),
+        *([interval] if evaluation.num_resamples else []),
+        *([escape(metric.counted)] if is_wide else []),
+    ]
 
 
 def _named(metric: Metric) -> str:

@@ -12,6 +12,10 @@ WIDTH, HEIGHT = 640.0, 380.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 36.0, 16.0, 48.0
 ZERO_GAP = 42.0
 """Width of the column of what training never showed, where there is such."""
+ZERO_RISE = 14.0
+"""How far above the axis a recall of 0 lies, so that the axis strikes through no name."""
+SAME_DOT = 4.0
+"""Dots closer than this look like one."""
 RADII = (3.0, 10.0)
 FONT_SIZE = 11.5
 LABEL_HEIGHT = 13.0
@@ -35,8 +39,10 @@ class PredicatePoint:
     positions: tuple[tuple[float, float], ...]
     """Of the same, in drawing coordinates."""
     radius: float
+    label: str
+    """Its name, with the number of those that lie under the same dot."""
     label_xy: tuple[float, float] | None
-    """Left end and baseline of its name; None where it would cover others."""
+    """Left end and baseline of that; None where it would cover others, and for those under another's dot."""
     title: str
 
 
@@ -63,15 +69,19 @@ def lay_out_predicates(runs: Sequence[Sequence[PredicateCount]]) -> PredicateCha
     has_training = all(count.num_training is not None for count in counts.values())
     frequency = {name: (c.num_training if has_training else c.num_annotated) or 0 for name, c in counts.items()}
     scale_x, x_ticks = _log_axis(frequency.values())
-    scale_y = linear_scale(0, 1, HEIGHT - BOTTOM, TOP)
+    scale_y = linear_scale(0, 1, HEIGHT - BOTTOM - ZERO_RISE, TOP)
     most = math.sqrt(max(count.num_annotated for count in counts.values()))
     drawn = {}
     for name in sorted(counts, key=lambda name: (-frequency[name], -counts[name].num_annotated, name)):
         radius = round(max(RADII[0], RADII[1] * math.sqrt(counts[name].num_annotated) / most), 1)
         drawn[name] = [(scale_x[frequency[name]], scale_y(run[name].recall)) for run in of_runs], radius
-    labels = _place_labels({name: (places[-1], radius) for name, (places, radius) in drawn.items()})
+    last = {name: (places[-1], radius) for name, (places, radius) in drawn.items()}
+    under = _under_one_dot(last)
+    texts = {name: f"{name} +{len(others)}" if (others := under.get(name)) else name for name in drawn}
+    labels = _place_labels({name: (texts[name], *last[name]) for name in under})
     points = (
-        _point([run[name] for run in of_runs], frequency[name], place, labels[name]) for name, place in drawn.items()
+        _point([run[name] for run in of_runs], frequency[name], place, (texts[name], labels.get(name)))
+        for name, place in drawn.items()
     )
     y_ticks = tuple(Tick(scale_y(share / 100), f"{share} %") for share in range(0, 101, 20))
     where = "the training split" if has_training else "these images"
@@ -82,7 +92,7 @@ def _point(
     counts: Sequence[PredicateCount],
     frequency: int,
     drawn: tuple[Sequence[tuple[float, float]], float],
-    label_xy: tuple[float, float] | None,
+    label: tuple[str, tuple[float, float] | None],
 ) -> PredicatePoint:
     first = counts[0]
     told = tuple(f"{100 * count.recall:.1f} %" for count in counts)
@@ -90,7 +100,7 @@ def _point(
     title = f"{first.name}: recall {' → '.join(told)}; {here}, {frequency:,} on the axis"
     positions = tuple(drawn[0])
     group = first.group or ""
-    return PredicatePoint(first.name, frequency, first.num_annotated, group, told, positions, drawn[1], label_xy, title)
+    return PredicatePoint(first.name, frequency, first.num_annotated, group, told, positions, drawn[1], *label, title)
 
 
 def _log_axis(frequencies: Iterable[int]) -> tuple[dict[int, float], tuple[Tick, ...]]:
@@ -108,14 +118,27 @@ def _log_axis(frequencies: Iterable[int]) -> tuple[dict[int, float], tuple[Tick,
     return positions, (*([Tick(LEFT + 14, "0")] if has_zero else []), *ticks)
 
 
+def _under_one_dot(points: Mapping[str, tuple[tuple[float, float], float]]) -> dict[str, list[str]]:
+    """For each name that has a dot to itself or is the first of those under one, the others."""
+    under: dict[str, list[str]] = {}
+    for name, (place, _) in points.items():
+        first = next((other for other in under if math.dist(points[other][0], place) < SAME_DOT), None)
+        if first is None:
+            under[name] = []
+        else:
+            under[first].append(name)
+    return under
+
+
 def _place_labels(
-    points: Mapping[str, tuple[tuple[float, float], float]],
+    points: Mapping[str, tuple[str, tuple[float, float], float]],
 ) -> dict[str, tuple[float, float] | None]:
-    """For each name its place right of its point, left, above or below; None where each would cover something."""
-    taken: list[Rectangle] = [(x - r, y - r, x + r, y + r) for (x, y), r in points.values()]
+    """For each label its place right of its point, left, above or below; None where each would cover something."""
+    taken: list[Rectangle] = [(x - r, y - r, x + r, y + r) for _, (x, y), r in points.values()]
+    taken.append((LEFT, HEIGHT - BOTTOM - 1, WIDTH, HEIGHT - BOTTOM + 1))
     placed: dict[str, tuple[float, float] | None] = {}
-    for name, ((x, y), radius) in sorted(points.items(), key=lambda item: -item[1][1]):
-        width = text_width(name, FONT_SIZE)
+    for name, (text, (x, y), radius) in sorted(points.items(), key=lambda item: -item[1][2]):
+        width = text_width(text, FONT_SIZE)
         lefts_tops = (
             (x + radius + 3, y - LABEL_HEIGHT / 2),
             (x - radius - 3 - width, y - LABEL_HEIGHT / 2),

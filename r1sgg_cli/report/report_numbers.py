@@ -18,6 +18,10 @@ from r1sgg_cli.scene_graph.listing import CAUSES
 VERDICT_SIGNS: Mapping[Verdict, str] = {"better": "✓", "worse": "✗", "differs": "≠", "not shown": "–"}
 
 
+SCALE_ENDS = (1, 2, 5, 10, 20, 50, 100)
+"""Per cent at the right end of a bar."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeadlineNumber:
     """One number, ready to print; positions are per cent of the bar's width."""
@@ -34,6 +38,8 @@ class HeadlineNumber:
     low: float
     high: float
     counted: str
+    scale_end: int
+    """Per cent at the right end of the bar: it fits all numbers of the same section, which are read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +70,28 @@ class CauseBar:
 
 def headline_numbers(evaluation: Evaluation) -> tuple[HeadlineNumber, ...]:
     """The numbers by which models are compared, in their order."""
-    return tuple(_number(metric) for metric in evaluation.headline)
+    ends: dict[str, int] = {}
+    for metric in evaluation.headline:
+        ends[metric.section] = max(ends.get(metric.section, 0), _scale_end(metric))
+    return tuple(_number(metric, ends[metric.section]) for metric in evaluation.headline)
 
 
-def _number(metric: Metric) -> HeadlineNumber:
+def _scale_end(metric: Metric) -> int:
+    """The least of `SCALE_ENDS` that a number and its interval fit."""
+    most = 100 * max((end for end in (metric.value, *(metric.interval or ())) if not math.isnan(end)), default=0)
+    return next((end for end in SCALE_ENDS if most <= end), SCALE_ENDS[-1])
+
+
+def _number(metric: Metric, scale_end: int) -> HeadlineNumber:
     name, symbol = _names(metric)
     better = "lower" if metric.section in LOWER_IS_BETTER_IN else "higher"
     if math.isnan(metric.value):
-        return HeadlineNumber(name, symbol, better, "–", None, "", 0, 0, metric.counted)
-    low, high = (round(100 * end, 2) for end in metric.interval or (metric.value, metric.value))
-    interval = f"{low:.1f} to {high:.1f}{THIN}%" if metric.interval else ""
+        return HeadlineNumber(name, symbol, better, "–", None, "", 0, 0, metric.counted, scale_end)
+    low, high = metric.interval or (metric.value, metric.value)
+    interval = f"{100 * low:.1f} to {100 * high:.1f}{THIN}%" if metric.interval else ""
     value = f"{100 * metric.value:.1f}{THIN}%"
-    return HeadlineNumber(
-        name, symbol, better, value, round(100 * metric.value, 2), interval, low, high, metric.counted
-    )
+    low, point, high = (round(100 * 100 * place / scale_end, 2) for place in (low, metric.value, high))
+    return HeadlineNumber(name, symbol, better, value, point, interval, low, high, metric.counted, scale_end)
 
 
 def _names(metric: Metric) -> tuple[str, str]:

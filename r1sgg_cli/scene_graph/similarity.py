@@ -8,16 +8,19 @@ import importlib
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from r1sgg_cli.errors import ConfigError, first_line
+from r1sgg_cli.errors import ConfigError, first_line, why_unfetched
+from r1sgg_cli.files import missing_local
 
 Similarity = Callable[[str, str], float]
 
 _LABELS = 65_536
 _PAIRS = 1_048_576
+_ENCODER = "a folder that holds one, or one of the hub such as `sentence-transformers/all-MiniLM-L6-v2`"
 
 
 def exact_similarity(label_a: str, label_b: str) -> float:
@@ -53,9 +56,7 @@ def _spacy_similarity(model: str) -> Similarity:
     try:
         nlp = _import_extra("spacy").load(model)
     except OSError as error:
-        raise ConfigError(
-            f"no spaCy model `{model}`: install the model's wheel with `uv pip install`, or name a folder that holds it"
-        ) from error
+        raise ConfigError(_no_spacy_model(model, error)) from error
     document = lru_cache(maxsize=_LABELS)(nlp)
 
     def similarity(label_a: str, label_b: str) -> float:
@@ -67,12 +68,24 @@ def _spacy_similarity(model: str) -> Similarity:
     return similarity
 
 
+def _no_spacy_model(model: str, error: OSError) -> str:
+    if Path(model).exists() or "/" in model:
+        return f"no spaCy model in `{model}`: {first_line(error)}; name the folder that holds its `config.cfg`"
+    # spaCy fetches models with pip, which an environment made by uv lacks.
+    return f"no spaCy model `{model}`: run `uv pip install pip && python -m spacy download {model}`"
+
+
 def _embedding_similarity(model: str) -> Similarity:
     """Cosine of sentence embeddings, made on the CPU: labels are few, and the GPU belongs to the training."""
+    package = _import_extra("sentence_transformers")
+    if said := missing_local(model):
+        raise ConfigError(f"no sentence-transformers model: {said}; name {_ENCODER}")
     try:
-        encoder = _import_extra("sentence_transformers").SentenceTransformer(model, device="cpu")
+        encoder = package.SentenceTransformer(model, device="cpu")
     except (OSError, ValueError) as error:
-        raise ConfigError(f"no sentence-transformers model `{model}`: {first_line(error)}") from error
+        raise ConfigError(
+            f"no sentence-transformers model `{model}` (name {_ENCODER}): {why_unfetched(error)}"
+        ) from error
 
     @lru_cache(maxsize=_LABELS)
     def embedding(label: str) -> np.ndarray:

@@ -55,6 +55,18 @@ def test_the_first_table_says_each_number_its_interval_and_how_it_is_counted(pre
     assert table["annotated objects per image"] == ["2.0000", "2.0000 – 2.0000", "annotated / all 4 images"]
 
 
+def test_a_narrow_terminal_has_it_below_the_table(predictions: Path) -> None:
+    output = _eval(predictions, columns=80).stdout
+    table = _cells(output, 3)
+    assert table["failure rate"] == ["0.7500", "0.3006 – 0.9544"]
+    assert table["triplet recall @ all"][0] == "0.2500"
+    assert "how it is counted" not in output
+    assert "\nfailure rate: images without a readable graph / all 4 images\n" in output
+    lines = output.splitlines()
+    assert next(i for i, line in enumerate(lines) if "├" in line) < 22  # the headline is on the first screen
+    assert all(len(line) <= 80 for line in lines if "│" in line)
+
+
 def test_the_second_table_has_a_column_for_each_k(predictions: Path) -> None:
     output = _eval(predictions).stdout
     table = _cells(output, 6)
@@ -74,20 +86,56 @@ def test_the_published_numbers_stand_beside_the_standard_ones(predictions: Path)
 
 
 def test_one_protocol_alone_can_be_asked_for(predictions: Path) -> None:
-    path = predictions.with_name("preds.metrics.json")
-    assert "as published" not in _eval(predictions, "--protocol", "standard").stdout
+    path = predictions.with_name("numbers.json")
+    assert "as published" not in _eval(predictions, "--protocol", "standard", "--out", path).stdout
     assert "published" not in json.loads(path.read_text())
-    output = _eval(predictions, "--protocol", "published").stdout
+    output = _eval(predictions, "--protocol", "published", "--out", path).stdout
     assert "failure rate" not in output
     assert _cells(output, 2)["ngR per image"] == ["0.2500"]
     assert "metrics" not in json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--protocol", "standard", "--resamples", "0"],
+            "the intervals and the published evaluator's numbers of the same predictions, which would be lost: leave"
+            " `--resamples 0` and `--protocol standard` out, or name another file with `--out`",
+        ),
+        (["--resamples", "0"], "the intervals of the same predictions, which would be lost: leave `--resamples 0` out"),
+        (["--protocol", "standard"], "the published evaluator's numbers of the same predictions"),
+        (["--protocol", "published"], "the standard numbers of the same predictions"),
+    ],
+    ids=["least", "no intervals", "standard", "published"],
+)
+def test_fewer_numbers_do_not_replace_more(predictions: Path, options: list[str], said: str) -> None:
+    path = predictions.with_name("preds.metrics.json")
+    assert _eval(predictions, "--resamples", "100").exit_code == 0
+    before = path.read_text()
+    refused = _eval(predictions, *options).exception
+    assert isinstance(refused, OutputError)
+    assert said in str(refused)
+    assert path.read_text() == before
+    assert _eval(predictions, *options, "--out", path).exit_code == 0  # named, it is replaced
+    assert path.read_text() != before
+    assert _eval(predictions, "--resamples", "100").exit_code == 0  # more replace fewer
+    assert path.read_text() == before
+
+
+def test_numbers_of_other_predictions_are_replaced(predictions: Path) -> None:
+    assert _eval(predictions, "--resamples", "100").exit_code == 0
+    predictions.write_text(predictions.read_text().replace("b]sft", "b]grpo"))
+    assert _eval(predictions, "--resamples", "0").exit_code == 0
+    assert json.loads(predictions.with_name("preds.metrics.json").read_text())["num_resamples"] == 0
 
 
 def test_an_open_vocabulary_has_no_published_numbers_and_that_is_said(predictions: Path) -> None:
     loaded = load_predictions(predictions)
     save_predictions(replace(loaded, vocabulary=Vocabulary((), ())), predictions)
     assert "not computed: the published evaluator's numbers: " in _eval(predictions).stdout
-    assert isinstance(_eval(predictions, "--protocol", "published").exception, DataError)
+    asked = _eval(predictions, "--protocol", "published", "--out", predictions.with_name("numbers.json"))
+    assert isinstance(asked.exception, DataError)
 
 
 def test_without_resamples_there_is_no_column_of_intervals(predictions: Path) -> None:

@@ -97,10 +97,32 @@ def test_points_stay_inside_and_names_cover_neither_names_nor_the_frame(
         assert TOP <= y <= HEIGHT - BOTTOM
         if point.label_xy:
             left, baseline = point.label_xy
-            placed.append((left, baseline, left + text_width(point.predicate, FONT_SIZE)))
+            placed.append((left, baseline, left + text_width(point.label, FONT_SIZE)))
     for i, (left, baseline, right) in enumerate(placed):
         assert left >= LEFT - 0.1
         assert right <= WIDTH + 0.1
         for other_left, other_baseline, other_right in placed[:i]:
             apart = right <= other_left + 0.2 or other_right <= left + 0.2
             assert apart or math.fabs(baseline - other_baseline) >= 12.8
+
+
+def test_a_recall_of_nothing_lies_above_the_axis_and_its_name_off_it() -> None:
+    chart = chart_of(*(count_of(f"on{power}", 1, 10**power, 0.0) for power in (1, 2, 3)))
+    axis = HEIGHT - BOTTOM
+    for point in chart.points:
+        assert point.positions[0][1] + point.radius < axis
+        assert point.label_xy is not None
+        assert point.label_xy[1] + 3 < axis
+    assert chart.y_ticks[0].position == chart.points[0].positions[0][1]
+
+
+def test_predicates_under_one_dot_share_a_label_that_counts_them() -> None:
+    chart = chart_of(
+        count_of("on", 4, 100, 0), count_of("by", 3, 100, 0), count_of("at", 3, 99, 0), count_of("in", 3, 9)
+    )
+    assert [(p.predicate, p.label, p.label_xy is None) for p in chart.points] == [
+        ("on", "on +2", False),
+        ("by", "by", True),
+        ("at", "at", True),
+        ("in", "in", False),
+    ]

@@ -1,5 +1,7 @@
 """The headline of a report and why answers failed."""
 
+import pytest
+
 from r1sgg_cli.data.predictions import ImagePrediction
 from r1sgg_cli.report.report_numbers import failure_causes, headline_numbers, repairs
 from r1sgg_cli.report.stages import Stage, evaluate_predictions
@@ -32,6 +34,19 @@ def test_every_number_says_its_value_how_it_is_counted_and_its_interval(stages: 
     assert recall.low <= recall.point <= recall.high
     assert recall.counted == metric.counted
     assert all(number.interval for number in numbers if number.point is not None)
+
+
+def test_numbers_of_a_section_have_one_scale_that_fits_the_largest(stages: list[Stage]) -> None:
+    evaluation = evaluate_predictions(stages[0].predictions, num_resamples=200)
+    numbers = headline_numbers(evaluation)
+    assert numbers[0].scale_end == 100  # most answers of this stage fail
+    ends: dict[str, set[int]] = {}
+    for number, metric in zip(numbers, evaluation.headline, strict=True):
+        ends.setdefault(metric.section, set()).add(number.scale_end)
+        assert number.point == pytest.approx(100 * 100 * metric.value / number.scale_end, abs=0.01)
+        assert number.high <= 100
+    assert all(len(section) == 1 for section in ends.values())
+    assert min(number.scale_end for number in numbers) < 10  # beside which small numbers can be told apart
 
 
 def test_a_number_of_nothing_is_a_dash() -> None:

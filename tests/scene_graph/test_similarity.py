@@ -103,10 +103,23 @@ def test_sentence_transformer_compares_embeddings(embedding_model: Path) -> None
         pytest.param("sentence-transformers", "`sentence-transformers:MODEL`", id="no model named"),
         pytest.param(
             "spacy:no_such_model",
-            "no spaCy model `no_such_model`: install .*wheel with `uv pip install`",
+            "no spaCy model `no_such_model`: run `uv pip install pip && python -m spacy download no_such_model`$",
             id="spaCy model missing",
         ),
-        pytest.param("sentence-transformers:/nowhere/at-all", "no sentence-transformers model", id="encoder missing"),
+        pytest.param(
+            "spacy:./nowhere", r"no spaCy model in `\./nowhere`: .*; name the folder", id="no folder for spaCy"
+        ),
+        pytest.param(
+            "sentence-transformers:/nowhere/at-all",
+            "no sentence-transformers model: no folder `/nowhere/at-all`; name a folder that holds one, or one of the",
+            id="no folder for an encoder",
+        ),
+        pytest.param(
+            "sentence-transformers:nope/nope",
+            r"no sentence-transformers model `nope/nope` \(name a folder that holds one, or one of the hub such as"
+            r" `sentence-transformers/all-MiniLM-L6-v2`\): .*; the hub is not asked \(`HF_HUB_OFFLINE`\): unset that",
+            id="encoder missing",
+        ),
     ],
 )
 def test_similarity_that_cannot_be_had_says_how_to_get_one(name: str, message: str) -> None:
