@@ -37,7 +37,7 @@ def failure_numbers(failed: Sequence[bool], causes: Sequence[str | None] | None)
     others = {cause for cause in causes if cause is not None} - {*CAUSES}
     for cause in (*CAUSES, *sorted(others)):
         images = [each == cause for each in causes]
-        rates.append(rate(f"{FAILURE}{cause}", images, f"images that failed: {cause.replace('_', ' ')}"))
+        rates.append(rate(f"{FAILURE}{cause}", images, "images that failed by this cause"))
     return rates
 
 
@@ -52,7 +52,7 @@ def defect_numbers(defects: Sequence[Mapping[str, int]], setting: GraphSetting =
         Number(
             f"{DEFECT}{kind}",
             ratio(np.array([each.get(kind, 0) > 0 for each in defects], dtype=np.float64), everything),
-            f"images in which it was met: {kind.replace('_', ' ')} / all {len(defects)} images",
+            f"images in which it was met, read all the same / all {len(defects)} images",
             "images",
             len(defects),
             "answers",
