@@ -70,6 +70,10 @@ def test_photos_are_asked_for_unless_they_are_left_out(answered: Predictions, sy
     blank = Path("moved.report.html").read_text(encoding="utf-8")
     assert "The photos were left out" in blank
     assert "how often training showed it is not on record" in blank
+    shown = {"num_images": 1, "objects": {"man": 1}, "predicates": {"riding": 1}, "triplets": []}
+    Path("train_statistics.json").write_text(json.dumps(shown), encoding="utf-8")
+    with pytest.raises(DataError, match=r"`\.` is of another data set than the annotations"):
+        run("moved.json", "--no-photos", "--dataset", ".")
     run("moved.json", "--dataset", synthetic_dataset, "--images", "1")
     assert "The photos were left out" not in Path("moved.report.html").read_text(encoding="utf-8")
 
