@@ -96,7 +96,9 @@ def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_
         pytest.param(b'{"box_space_wh": [9, 9], "box_origin": 3}', "of another type", id="an origin of one number"),
         pytest.param(b'{"box_space_wh": [9, 9], "text": null}', "`text` is no text", id="no text"),
         pytest.param(
-            b'{"box_space_wh": [9, 9], "image_wh": [9], "error": "", "image_id": ""}', "are not two numbers", id="one side"
+            b'{"box_space_wh": [9, 9], "image_wh": [9], "error": "", "image_id": ""}',
+            "are not two numbers",
+            id="one side",
         ),
         pytest.param(
             b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "abort"}', "`abort`", id="unknown finish reason"
