@@ -133,7 +133,7 @@ def _with_training(predictions: Predictions, dataset: str | None) -> Predictions
         return predictions
     name = str(dataset or predictions.provenance.get("dataset", ""))
     graphs = (image.ground_truth for image in predictions.images)
-    return replace(predictions, training=training_names(name, graphs))
+    return replace(predictions, training=training_names(name, graphs, is_given=dataset is not None))
 
 
 def _curves(folder: Path) -> list[Curve]:

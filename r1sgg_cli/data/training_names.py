@@ -19,40 +19,38 @@ A data set lists all that is annotated in it, however it was filtered or cut sho
 """
 
 
-def training_names(dataset: str, ground_truths: Iterable[SceneGraph]) -> TrainingNames | None:
+def training_names(
+    dataset: str, ground_truths: Iterable[SceneGraph], *, is_given: bool = False
+) -> TrainingNames | None:
     """What the training split of a data set showed of what these graphs hold.
 
     None where nothing says it: a name on the hub, or a folder without `train_statistics.json`, which `r1sgg prepare`
-    writes with a training split. Raises `DataError` or `ConfigError` where a file of the folder cannot be read.
+    writes with a training split. Raises `DataError` or `ConfigError` where a file of the folder cannot be read, and
+    where a user gave the folder (`is_given`) of another data set than the graphs are of: none of the annotated
+    predicates is in it, or less than `LEAST_SHARED` of the names.
     """
     if not (Path(dataset) / STATISTICS_FILE).is_file():
         return None
-    return _condensed(load_train_statistics(dataset), Path(dataset), ground_truths)
-
-
-def required_training_names(dataset: str, ground_truths: Iterable[SceneGraph]) -> TrainingNames:
-    """The same for a folder that a user named for it.
-
-    Raises `DataError` also where nothing says it, and for the folder of another data set than the graphs are of: none
-    of the annotated predicates is in it, or less than `LEAST_SHARED` of the names.
-    """
-    if not (Path(dataset) / STATISTICS_FILE).is_file():
-        raise DataError(
-            f"`{dataset}` has no `{STATISTICS_FILE}`, which `r1sgg prepare` writes with a training split; name"
-            " the folder of a prepared data set"
-        )
-    graphs, shown = list(ground_truths), load_train_statistics(dataset)
-    _insist_on_same_names(Path(dataset), shown, graphs)
-    return _condensed(shown, Path(dataset), graphs)
-
-
-def _condensed(shown: SplitStatistics, folder: Path, ground_truths: Iterable[SceneGraph]) -> TrainingNames:
+    shown, graphs = load_train_statistics(dataset), list(ground_truths)
+    if is_given:
+        _insist_on_same_names(Path(dataset), shown, graphs)
     counts: Counter[str] = Counter()
     for name, count in shown.predicates.items():
         counts[normalise_label(name)] += count
     seen = {tuple(normalise_label(name) for name in triplet) for triplet in shown.triplets}
-    base, novel = _base_and_novel(folder)
-    return TrainingNames(counts, named_triplets(ground_truths) - seen, base, novel)
+    base, novel = _base_and_novel(Path(dataset))
+    return TrainingNames(counts, named_triplets(graphs) - seen, base, novel)
+
+
+def required_training_names(dataset: str, ground_truths: Iterable[SceneGraph]) -> TrainingNames:
+    """The same for a folder that a user gave for it. Raises `DataError` also where nothing says it."""
+    names = training_names(dataset, ground_truths, is_given=True)
+    if names is None:
+        raise DataError(
+            f"`{dataset}` has no `{STATISTICS_FILE}`, which `r1sgg prepare` writes with a training split; name"
+            " the folder of a prepared data set"
+        )
+    return names
 
 
 def _insist_on_same_names(folder: Path, shown: SplitStatistics, graphs: Sequence[SceneGraph]) -> None:
