@@ -28,7 +28,7 @@ def sentences(comparison: Comparison) -> tuple[str, ...]:
         *_others_sentences(comparison, tuple(by_key.values())),
         *([_predicates_sentence(comparison)] if comparison.found == "relationships" else []),
         _images_sentence(comparison),
-        *_warnings(comparison),
+        *_warnings(comparison, recall),
     )
 
 
@@ -75,7 +75,7 @@ def _recall_sentence(comparison: Comparison, recall: NumberDifference) -> str:
     return (
         f"{other} finds {format_number(difference, recall)} points {'more' if recall.change == 'more' else 'fewer'} of "
         f"the annotated relationships than {first} (95 % interval {format_number(low, recall)} to "
-        f"{format_number(high, recall)}): significant."
+        f"{format_number(high, recall)}): significant{f', but {few}' if (few := _few_telling(comparison)) else '.'}"
     )
 
 
@@ -128,9 +128,17 @@ def _images_sentence(comparison: Comparison) -> str:
     )
 
 
-def _warnings(comparison: Comparison) -> list[str]:
+def _warnings(comparison: Comparison, recall: NumberDifference | None) -> list[str]:
+    """What few images leave open, where the sentence on recall has not said it."""
     few = few_images(comparison.num_images)
     if few:
         return [f"{few} Nothing is called better or worse."]
+    is_said = recall is not None and recall.change != "not shown"
+    few = "" if is_said else _few_telling(comparison)
+    return [few[0].upper() + few[1:]] if few else []
+
+
+def _few_telling(comparison: Comparison) -> str:
+    """That the difference rests on few images, from the second word of a sentence on; empty where it does not."""
     num_telling = comparison.images.won + comparison.images.lost
-    return [f"Only {num_telling} images tell the runs apart: {TOO_NARROW}"] if 0 < num_telling < FEW_IMAGES else []
+    return f"only {num_telling} images tell the runs apart: {TOO_NARROW}" if 0 < num_telling < FEW_IMAGES else ""

@@ -111,6 +111,15 @@ def test_few_images_are_warned_of(images: ImageCounts, said: list[str]) -> None:
     assert list(sentences(comparison)[2:]) == said
 
 
+def test_what_is_significant_on_few_images_says_so_itself() -> None:
+    comparison = replace(compared(number("triplet_recall", 0.012, 0.030)), images=ImageCounts(9, 0, 91, 0))
+    said = sentences(comparison)
+    assert said[0].endswith(
+        ": significant, but only 9 images tell the runs apart: intervals of so few are too narrow to rely on."
+    )
+    assert not any(sentence.startswith("Only") for sentence in said)
+
+
 def test_a_better_run_is_shown_to_be_better_and_the_order_of_runs_turns_the_sign() -> None:
     worse = stage("sft", make_predictions(60, skill=0.3))
     better = stage("grpo", make_predictions(60, skill=0.9))
@@ -120,7 +129,7 @@ def test_a_better_run_is_shown_to_be_better_and_the_order_of_runs_turns_the_sign
     assert recalls[0].interval.difference == pytest.approx(-recalls[1].interval.difference)
     assert recalls[0].interval.low == pytest.approx(-recalls[1].interval.high)
     assert (there.images.won, there.images.lost) == (back.images.lost, back.images.won)
-    assert re.match(r"grpo finds \d+\.\d\d points more .* significant\.", sentences(there)[0])
+    assert re.match(r"grpo finds \d+\.\d\d points more .* significant[.,]", sentences(there)[0])
 
 
 def test_a_run_against_itself_differs_in_nothing() -> None:
