@@ -1,7 +1,7 @@
 """Labels outside the vocabulary, mapped into it: by a table of aliases first, then by WordNet.
 
 A class of the vocabulary is never mapped. What nothing maps stays as the model wrote it. Every mapped label is counted,
-by kind in an image's defects and by name in the provenance, for mapping raises the numbers.
+by kind in an image's defects and by name in the provenance, for mapping may raise the numbers.
 """
 
 from collections import Counter
