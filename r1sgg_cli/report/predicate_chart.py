@@ -45,6 +45,11 @@ class PredicatePoint:
     """Left end and baseline of that; None where it would cover others, and for those under another's dot."""
     title: str
 
+    @property
+    def label_width(self) -> float:
+        """How wide the label is set, whatever the font: no wider than the place that was found for it."""
+        return text_width(self.label, FONT_SIZE)
+
 
 @dataclass(frozen=True, slots=True)
 class PredicateChart:
