@@ -112,11 +112,11 @@ def plan_run(
     check_trainer_options("SFTConfig" if run.stage == "sft" else "GRPOConfig", run.recipe.trainer)
     _insist_on_loggers(run.report_to)
     held_out_split(run)
-    if fetch and isinstance(run.recipe, GRPORecipe):
-        from r1sgg_cli.rewards import check_rewards  # imports numpy, which what is only shown does without
+    if isinstance(run.recipe, GRPORecipe):
+        from r1sgg_cli.config.reward_names import check_rewards
 
         check_rewards(run.recipe)
-        if Path(run.dataset).is_dir():  # or a stage before makes it
+        if fetch and Path(run.dataset).is_dir():  # or a stage before makes it
             _insist_on_statistics(run.recipe, run.dataset)
     model = shape_of or run.model
     loaded = load_config(model, fetch=fetch)
@@ -136,8 +136,8 @@ def plan_run(
 
 def _insist_on_statistics(recipe: GRPORecipe, dataset: str) -> None:
     """Refuse rewards that weigh by what the data set has not counted. Raises `DataError`."""
+    from r1sgg_cli.config.reward_names import needs_statistics
     from r1sgg_cli.data.statistics import load_train_statistics
-    from r1sgg_cli.rewards import needs_statistics
 
     if needs_statistics(recipe.rewards):
         load_train_statistics(dataset)

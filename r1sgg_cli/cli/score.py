@@ -96,9 +96,9 @@ def _rewards(
     found: AnswerGroups, named: str | None, recipe: str | None, similarity: str | None, dataset: str | None
 ) -> tuple[Mapping[str, float], Sequence[RewardFunction]]:
     """Name → weight, and the functions. Raises `R1SGGError`."""
+    from r1sgg_cli.config.reward_names import check_names, needs_statistics
     from r1sgg_cli.data.statistics import load_train_statistics
     from r1sgg_cli.errors import ConfigError
-    from r1sgg_cli.rewards import check_names, needs_statistics
     from r1sgg_cli.rewards.chosen import chosen_rewards
     from r1sgg_cli.scene_graph.similarity import load_similarity
 
@@ -116,8 +116,8 @@ def _rewards(
 def _named(found: AnswerGroups, named: str | None, recipe: str | None) -> tuple[Mapping[str, float], str | None]:
     """Name → weight, and by what labels are compared where that is said. Raises `ConfigError`."""
     from r1sgg_cli.config.layers import validated
-    from r1sgg_cli.config.recipes import load_recipe
-    from r1sgg_cli.config.schema import GRPORecipe
+    from r1sgg_cli.config.recipes import insist_on_stage, load_recipe
+    from r1sgg_cli.config.schema import GRPORecipe, GRPORun
     from r1sgg_cli.errors import ConfigError
 
     if named is not None and recipe is not None:
@@ -128,7 +128,8 @@ def _named(found: AnswerGroups, named: str | None, recipe: str | None) -> tuple[
             raise ConfigError("`--rewards` names none; write `--rewards edge_f1_reward,object_f1_reward`")
         return dict.fromkeys(names, 1.0), None
     if recipe is not None:
-        loaded = validated(GRPORecipe, load_recipe(recipe))
+        insist_on_stage(GRPORun, recipe, own := load_recipe(recipe))
+        loaded = validated(GRPORecipe, own)
         return loaded.rewards, loaded.similarity
     if not found.rewards:
         raise ConfigError("say what counts: `--rewards edge_f1_reward,object_f1_reward`, or `--recipe grpo-f1`")

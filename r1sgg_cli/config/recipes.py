@@ -44,7 +44,7 @@ def resolve_run(kind: type[Run], recipe: str | None, overrides: Sequence[str], *
     values: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     own = load_recipe(recipe) if recipe else {}
     _insist_on_bare_names(overrides)
-    _insist_on_stage(kind, recipe, own)
+    insist_on_stage(kind, recipe, own)
     values["recipe"] = merge(own, parse_overrides(overrides))
     return validated(kind, values)
 
@@ -55,7 +55,7 @@ def _insist_on_bare_names(overrides: Sequence[str]) -> None:
             raise ConfigError(f"`--set {one}`: leave `{_OF_RECIPE}` out: `--set {one.removeprefix(_OF_RECIPE)}`")
 
 
-def _insist_on_stage(kind: type[BaseModel], recipe: str | None, own: Mapping[str, Any]) -> None:
+def insist_on_stage(kind: type[BaseModel], recipe: str | None, own: Mapping[str, Any]) -> None:
     """Refuse a recipe that was written for the other trainer, by its name and not by a field nobody typed."""
     stages: dict[type[BaseModel], tuple[str, type[BaseModel]]] = {
         SFTRun: ("sft", SFTRecipe),

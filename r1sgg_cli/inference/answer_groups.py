@@ -10,9 +10,11 @@ from r1sgg_cli.config.record import RUN_FILE
 from r1sgg_cli.config.yaml import load_yaml
 from r1sgg_cli.data.rollouts import ROLLOUTS_FILE, Rollout, lines_of_steps, parse_rollout
 from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.files import closest_beside
 from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.answers_file import BrokenLine, answer_lines, load_answers
 from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth
+from r1sgg_cli.inference.run_record import RUN_FILE as ANSWERS_RUN_FILE
 from r1sgg_cli.inference.run_record import RunRecord, load_run
 from r1sgg_cli.rewards.workbench import AnswerGroup
 from r1sgg_cli.scene_graph.graph import SceneGraph
@@ -39,9 +41,18 @@ class AnswerGroups:
 
 def load_answer_groups(path: Path) -> AnswerGroups:
     """The answers of a folder that `infer` or `grpo` filled, or of one file of theirs in it. Raises `AnswersError`."""
+    if not path.exists():
+        close = closest_beside(path)
+        hint = f"did you mean `{close}`?" if close else "`r1sgg infer` and `r1sgg grpo` write such folders"
+        raise AnswersError(f"no answers at `{path}`; {hint}")
     folder = path if path.is_dir() else path.parent
     if path.name == ROLLOUTS_FILE or (path.is_dir() and (path / ROLLOUTS_FILE).is_file()):
         return _of_rollouts(folder)
+    if not (folder / ANSWERS_RUN_FILE).is_file():
+        raise AnswersError(
+            f"`{path}` is no folder of answers, nor a file in one (`{ANSWERS_RUN_FILE}` is missing); name what "
+            "`r1sgg infer` or `r1sgg grpo` filled, not what `r1sgg gather` wrote"
+        )
     run, truths = load_run(folder), load_ground_truth(folder)
     if run.get("annotated") is False:
         raise AnswersError(f"`{folder}` is about pictures without annotations: nothing to score; ask about a data set")

@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 
+from r1sgg_cli.config.reward_names import TASKS
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.errors import MALFORMED, DataError, in_words
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
@@ -21,7 +22,6 @@ Completion = str | Sequence[Mapping[str, Any]]
 Score = Callable[[ParsedAnswer | None, SceneGraph, Similarity], float | None]
 """The value of one answer (`None`: it holds no graph) beside its ground truth, both in the answer's space of boxes."""
 
-TASKS: tuple[Task, ...] = get_args(Task)
 
 _KEPT = 4096  # answers: more than the rollouts of any one step of one process
 

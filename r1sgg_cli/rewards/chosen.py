@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from functools import partial, update_wrapper
 from typing import Any
 
-from r1sgg_cli.rewards import REWARDS, WEIGHED, check_names
+from r1sgg_cli.config.reward_names import WEIGHED, check_names, is_own
+from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.rewards.batch import RewardFunction
 from r1sgg_cli.rewards.long_tail import weights_by_rarity
-from r1sgg_cli.rewards.own import is_own, own_reward
+from r1sgg_cli.rewards.own import own_reward
 from r1sgg_cli.scene_graph.similarity import Similarity
 
 
@@ -20,7 +21,7 @@ def chosen_rewards(
     `ConfigError`.
     """
     names = list(names)
-    check_names(names)
+    check_names(names, REWARDS)
     options: dict[str, Any] = {"similarity": similarity}
     weights = None if predicate_counts is None else weights_by_rarity(predicate_counts)
 

@@ -13,35 +13,16 @@ started, on a cluster as well.
 import difflib
 import hashlib
 import importlib
-import importlib.util
 import inspect
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from r1sgg_cli.config.reward_names import insist_on_module, is_own
 from r1sgg_cli.errors import ConfigError, first_line
 from r1sgg_cli.rewards.batch import Completion, RewardFunction
-
-
-def is_own(name: str) -> bool:
-    """Whether a reward's name says where a function of the user's own is."""
-    return ":" in name
-
-
-def insist_on_module(name: str) -> None:
-    """Refuse a reward whose module is not there; nothing of it is run. Raises `ConfigError`."""
-    module, _, function = name.partition(":")
-    if not all(part.isidentifier() for part in (*module.split("."), function)):
-        raise ConfigError(f"`{name}` names no reward of your own; write `module:function`, as in `my_rewards:boldness`")
-    _look_here()
-    if _where_is(module) is None:
-        raise ConfigError(
-            f"reward `{name}`: no module `{module}` in `{Path.cwd()}`, nor installed; start in the folder that has "
-            f"`{module.replace('.', '/')}.py`"
-        )
 
 
 def own_reward(name: str) -> RewardFunction:
@@ -70,21 +51,6 @@ def own_fingerprints(names: Iterable[str]) -> dict[str, str]:
     A function that was changed is another reward, and a run that learned from it another run.
     """
     return {name: _fingerprint(name) for name in sorted(names) if is_own(name)}
-
-
-def _look_here() -> None:
-    """Let modules be found in the working folder, as `python -m` does and a console script does not."""
-    here = str(Path.cwd())
-    if not {"", here} & set(sys.path):
-        sys.path.insert(0, here)
-    importlib.invalidate_caches()  # a module that was written a moment ago
-
-
-def _where_is(module: str) -> Any:
-    try:
-        return importlib.util.find_spec(module)
-    except (ModuleNotFoundError, ValueError):  # a package above it is none; a module without a spec
-        return None
 
 
 def _function(name: str) -> Callable[..., Any]:
@@ -130,12 +96,14 @@ def _checked(name: str, values: Any, num_completions: int) -> list[float | None]
 
 def _number(name: str, value: Any, position: int) -> float:
     try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
+        number = None if isinstance(value, str | bytes) else float(value)  # Python would take "1.0", a mistake
+    except (TypeError, ValueError):
+        number = None
+    if number is None:
         raise ConfigError(
             f"reward `{name}` returned {value!r:.40} for completion {position}; return a number, or None where it does "
             "not apply"
-        ) from error
+        )
     if not math.isfinite(number):
         raise ConfigError(
             f"reward `{name}` returned {number} for completion {position}; return None where it does not apply"

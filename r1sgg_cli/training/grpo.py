@@ -18,11 +18,12 @@ from torch.utils.data import Sampler
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
+from r1sgg_cli.config.reward_names import check_rewards, needs_statistics
 from r1sgg_cli.config.schema import GRPORun
 from r1sgg_cli.data.statistics import load_train_statistics
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.models.families import trainable_family_of, unsampled_token_ids
-from r1sgg_cli.rewards import check_rewards, needs_statistics
+from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.rewards.chosen import chosen_rewards
 from r1sgg_cli.scene_graph.similarity import load_similarity
 from r1sgg_cli.training.checkpoints import ResumesRight
@@ -99,7 +100,7 @@ class SceneGraphGRPOTrainer(
 def reward_functions(run: GRPORun) -> list[Any]:
     """The recipe's rewards with all that they need filled in, under the names that TRL logs. Raises `R1SGGError`."""
     recipe = run.recipe
-    check_rewards(recipe)
+    check_rewards(recipe, REWARDS)
     counts = load_train_statistics(run.dataset).predicates if needs_statistics(recipe.rewards) else None
     return list(chosen_rewards(recipe.rewards, load_similarity(recipe.similarity), counts))
 

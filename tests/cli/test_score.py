@@ -187,6 +187,7 @@ def test_predicates_are_weighed_by_the_statistics_of_a_data_set(folder: Path, tm
         (["--rewards", " , "], "`--rewards` names none"),
         (["--rewards", "edge_f1"], "no reward `edge_f1`; did you mean `edge_f1_reward`"),
         (["--rewards", "edge_f1_reward", "--recipe", "grpo"], "leave one of them out"),
+        (["--recipe", "sft"], "`sft` is a recipe for `r1sgg sft`"),
         (["--recipe", "gpro"], "no recipe `gpro`; did you mean `grpo`"),
         (["--rewards", "nobody:here"], "no module `nobody`"),
         (["--rewards", "edge_reward", "--similarity", "spicy"], "no similarity `spicy`"),

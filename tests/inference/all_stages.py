@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from r1sgg_cli.config.reward_names import SCORED
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions, load_predictions, save_predictions
 from r1sgg_cli.errors import DataError
@@ -33,7 +34,7 @@ from r1sgg_cli.report.overlay import Photo
 from r1sgg_cli.report.published import published_evaluation
 from r1sgg_cli.report.rendering import render_html
 from r1sgg_cli.report.stages import evaluate_predictions
-from r1sgg_cli.rewards import REWARDS, SCORED
+from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.rewards.batch import read_completion, read_truth
 from r1sgg_cli.scene_graph.consensus import consensus
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH

@@ -89,7 +89,9 @@ def test_rollouts_that_do_not_say_where_their_boxes_live_are_refused(tmp_path: P
 
 
 def test_what_cannot_be_scored_is_one_line(make_folder: FolderMaker, tmp_path: Path) -> None:
-    with pytest.raises(AnswersError, match="cannot read"):
+    with pytest.raises(AnswersError, match="is no folder of answers, nor a file in one"):
+        load_answer_groups(tmp_path)
+    with pytest.raises(AnswersError, match=r"no answers at `.*none`; "):
         load_answer_groups(tmp_path / "none")
     folder = make_folder(["a"], [make_answer("z")])
     with pytest.raises(AnswersError, match="holds no answer to an image of its ground truth"):

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from r1sgg_cli.config.reward_names import PUBLISHED, SCORED
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.rewards import PUBLISHED, REWARDS, SCORED
+from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.rewards.batch import read_answer
 
 from .conftest import PREDICATE_WEIGHTS, Rate

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from r1sgg_cli.rewards import PUBLISHED, REWARDS
+from r1sgg_cli.config.reward_names import PUBLISHED
+from r1sgg_cli.rewards import REWARDS
 
 from .conftest import Rate
 

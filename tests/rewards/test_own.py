@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from r1sgg_cli.config.reward_names import check_names
 from r1sgg_cli.errors import ConfigError
-from r1sgg_cli.rewards import check_names
 from r1sgg_cli.rewards.chosen import chosen_rewards
 from r1sgg_cli.rewards.own import own_fingerprints, own_reward
 from r1sgg_cli.scene_graph.similarity import exact_similarity
@@ -71,6 +71,7 @@ def test_nothing_is_run_where_names_are_only_checked(write: Write) -> None:
         ("own_words:number", r"returned a float for 2 completions"),
         ("own_words:nan", r"returned nan for completion 1; return None where it does not apply"),
         ("own_words:words", r"returned 'good' for completion 0; return a number, or None"),
+        ("own_words:digits", r"returned '1.0' for completion 0; return a number, or None"),
         (
             "own_words:demanding",
             r"cannot be called with completions, objects, .*required argument: 'prompts'",
@@ -85,6 +86,7 @@ def test_a_mistake_is_one_line(write: Write, name: str, message: str) -> None:
         "def number(completions, **columns): return 1.0\n"
         "def nan(completions, **columns): return [1.0, float('nan')]\n"
         "def words(completions, **columns): return ['good', 'bad']\n"
+        "def digits(completions, **columns): return ['1.0', '2.0']\n"
         "def demanding(completions, prompts, **columns): return [1.0, 2.0]\n"
     )
     with pytest.raises(ConfigError, match=message) as caught:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from r1sgg_cli.rewards import REWARDS, SCORED
+from r1sgg_cli.config.reward_names import SCORED
+from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.rewards.batch import read_part, read_truth
 
 from .conftest import PREDICATE_WEIGHTS

@@ -11,13 +11,14 @@ import torch
 from datasets import Dataset, DatasetDict
 from transformers import AutoProcessor
 
+from r1sgg_cli.config.reward_names import SCORED
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.prompts import Prompting
 from r1sgg_cli.data.rows import FEATURES, load_rows, undecoded
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.models.families import FAMILIES, ModelType
 from r1sgg_cli.models.images import ImageLimits, PixelLimits, image_limits
-from r1sgg_cli.rewards import REWARDS, SCORED
+from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.training.examples import POSITION, AnswerLimit, ExampleMaker, lazy_examples, tokenizer_texts
 from r1sgg_cli.training.schedule import Epoch, Schedule
 
