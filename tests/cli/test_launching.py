@@ -103,6 +103,12 @@ def test_a_dry_run_shows_plan_and_script_and_touches_nothing(r1sgg: Command) -> 
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+def test_a_dry_run_refuses_a_reward_that_there_is_not(r1sgg: Command) -> None:
+    done = r1sgg(*GRPO, "--dry-run", "--set", "rewards={edge_f1_rewrd: 1}")
+    assert done.code == 1
+    assert "no reward `edge_f1_rewrd`; did you mean `edge_f1_reward`?" in done.stderr
+
+
 def test_a_plan_says_what_evaluation_costs_and_which_model_is_kept(r1sgg: Command) -> None:
     chosen = ("--set", "evaluation.best_by=mean_recall")
     plan = flat(r1sgg(*GRPO, *chosen, "--dry-run").stdout.partition("└")[0])
