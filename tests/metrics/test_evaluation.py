@@ -65,6 +65,13 @@ def test_json_has_null_where_nothing_was_averaged(three_images: Evaluation) -> N
     assert all(metric["counted"] for metric in content["metrics"])
 
 
+def test_json_says_how_its_intervals_were_made(make_graph: GraphMaker) -> None:
+    graph = make_graph(OBJECTS, TRIPLETS)
+    resampled = evaluate([graph] * 3, [graph] * 3, ["on"], num_resamples=100).to_dict()
+    assert "95 %: resamples of the images (numpy's default generator, seed 0)" in resampled["intervals"]
+    assert evaluate([graph], [graph], ["on"]).to_dict()["intervals"] is None
+
+
 def test_a_perfect_answer_scores_one_everywhere_with_repeats_in_the_truth(make_graph: GraphMaker) -> None:
     truth = make_graph(OBJECTS, [*TRIPLETS, TRIPLETS[0]])
     evaluation = evaluate([truth], [truth], ["on", "wears"])
