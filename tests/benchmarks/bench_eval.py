@@ -139,7 +139,7 @@ typer.run(evaluate)
 def time_command(path: Path, *options: str) -> tuple[float, float]:
     """CPU seconds and peak MiB of `r1sgg eval` from start to exit."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-c", COMMAND, str(path), *options]
+    command = [sys.executable, "-c", COMMAND, str(path), "--out", f"{path}.numbers.json", *options]
     done = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -83,7 +83,7 @@ def test_the_nested_layout_says_the_same_as_the_flat_one() -> None:
     [
         pytest.param({"model_type": "gpt2"}, "`m` has model_type `gpt2`, of which no memory forecast", id="family"),
         pytest.param({"vocab_size": None}, "`m`: `vocab_size` is missing in its config.json", id="missing"),
-        pytest.param({"hidden_size": "2048"}, "`hidden_size` is '2048' in its config.json", id="no number"),
+        pytest.param({"hidden_size": "2048"}, '`hidden_size` is `"2048"` in its config.json', id="no number"),
         pytest.param({"vision_config": {}}, "`embed_dim` is missing in its config.json (vision_config)", id="nested"),
     ],
 )
