@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from r1sgg_cli.cli.collector import paused
 
 if TYPE_CHECKING:
     from r1sgg_cli.data.predictions import Predictions
@@ -38,7 +38,7 @@ class Given:
 
 def gather_given(given: Given, out: Path) -> Predictions:
     """The predictions that are to be written to `out`. Raises `R1SGGError`."""
-    with _without_garbage_collection():
+    with paused():
         if given.answers.is_file():
             of_texts = {"--pick": given.pick != "first", "--family": given.family, "--alias-file": given.alias_file}
             of_texts |= {"--aliases": given.aliases is not None, "--wordnet": given.wordnet}
@@ -78,16 +78,6 @@ def _load_gathered(given: Given) -> Predictions:
         )
     asked = _asked(given.dataset, given.split, given.vocabulary)
     return load_gathered(given.answers, asked, allow_missing=given.allow_missing)
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Answers are kept to the end, and to look for circles among them again and again takes a fourth of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _load_wordnet(vocabulary: Vocabulary) -> WordNet:

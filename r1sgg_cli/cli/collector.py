@@ -1,6 +1,6 @@
-"""Python's collector of garbage, kept from looking through two million objects that live as long as the process.
+"""Python's collector of garbage, kept from looking through millions of objects that live as long as the process.
 
-It took a third of the time in which a training starts and all of the seconds in which it ended.
+It took a third of the time in which a training starts, all of the seconds in which it ended, and a sixth of `eval`'s.
 """
 
 import gc
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def imports() -> Iterator[None]:
-    """Look for no garbage while torch and its like are imported: they make many objects and leave none behind."""
+def paused() -> Iterator[None]:
+    """Look for no garbage while torch and its like are imported or answers are read: what they make stays."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

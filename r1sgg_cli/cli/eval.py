@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from r1sgg_cli.cli.collector import paused
 from r1sgg_cli.cli.comparing import compare_runs
 from r1sgg_cli.cli.exporting import EvaluatedRun, ExportOption, insist_on_content, insist_on_exports, save_exports
 from r1sgg_cli.cli.fuller_numbers import Computed, fingerprint, insist_on_no_loss
@@ -93,18 +94,19 @@ def evaluate(
 
     Example: r1sgg eval preds.json
     """
-    from r1sgg_cli.report.stages import evaluate_predictions
-
     _insist_on_standard(protocol, resamples, is_comparison=len(predictions) > 1, is_export=bool(export))
 
     def score(loaded: Predictions) -> Evaluation:
+        from r1sgg_cli.report.stages import evaluate_predictions
+
         return evaluate_predictions(loaded, resamples, _similarity(similarity))
 
-    if len(predictions) > 1:
-        compare_runs(predictions, out, lambda path: _load(path, training), score, export or [])
-    else:
-        computed = Computed(protocol != "published", resamples > 0, protocol != "standard")
-        _evaluate_one(predictions[0], out, protocol, computed, training, score, export or [])
+    with paused():
+        if len(predictions) > 1:
+            compare_runs(predictions, out, lambda path: _load(path, training), score, export or [])
+        else:
+            computed = Computed(protocol != "published", resamples > 0, protocol != "standard")
+            _evaluate_one(predictions[0], out, protocol, computed, training, score, export or [])
 
 
 def _evaluate_one(

@@ -64,10 +64,10 @@ def _trainer() -> Callable[[GRPORun], None]:
     """What trains in this process; TRL and torch are imported only for it."""
     from functools import partial
 
-    from r1sgg_cli.cli.collector import imports
+    from r1sgg_cli.cli.collector import paused
     from r1sgg_cli.cli.sight import sight
 
-    with imports():
+    with paused():
         from r1sgg_cli.training.grpo import train_grpo
 
     return partial(train_grpo, sight=sight())

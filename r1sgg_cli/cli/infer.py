@@ -148,7 +148,7 @@ def infer(
 
     Example: r1sgg infer runs/grpo answers/grpo --dataset data/psg --split test
     """
-    from r1sgg_cli.cli.collector import imports
+    from r1sgg_cli.cli.collector import paused
 
     for_preset = _for_preset(overrides or ())
     _insist_on_picture(out)
@@ -161,11 +161,11 @@ def infer(
         return
     request = _request(ctx, model, out, images)
     if push_to_hub is None:
-        with imports():
+        with paused():
             from r1sgg_cli.inference.infer import infer as answer_all
         answer_all(request)
     else:
-        with imports():
+        with paused():
             from r1sgg_cli.inference.pushing import infer_and_push
         infer_and_push(request, push_to_hub, is_claimed=push_claimed)
 

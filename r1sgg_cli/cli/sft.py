@@ -63,10 +63,10 @@ def _trainer() -> Callable[[SFTRun], None]:
     """What trains in this process; TRL and torch are imported only for it."""
     from functools import partial
 
-    from r1sgg_cli.cli.collector import imports
+    from r1sgg_cli.cli.collector import paused
     from r1sgg_cli.cli.sight import sight
 
-    with imports():
+    with paused():
         from r1sgg_cli.training.sft import train_sft
 
     return partial(train_sft, sight=sight())

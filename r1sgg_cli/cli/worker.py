@@ -16,12 +16,12 @@ def worker(
 
     Example: r1sgg worker runs/sft
     """
-    from r1sgg_cli.cli.collector import imports
+    from r1sgg_cli.cli.collector import paused
     from r1sgg_cli.cli.sight import sight
     from r1sgg_cli.config.record import at_server, load_launch
     from r1sgg_cli.config.schema import SFTRun
 
-    with imports():
+    with paused():
         from r1sgg_cli.training.processes import die_with_parent, one_voice
 
     if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -29,10 +29,10 @@ def worker(
     with one_voice():
         run = at_server(load_launch(folder), os.environ)
         if isinstance(run, SFTRun):
-            with imports():
+            with paused():
                 from r1sgg_cli.training.sft import train_sft
             train_sft(run, sight())
         else:
-            with imports():
+            with paused():
                 from r1sgg_cli.training.grpo import train_grpo
             train_grpo(run, sight())
