@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from r1sgg_cli.rewards.workbench import Adversary, Scored, Summary
 
 TOTAL = "weighted sum"
+ROOMY = 120
+"""Columns of a terminal from which all numbers have space around them."""
 UNTRIED = (
     "no degenerate answer was tried: of the images that were answered none has what its task asks for annotated, or no "
     "reward applies to those that have"
@@ -28,9 +30,10 @@ def print_scored(scored: Scored, weights: Mapping[str, float], console: Console)
 
     num_answers, num_groups = len(scored.values), len(set(scored.group.tolist()))
     table = Table(title=f"{num_answers} answers in {num_groups} groups", title_justify="left", caption_justify="left")
-    table.add_column("reward", no_wrap=True)
-    for name in ("weight", "mean", "sd", "zero", "none", "sd in a\ngroup", "groups\nall equal", "ms CPU\nan answer"):
-        table.add_column(name, justify="right")
+    table.add_column("reward", overflow="fold")
+    _fit(table, console)
+    for name in ("weight", "mean", "sd", "zero", "none", "sd in\na group", "groups\nequal", "ms CPU\neach"):
+        table.add_column(name, justify="right", no_wrap=True)
     for column, name in enumerate(scored.names):
         summary = summarise(scored.values[:, column], scored.group)
         milliseconds = f"{scored.seconds[name] / num_answers * 1000:.3f}"
@@ -58,12 +61,19 @@ def _print_correlations(scored: Scored, console: Console) -> None:
     from r1sgg_cli.rewards.workbench import correlations
 
     table = Table(title="correlation of the rewards", title_justify="left")
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
+    _fit(table, console)
     for name in scored.names:
         table.add_column(escape(_short(name)), justify="right")
     for name, row in zip(scored.names, correlations(scored.values).tolist(), strict=True):
         table.add_row(escape(name), *(_number(value) for value in row))
     console.print(table)
+
+
+def _fit(table: Table, console: Console) -> None:
+    """Leave out the space around numbers where a terminal is too narrow to show all of their digits with it."""
+    if console.width < ROOMY:
+        table.padding = (0, 0)
 
 
 def print_adversaries(rows: Sequence[Adversary], names: Sequence[str], console: Console) -> None:
@@ -74,7 +84,8 @@ def print_adversaries(rows: Sequence[Adversary], names: Sequence[str], console: 
         console.print(UNTRIED, soft_wrap=True)
         return
     table = Table(title="what answers earn that should not pay", title_justify="left", caption_justify="left")
-    table.add_column("answer", no_wrap=True)
+    table.add_column("answer", overflow="fold")
+    _fit(table, console)
     for name in names:
         table.add_column(escape(_short(name)), justify="right")
     table.add_column(TOTAL, justify="right", style="bold")

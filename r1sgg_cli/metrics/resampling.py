@@ -20,6 +20,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from r1sgg_cli.counted import counted
 from r1sgg_cli.metrics.statistic import Values, Weights
 
 CONFIDENCE = 0.95
@@ -90,7 +91,7 @@ def few_images(num_images: int) -> str | None:
     """What is to be said of intervals of so few images; None where they are enough."""
     if num_images >= FEW_IMAGES:
         return None
-    return f"Only {num_images} image{'s' * (num_images != 1)}: {TOO_NARROW}"
+    return f"Only {counted(num_images, 'image')}: {TOO_NARROW}"
 
 
 def _quantiles(value: float, resampled: Values) -> tuple[float, float, float] | None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from r1sgg_cli.counted import counted
 from r1sgg_cli.data.predictions import ImagePrediction
 from r1sgg_cli.metrics.comparison import LOWER_IS_BETTER_IN, NumberDifference, Verdict
 from r1sgg_cli.metrics.evaluation import Evaluation
@@ -128,7 +129,7 @@ def repairs(images: Sequence[ImagePrediction]) -> tuple[CauseBar, ...]:
     times = Counter[str]()
     for image in images:
         times.update(image.defects)
-    return _bars(counts, {kind: f"{times[kind]:,} time{'s' * (times[kind] != 1)}" for kind in counts}, len(images))
+    return _bars(counts, {kind: counted(times[kind], "time") for kind in counts}, len(images))
 
 
 def _bars(counts: Mapping[str, int], phrases: Mapping[str, str], num_images: int) -> tuple[CauseBar, ...]:
