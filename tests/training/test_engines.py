@@ -23,12 +23,13 @@ from r1sgg_cli.models.sampling import Sampling
 from tests.training import vllm_worker
 from tests.training.test_grpo import save_shy
 from tests.training.test_rollouts import COLOCATED, DIFFERENCE
+from tests.training.token_reward import BY_TOKENS
 from tests.training.torchrun import logged, run_of, torchrun
 from tests.training.vllm_on_cpu import as_vllm_has_them, colocated_on_cpu
 
 pytestmark = pytest.mark.slow
 
-LEARNING = ("rewards={token_reward: 1}", "learning_rate=1e-2", "freeze_vision=false", "max_steps=2", "temperature=1")
+LEARNING = (BY_TOKENS, "learning_rate=1e-2", "freeze_vision=false", "max_steps=2", "temperature=1")
 SPREAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "adapters": ({}, ("lora={rank: 4, dropout: 0}",)),
     "zero3": ({"sharding": "zero3"}, ()),

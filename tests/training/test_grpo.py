@@ -15,9 +15,10 @@ from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.models.families import FAMILIES, ModelType, unsampled_token_ids
 from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.training.grpo import train_grpo
+from tests.training.token_reward import BY_TOKENS, TOKEN_REWARD
 
 TRAINABLE = [name for name, family in FAMILIES.items() if family.trainable]
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("named_token_reward")]  # random models earn no graph reward
+pytestmark = pytest.mark.slow
 
 
 def grpo_run(model: Path, dataset: Path, out: Path, *overrides: str) -> GRPORun:
@@ -75,9 +76,9 @@ def save_shy(checkpoint: Path, folder: Path) -> Path:
 def test_every_family_is_moved_by_its_rewards(
     model_type: ModelType, tiny_checkpoint: Callable[[str], Path], synthetic_dataset: Path, tmp_path: Path
 ) -> None:
-    train_grpo(grpo_run(tiny_checkpoint(model_type), synthetic_dataset, tmp_path, "rewards={token_reward: 1}"))
+    train_grpo(grpo_run(tiny_checkpoint(model_type), synthetic_dataset, tmp_path, BY_TOKENS))
     rows = load_metric_rows(tmp_path / "metrics.jsonl")
-    assert rows[0]["rewards/token_reward/mean"] > 0
+    assert rows[0][f"rewards/{TOKEN_REWARD}/mean"] > 0
     before, after = weights(tiny_checkpoint(model_type)), weights(tmp_path)
     moved = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
     assert moved
@@ -98,7 +99,7 @@ def test_the_micro_batch_changes_nothing_that_is_learned(
     norms = []
     for micro_batch in (1, 4):
         # Greedy within the group would have no variance: the very first step samples the same answers from one seed.
-        run = grpo_run(model, mixed_dataset, tmp_path / str(micro_batch), "rewards={token_reward: 1}", "max_steps=1")
+        run = grpo_run(model, mixed_dataset, tmp_path / str(micro_batch), BY_TOKENS, "max_steps=1")
         train_grpo(run.model_copy(update={"micro_batch": micro_batch}))
         norms.append(load_metric_rows(tmp_path / str(micro_batch) / "metrics.jsonl")[0]["grad_norm"])
     assert norms[0] == pytest.approx(norms[1], rel=1e-4)

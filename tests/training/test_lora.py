@@ -15,6 +15,7 @@ from r1sgg_cli.models.families import FAMILIES
 from r1sgg_cli.training.grpo import train_grpo
 from r1sgg_cli.training.lora import lora_config
 from r1sgg_cli.training.sft import train_sft
+from tests.training.token_reward import BY_TOKENS
 from tests.training.torchrun import logged, run_of
 
 TRAINABLE = [name for name, family in FAMILIES.items() if family.trainable]
@@ -89,13 +90,12 @@ def test_adapters_learn_and_a_stopped_run_goes_on(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("named_token_reward")
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_adapters_are_moved_by_rewards(
     adapter: tuple[str, ...], tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
 ) -> None:
     model = tiny_checkpoint("qwen2_vl")
-    options = (*adapter, "rewards={token_reward: 1}", "max_steps=2")
+    options = (*adapter, BY_TOKENS, "max_steps=2")
     run = run_of(GRPORun, model, ten_scenes, tmp_path, *options, world_size=1)
     train_grpo(run)
     assert_merged(tmp_path, model)

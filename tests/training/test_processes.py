@@ -16,6 +16,7 @@ from r1sgg_cli.models.asking import load_asking
 from r1sgg_cli.training.checkpoints import last_complete_checkpoint
 from r1sgg_cli.training.grpo import train_grpo
 from r1sgg_cli.training.sft import train_sft
+from tests.training.token_reward import ROW_REWARD, TOKEN_REWARD
 from tests.training.torchrun import (
     R1SGG,
     R1SGG_WITH_DEEPSPEED,
@@ -120,7 +121,7 @@ def test_grpo_goes_on_after_a_worker_is_killed_as_if_it_had_not_been(
     tiny_checkpoint: Callable[[str], Path], ten_scenes: Path, tmp_path: Path
 ) -> None:
     """And asks in each step for the rows that one process would ask for. Its rewards are functions of a user's own."""
-    rewards = "rewards={tests.training.token_reward:token_reward: 1, tests.training.token_reward:row_reward: 0.001}"
+    rewards = f"rewards={{{TOKEN_REWARD}: 1, {ROW_REWARD}: 0.001}}"
     model = tiny_checkpoint("qwen2_vl")
     alone = run_of(GRPORun, model, ten_scenes, tmp_path / "alone", rewards, world_size=1)
     train_grpo(alone)
@@ -134,10 +135,10 @@ def test_grpo_goes_on_after_a_worker_is_killed_as_if_it_had_not_been(
         worker_of(process, 1).kill()
         assert process.wait(timeout=900) == 0, said(killed)
     assert "continuing from" in said(killed)
-    names = ("loss", "grad_norm", "rewards/tests.training.token_reward:token_reward/mean")
+    names = ("loss", "grad_norm", f"rewards/{TOKEN_REWARD}/mean")
     for row, other in zip(logged(killed.out, *names), logged(whole.out, *names), strict=True):
         assert row == pytest.approx(other, abs=1e-6)
-    asked = "rewards/tests.training.token_reward:row_reward/mean"
+    asked = f"rewards/{ROW_REWARD}/mean"
     assert logged(whole.out, asked) == [pytest.approx(row) for row in logged(alone.out, asked)]
     for run in (whole, killed):
         check_kept(run.out)
@@ -151,7 +152,7 @@ def check_kept(folder: Path) -> None:
     for rollout in rollouts:
         assert len(rollout.answers) == 4
         own_row = pytest.approx(float(rollout.truth.boxes_xyxy.sum()), rel=1e-5)
-        assert [answer.rewards["tests.training.token_reward:row_reward"] for answer in rollout.answers] == [own_row] * 4
+        assert [answer.rewards[ROW_REWARD] for answer in rollout.answers] == [own_row] * 4
 
 
 def test_a_worker_that_waits_for_another_in_vain_says_where_and_ends(

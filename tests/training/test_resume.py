@@ -18,10 +18,10 @@ import pytest
 from r1sgg_cli.cli.app import app
 from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.models.asking import load_asking
-from tests.training import token_reward
 from tests.training.schooled import evaluations
+from tests.training.token_reward import BY_TOKENS
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("named_token_reward")]
+pytestmark = pytest.mark.slow
 
 SMALL = {
     "sft": [
@@ -30,7 +30,7 @@ SMALL = {
     ],
     "grpo": [
         *["--recipe", "demo-grpo", "--micro-batch", "4", "--set", "prompts_per_step=2", "--set", "num_generations=4"],
-        *["--set", "max_new_tokens=16", "--set", "rewards={token_reward: 1}"],
+        *["--set", "max_new_tokens=16", "--set", BY_TOKENS],
     ],
 }
 STEPS = ["--set", "max_steps=8", "--set", "checkpoint_every=3", "--set", "trainer.logging_steps=1"]
@@ -58,7 +58,7 @@ def command(stage: str, model: Path, dataset: Path, out: Path) -> list[str]:
 
 def run_until_killed(argv: list[str], out: Path, step: int) -> None:
     """Start the command as a process of its own and kill -9 it once `step` is logged."""
-    process = subprocess.Popen([sys.executable, "-m", token_reward.__name__, *argv], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "r1sgg_cli", *argv], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
     log = out / "metrics.jsonl"
     while not (log.exists() and any(row["step"] >= step for row in load_metric_rows(log))):

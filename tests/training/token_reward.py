@@ -1,10 +1,12 @@
-"""Rewards that a random model can earn; run as a module, it is `r1sgg` with those rewards."""
+"""Rewards of the user's own kind that a random model can earn."""
 
 import json
 from typing import Any
 
-from r1sgg_cli.__main__ import main
-from r1sgg_cli.rewards import REWARDS
+TOKEN_REWARD = f"{__name__}:token_reward"
+ROW_REWARD = f"{__name__}:row_reward"
+BY_TOKENS = f"rewards={{{TOKEN_REWARD}: 1}}"
+"""The override that lets a recipe use nothing else."""
 
 
 def token_reward(completions: list[Any], completion_ids: list[list[int]], **columns: Any) -> list[float | None]:
@@ -15,9 +17,3 @@ def token_reward(completions: list[Any], completion_ids: list[list[int]], **colu
 def row_reward(completions: list[Any], objects: list[str], **columns: Any) -> list[float | None]:
     """A number that tells which row was asked, whatever the answer."""
     return [sum(sum(item["bbox"]) for item in json.loads(text)) for text in objects]
-
-
-if __name__ == "__main__":
-    REWARDS["token_reward"] = token_reward  # type: ignore[assignment]
-    REWARDS["row_reward"] = row_reward  # type: ignore[assignment]
-    main()

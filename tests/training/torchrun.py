@@ -15,11 +15,10 @@ from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.record import save_launch
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.run_logs import load_metric_rows
-from tests.training import token_reward
 
 Run = TypeVar("Run", SFTRun, GRPORun)
 
-R1SGG = token_reward.__name__
+R1SGG = "r1sgg_cli"
 R1SGG_WITH_FSDP = "tests.training.gloo_fsdp"
 R1SGG_WITH_DEEPSPEED = "tests.training.gloo_deepspeed"  # not imported: it need not be there
 SIX_STEPS = {

@@ -13,11 +13,9 @@ from accelerate.state import PartialState
 from safetensors.torch import save_file
 
 from r1sgg_cli.__main__ import main
-from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.training import grpo
 from r1sgg_cli.training.rollouts import end_engine
 from tests.training.gloo_fsdp import gloo_as_gpus
-from tests.training.token_reward import token_reward
 from tests.training.vllm_on_cpu import colocated_on_cpu, engine_weights
 
 FSDP = "R1SGG_TEST_FSDP"
@@ -40,7 +38,6 @@ def _leaving_weights(end_engine: Callable[[Any], None]) -> Callable[[Any], None]
 
 
 if __name__ == "__main__":
-    REWARDS["token_reward"] = token_reward  # type: ignore[assignment]
     if FSDP in os.environ:
         PartialState._prepare_backend = gloo_as_gpus
     if ZERO in os.environ:
