@@ -1,6 +1,7 @@
 """Entry point, and the only place where an error becomes a line on the terminal."""
 
 import errno
+import logging
 import sys
 
 from r1sgg_cli.cli.app import app
@@ -12,6 +13,8 @@ from r1sgg_cli.errors import R1SGGError
 def main() -> None:
     """Run `r1sgg`: a user's mistake is one line and exit code 1, a bug keeps its traceback."""
     interrupt_at_sigterm()
+    # Importing torchao, which transformers does wherever it is installed, warns of what only torchao can change.
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     try:
         if any(argument == "" or (argument.startswith("--") and argument.endswith("=")) for argument in sys.argv[1:]):
             raise R1SGGError("an argument is empty: is a shell variable not set? Give each option its value")

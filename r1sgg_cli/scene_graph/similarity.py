@@ -80,6 +80,7 @@ def _embedding_similarity(model: str) -> Similarity:
     package = _import_extra("sentence_transformers")
     if said := missing_local(model):
         raise ConfigError(f"no sentence-transformers model: {said}; name {_ENCODER}")
+    importlib.import_module("transformers").utils.logging.disable_progress_bar()  # for weights of a tenth of a second
     try:
         encoder = package.SentenceTransformer(model, device="cpu")
     except (OSError, ValueError) as error:
