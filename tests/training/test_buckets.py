@@ -2,13 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.training import bucketed
+from tests.training import bucketed, warm
 from tests.training.bucketed import ACCUMULATION, NUM_STEPS
 
 NUM_BYTES = 4 * 5 * (32 * 32 + 32)
@@ -17,11 +15,11 @@ NUM_BYTES = 4 * 5 * (32 * 32 + 32)
 
 @pytest.mark.slow
 def test_gradients_lie_in_the_buckets_and_the_training_is_the_same_to_the_digit(tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    argv = ["--standalone", "--nproc-per-node", "2", "-m", bucketed.__name__, str(tmp_path)]
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_TORCH_DEVICE": "cpu"}
-    argv += ["-m", bucketed.__name__, str(tmp_path)]
-    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
+    said = tmp_path / "stderr"
+    code = warm.start("torch.distributed.run", argv, said, environ).wait(timeout=600)
+    assert code == 0, said.read_text(encoding="utf-8")
     told = [json.loads((tmp_path / f"{rank}.json").read_text(encoding="utf-8")) for rank in (0, 1)]
     for beside, inside in told:
         assert len(inside["logs"]) == NUM_STEPS

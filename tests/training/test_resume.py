@@ -6,8 +6,6 @@ transformers 5.17 alone fails this: it goes on from the base weights and says so
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ import pytest
 from r1sgg_cli.cli.app import app
 from r1sgg_cli.data.run_logs import load_metric_rows
 from r1sgg_cli.models.asking import load_asking
+from tests.training import warm
 from tests.training.schooled import evaluations
 from tests.training.token_reward import BY_TOKENS
 
@@ -58,7 +57,7 @@ def command(stage: str, model: Path, dataset: Path, out: Path) -> list[str]:
 
 def run_until_killed(argv: list[str], out: Path, step: int) -> None:
     """Start the command as a process of its own and kill -9 it once `step` is logged."""
-    process = subprocess.Popen([sys.executable, "-m", "r1sgg_cli", *argv], stderr=subprocess.DEVNULL)
+    process = warm.start("r1sgg_cli", argv, Path(os.devnull))
     deadline = time.monotonic() + 240
     log = out / "metrics.jsonl"
     while not (log.exists() and any(row["step"] >= step for row in load_metric_rows(log))):

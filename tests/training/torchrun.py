@@ -1,8 +1,6 @@
 """Real processes under torchrun, for tests: a run's folder with its `launch.yaml` in, what they said and left out."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.record import save_launch
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.data.run_logs import load_metric_rows
+from tests.training import warm
 
 Run = TypeVar("Run", SFTRun, GRPORun)
 
@@ -37,15 +36,14 @@ def run_of(kind: type[Run], model: Path, dataset: Path, out: Path, *overrides: s
 
 
 @contextmanager
-def launched(run: SFTRun | GRPORun, *options: str, module: str = R1SGG) -> Iterator[subprocess.Popen[str]]:
+def launched(run: SFTRun | GRPORun, *options: str, module: str = R1SGG) -> Iterator[warm.Warm]:
     """`torchrun` with two workers of `run`; whatever is left of them at the end is killed."""
     save_launch(run, run.out, "cpu")
-    argv = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
-    argv += ["-m", module, "worker", str(run.out)]
+    argv = ["--standalone", "--nproc-per-node", "2", *options, "-m", module, "worker", str(run.out)]
     log = run.out / "logs" / "stderr"
     log.parent.mkdir(exist_ok=True)
-    with log.open("w", encoding="utf-8") as stderr:
-        process = subprocess.Popen(argv, stderr=stderr, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    log.write_text("", encoding="utf-8")
+    process = warm.start("torch.distributed.run", argv, log, {**os.environ, "OMP_NUM_THREADS": "1"})
     family = psutil.Process(process.pid)
     try:
         yield process
@@ -58,8 +56,8 @@ def launched(run: SFTRun | GRPORun, *options: str, module: str = R1SGG) -> Itera
 def torchrun(run: SFTRun | GRPORun, *options: str, module: str = R1SGG) -> tuple[int, str]:
     """Exit code and standard error of all of it, once it has ended."""
     with launched(run, *options, module=module) as process:
-        process.wait(timeout=1200)
-    return process.returncode, said(run)
+        code = process.wait(timeout=1200)
+    return code, said(run)
 
 
 def said(run: SFTRun | GRPORun) -> str:
@@ -67,12 +65,14 @@ def said(run: SFTRun | GRPORun) -> str:
     return (run.out / "logs" / "stderr").read_text(encoding="utf-8")
 
 
-def worker_of(torchrun: subprocess.Popen[str], rank: int) -> psutil.Process:
+def worker_of(torchrun: warm.Warm, rank: int) -> psutil.Process:
     """One of the processes that torchrun started."""
-    return next(one for one in psutil.Process(torchrun.pid).children() if one.environ().get("RANK") == str(rank))
+    workers = sorted(psutil.Process(torchrun.pid).children(), key=lambda one: one.create_time())
+    assert len(workers) == 2
+    return workers[rank]
 
 
-def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_until(happened: Callable[[], bool], process: warm.Warm) -> None:
     """Look 50 times a second, for four minutes at most."""
     deadline = time.monotonic() + 240
     while not happened():

@@ -1,0 +1,5 @@
+"""What `tests.training.warm` has imported before it forks."""
+
+import gc
+
+gc.freeze()
