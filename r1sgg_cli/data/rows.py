@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
+from datasets.exceptions import DatasetsError
 
 from r1sgg_cli.data.images import BrokenImageError, decode_image, stored_image_wh
 from r1sgg_cli.errors import NOT_JSON, DataError, first_line, why_unfetched
@@ -101,8 +102,9 @@ def _load_unchecked(source: str) -> DatasetDict:
     try:
         loaded = load_from_disk(source) if saved else load_dataset(source)
     # Not found, no network, files that are broken; the others are what a description of another shape leads to.
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        reason = first_line(error) if folder.exists() else why_unfetched(error)
+    except (DatasetsError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        said = error.__cause__ or error  # `datasets` says of a damaged page only that an error occurred
+        reason = first_line(said) if folder.exists() else why_unfetched(said)
         raise DataError(f"`{source}` is no data set that can be read: {reason}") from error
     return loaded if isinstance(loaded, DatasetDict) else DatasetDict({"train": loaded})
 
