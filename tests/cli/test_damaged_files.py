@@ -219,6 +219,9 @@ def test_what_the_published_gather_writes(tmp_path: Path, published: list[str | 
         return said
 
     assert damage_in_turn(tmp_path / "gathered.json", damaged, 7, check) > NUM_CASES // 3
+    listed = {**row, "relation_tuples": [[*tuples[0][:-1], ["near"]]]}
+    (tmp_path / "gathered.json").write_text(json.dumps({"a": listed, "b": row}))
+    assert "is no predicate" in (check() or "")
 
 
 def test_what_training_showed(predictions: Path, tmp_path: Path) -> None:
