@@ -145,7 +145,7 @@ def lines_of_steps(folder: Path, num_steps: int) -> list[str]:
     path = folder / ROLLOUTS_FILE
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
     steps = [_step_of(line, path) for line in lines]
     chosen = chosen_steps(sorted(set(steps)), num_steps)
     numbered = [(step, i, line) for i, (step, line) in enumerate(zip(steps, lines, strict=True)) if step in chosen]

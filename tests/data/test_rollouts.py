@@ -110,6 +110,16 @@ def test_steps_that_a_resumed_run_repeats_are_dropped(tmp_path: Path) -> None:
     assert [json.loads(line)["step"] for line in path.read_text(encoding="utf-8").splitlines()] == [1, 10, 11]
 
 
+def test_a_byte_that_is_no_text_is_named_or_stands_as_a_sign_of_it(tmp_path: Path) -> None:
+    path = save(tmp_path, 1, 10)
+    path.write_bytes(path.read_bytes().replace(b"im/1", b"im\xff1", 1))
+    read = [parse_rollout(line, tmp_path).image_id for line in lines_of_steps(tmp_path, 5)]
+    assert read == ["im/1", "im\ufffd1"]
+    path.write_bytes(b"\xff" + path.read_bytes())
+    with pytest.raises(AnswersError, match="begins with no step"):
+        lines_of_steps(tmp_path, 5)
+
+
 @pytest.mark.parametrize(
     "change",
     [
