@@ -101,10 +101,12 @@ def _load_unchecked(source: str) -> DatasetDict:
         raise DataError(f"{said}; give a data set's folder, or a name on the hub (`OWNER/NAME`)")
     try:
         loaded = load_from_disk(source) if saved else load_dataset(source)
+    except IndexError as error:  # `save_to_disk` writes no file of a split without rows, and needs one
+        raise DataError(f"`{source}` has a split without rows, which `datasets` cannot load; leave it out") from error
     # Not found, no network, files that are broken; the others are what a description of another shape leads to.
     except (DatasetsError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        said = error.__cause__ or error  # `datasets` says of a damaged page only that an error occurred
-        reason = first_line(said) if folder.exists() else why_unfetched(said)
+        cause = error.__cause__ or error  # `datasets` says of a damaged page only that an error occurred
+        reason = first_line(cause) if folder.exists() else why_unfetched(cause)
         raise DataError(f"`{source}` is no data set that can be read: {reason}") from error
     return loaded if isinstance(loaded, DatasetDict) else DatasetDict({"train": loaded})
 

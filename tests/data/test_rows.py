@@ -118,6 +118,12 @@ def test_a_half_copied_data_set_is_one_line(tmp_path: Path) -> None:
         load_rows(str(tmp_path / "data"))
 
 
+def test_a_split_without_rows_is_one_line(tmp_path: Path) -> None:
+    DatasetDict({"train": Dataset.from_dict({name: [] for name in FEATURES}, FEATURES)}).save_to_disk(tmp_path)
+    with pytest.raises(DataError, match="has a split without rows"):
+        load_rows(str(tmp_path))
+
+
 def test_a_damaged_page_of_parquet_is_one_line_that_says_what_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "parquet" / "train.parquet"
     path.parent.mkdir()
