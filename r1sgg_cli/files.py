@@ -22,16 +22,26 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 def save_text(text: str, path: Path) -> None:
     """Write `text` to `path`, all of it or nothing, making folders on the way. Raises `OutputError`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` for what is written there; it takes its place in the end, or is removed on an error.
+
+    For what other libraries write; their formats follow no suffix then. Raises `OSError`.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -108,6 +118,11 @@ def locked(
         os.close(descriptor)
 
 
+def folder_beside(out: Path) -> Path:
+    """Where `work_beside` makes `out`."""
+    return out.parent / f".{out.name}.partial"
+
+
 @contextmanager
 def work_beside(out: Path, keeps: Callable[[Path], int] = lambda folder: 0) -> Iterator[Path]:
     """A locked folder in which `out` is made before it is moved to its place; it is removed in the end.
@@ -115,7 +130,7 @@ def work_beside(out: Path, keeps: Callable[[Path], int] = lambda folder: 0) -> I
     It stays where the process is killed, or an error ends it and `keeps` counts something finished in it. Raises
     `OutputError`.
     """
-    folder = out.parent / f".{out.name}.partial"
+    folder = folder_beside(out)
     with locked(folder, for_path=out):
         is_done = False
         try:

@@ -25,10 +25,12 @@ from r1sgg_cli.files import (
     locked,
     may_be_on_hub,
     missing_local,
+    replacing,
     save_text,
     unwritable,
     work_beside,
 )
+from tests.conftest import files_no_larger_than
 
 HOLDER = """
 import sys
@@ -92,6 +94,13 @@ def test_a_text_is_saved_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
     save_text("first", tmp_path / "new" / "file")
     save_text("second", tmp_path / "new" / "file")
     assert {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "new").iterdir()} == {"file": "second"}
+
+
+def test_what_a_library_fails_to_write_replaces_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    save_text("first", tmp_path / "file")
+    with files_no_larger_than(3), pytest.raises(OSError, match="too large"), replacing(tmp_path / "file") as temporary:
+        temporary.write_text("second", encoding="utf-8")
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == {"file": "first"}
 
 
 def test_a_second_process_is_kept_out_until_the_first_is_killed(tmp_path: Path) -> None:
