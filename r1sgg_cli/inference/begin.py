@@ -36,16 +36,6 @@ _DISTRIBUTIONS: dict[EngineName, tuple[str, ...]] = {
     "transformers": ("torch", "transformers"),
     "vllm": ("torch", "transformers", "vllm"),
 }
-_BEFORE: dict[str, Any] = {
-    "engine": "transformers",
-    "temperature": 0.0,
-    "top_p": 1.0,
-    "top_k": 0,
-    "num_answers": 1,
-    "seed": 0,
-    "structured": False,
-}
-"""What records from before these settings leave unsaid."""
 
 
 def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_size: int) -> RunRecord:
@@ -122,16 +112,13 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         "model_fingerprint": "the model's weights changed",
         "dataset_fingerprint": "the data set changed",
     }
-    old = {"annotated": True, "base": None, "revision": None, "task": "sgg", **old}
-    old = {**old, "prompts": {"think_prompt": "system", **old.get("prompts", {})}}
-    old["generation"] = _BEFORE | {key: value for key, value in old.get("generation", {}).items() if key != "decoding"}
     # Versions may move under a long run; the command may be typed in another way; a trial may be extended.
     may_differ = ("versions", "command", "split_size", "limit")
     return [
         change
         for key in new
-        if key not in may_differ and old.get(key) != new[key]
-        for change in ([said[key]] if key in said else differences({key: old.get(key)}, {key: new[key]}))
+        if key not in may_differ and old[key] != new[key]
+        for change in ([said[key]] if key in said else differences({key: old[key]}, {key: new[key]}))
     ]
 
 

@@ -117,7 +117,7 @@ def record_experiment(experiment: Experiment) -> None:
 
 def _has_begun(out: Path, stage: StageName) -> bool:
     """Whether a stage has left something that is kept when it goes on."""
-    kept = {"prepare": ("data/prepare.json",), "infer": ("answers/answers*.jsonl",)}
+    kept = {"prepare": ("data/prepare.json",), "infer": ("answers/answers-*.jsonl",)}
     patterns = kept.get(stage, (f"{stage}/checkpoint-*", f"{stage}/{MODEL_FINISHED}"))
     return any(True for pattern in patterns for _ in out.glob(pattern))
 

@@ -84,7 +84,7 @@ def workers_of(out: Path, num_images: int, num_workers: int) -> Iterator[list[Wo
 
 def save_plan(out: Path, num_images: int, chunk_size: int) -> None:
     (out / QUEUE).mkdir(parents=True)
-    plan = {"num_images": num_images, "chunk_size": chunk_size}
+    plan = {"num_images": num_images, "chunk_size": chunk_size, "begun_at": {}}
     (out / QUEUE / PLAN_FILE).write_text(json.dumps(plan), encoding="utf-8")
 
 
@@ -262,12 +262,6 @@ def test_a_fault_in_place_of_a_line_that_was_cut_short_is_this_runs(tmp_path: Pa
         with AnswersFile(tmp_path, worker.path.name) as file:
             file.append([not_asked("image-0")])
         assert not worker.queue.wait(Console())
-
-
-def test_a_plan_of_an_older_version_says_nothing_of_where_it_began(tmp_path: Path) -> None:
-    save_plan(tmp_path, 3, 1)
-    with workers_of(tmp_path, 3, 1) as (worker,):
-        assert worker.queue.take() == [0]
 
 
 def test_an_engine_that_passes_an_image_over_is_a_bug_and_not_waited_for(tmp_path: Path) -> None:
