@@ -48,11 +48,6 @@ class LoadedAnswers:
     """The image of each later answer that was passed over; such a record is none."""
     broken: tuple[BrokenLine, ...]
 
-    @property
-    def num_duplicates(self) -> int:
-        """Later answers that were passed over."""
-        return len(self.repeated)
-
 
 def load_answers(out_dir: Path) -> LoadedAnswers:
     """Read the answers of all workers; broken lines are listed and the rest kept. No file: no answers yet."""

@@ -40,11 +40,11 @@ _DISTRIBUTIONS: dict[EngineName, tuple[str, ...]] = {
 
 def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_size: int) -> RunRecord:
     """What `run.json` is to say."""
-    asking, vocabulary = asker.asking, asker.vocabulary
+    wording, asking, vocabulary = asker.wording, asker.wording.asking, asker.wording.vocabulary
     return {
         "model": request.model,
         "model_fingerprint": asked_fingerprint(request.model),
-        "family": asker.family.name,
+        "family": wording.family.name,
         "base": base_of(request.model) if adapter_of(request.model) else None,
         "revision": revision(base_of(request.model)),
         "dataset": str(request.images or request.dataset),
@@ -55,11 +55,11 @@ def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_siz
         "split": request.split,
         "split_size": split_size,
         "limit": request.limit,
-        "task": asker.task,
+        "task": wording.task,
         "prompts": {
             **{key: value for key, value in asdict(asking).items() if key != "tasks"},  # how it was trained, not asked
-            "system": system_prompt(asker.prompting, asker.task),
-            "vocabulary_named": asking.predefined_categories and asker.vocabulary_named,
+            "system": system_prompt(wording.prompting, wording.task),
+            "vocabulary_named": asking.predefined_categories and wording.vocabulary_named,
         },
         "generation": {**asdict(request.sampling), "engine": engine, "structured": request.structured},
         "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)}

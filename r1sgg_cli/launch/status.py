@@ -11,6 +11,7 @@ from typing import Any
 
 from r1sgg_cli.config.experiment import Experiment, load_experiment
 from r1sgg_cli.config.record import LAUNCH_FILE, RUN_FILE
+from r1sgg_cli.counted import counted
 from r1sgg_cli.errors import LaunchError
 from r1sgg_cli.files import is_locked
 from r1sgg_cli.launch.dispatch import JOBS_FILE, Submitted, load_submitted
@@ -174,7 +175,7 @@ def _answered(answers: Path) -> str:
 def _workers(answers: Path) -> str:
     """How many processes answer, as far as their locks are seen from this machine."""
     num_workers = sum(is_locked(path.parent, path.name) for path in (answers / QUEUE).glob(WORKER_LOCKS))
-    return f"{num_workers} worker{'s' * (num_workers > 1)}" if num_workers else ""
+    return counted(num_workers, "worker") if num_workers else ""
 
 
 def _num_lines(path: Path) -> int:

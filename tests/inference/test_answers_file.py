@@ -40,7 +40,7 @@ def test_the_first_answer_of_an_image_counts(tmp_path: Path) -> None:
         file.append([make_answer("a", "first"), make_answer("a", "second"), make_answer("a", "third")])
     loaded = load_answers(tmp_path)
     assert loaded.answers["a"].samples[0].text == "first"
-    assert loaded.num_duplicates == 2
+    assert loaded.repeated == ("a", "a")
 
 
 def test_an_answer_counts_before_any_record_that_its_image_could_not_be_asked_about(tmp_path: Path) -> None:
