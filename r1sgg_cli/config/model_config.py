@@ -6,7 +6,7 @@ from typing import Any
 
 from r1sgg_cli.config.record import unfinished_run
 from r1sgg_cli.errors import NOT_JSON, ModelError, in_words
-from r1sgg_cli.files import adapters_alone, missing_local
+from r1sgg_cli.typed_names import adapters_alone, missing_local
 
 
 def read_local_config(model: str) -> dict[str, Any] | None:

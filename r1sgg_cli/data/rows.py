@@ -15,9 +15,10 @@ from datasets.exceptions import DatasetsError
 
 from r1sgg_cli.data.images import BrokenImageError, decode_image, stored_image_wh
 from r1sgg_cli.errors import NOT_JSON, DataError, first_line, why_unfetched
-from r1sgg_cli.files import folder_fingerprint, missing_local
+from r1sgg_cli.files import folder_fingerprint
 from r1sgg_cli.scene_graph.boxes import is_box
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
+from r1sgg_cli.typed_names import missing_local
 
 FEATURES = Features(
     {

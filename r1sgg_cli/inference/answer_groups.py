@@ -10,7 +10,6 @@ from r1sgg_cli.config.record import RUN_FILE
 from r1sgg_cli.config.yaml import load_yaml
 from r1sgg_cli.data.rollouts import ROLLOUTS_FILE, Rollout, lines_of_steps, parse_rollout
 from r1sgg_cli.errors import AnswersError
-from r1sgg_cli.files import closest_beside
 from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.answers_file import BrokenLine, answer_lines, load_answers
 from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth
@@ -18,6 +17,7 @@ from r1sgg_cli.inference.run_record import RUN_FILE as ANSWERS_RUN_FILE
 from r1sgg_cli.inference.run_record import RunRecord, load_run
 from r1sgg_cli.rewards.workbench import AnswerGroup
 from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.typed_names import closest_beside
 
 _ALL_STEPS = 1_000_000_000
 

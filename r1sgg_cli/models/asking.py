@@ -7,7 +7,8 @@ from typing import get_args
 
 from r1sgg_cli.config.schema import Task, ThinkPrompt
 from r1sgg_cli.errors import MALFORMED, ModelError, in_words
-from r1sgg_cli.files import adapters_alone, save_text
+from r1sgg_cli.files import save_text
+from r1sgg_cli.typed_names import adapters_alone
 
 ASKING_FILE = "r1sgg.json"
 
