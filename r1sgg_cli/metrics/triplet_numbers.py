@@ -13,7 +13,7 @@ from r1sgg_cli.metrics.metric import Constraint, Cut
 from r1sgg_cli.metrics.number import Number
 from r1sgg_cli.metrics.one_to_one import Pairs
 from r1sgg_cli.metrics.recall import PredicateRecall, recall_per_image
-from r1sgg_cli.metrics.statistic import Statistic, Values, harmonic_mean, mean_over_images, ratio
+from r1sgg_cli.metrics.statistic import Statistic, harmonic_mean, mean_over_images, ratio, shares
 from r1sgg_cli.metrics.triplets import TripletCandidates
 
 
@@ -156,8 +156,8 @@ def precision_numbers(annotated: FlatGraphs, predicted: FlatGraphs, hits: Pairs)
         per_image(images, annotated)
         for images in (annotated.triplet_image[hits[0]], annotated.triplet_image, predicted.triplet_image)
     )
-    precision = _where(answers > 0, hit, answers)
-    f1 = _where(truths > 0, 2 * hit, truths + answers)
+    precision = shares(hit, answers)
+    f1 = np.where(truths > 0, shares(2 * hit, truths + answers), np.nan)
     num_say, num_show = int((answers > 0).sum()), int((truths > 0).sum())
     num_truths, num_answers = int(truths.sum()), int(answers.sum())
     both = f"({num_answers} predicted + {num_truths} annotated)"
@@ -189,7 +189,3 @@ def named_under(name: str, symbol: str, constraint: Constraint) -> tuple[str, st
 def _statistic(number: Number) -> Statistic:
     assert isinstance(number.statistic, Statistic)
     return number.statistic
-
-
-def _where(counts: Mask, part: Values, whole: Values) -> Values:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=counts)
