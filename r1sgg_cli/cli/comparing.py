@@ -96,7 +96,7 @@ def _numbers_table(comparison: Comparison) -> Table:
             *(format_number(metric.value, number) for metric in (number.metric, number.other)),
             difference,
             f"{low} to {high}",
-            f"[bold]{number.verdict}[/]" if number.verdict != "not shown" else number.verdict,
+            f"[bold]{number.outcome}[/]" if number.outcome != "not shown" else number.outcome,
         )
     return table
 

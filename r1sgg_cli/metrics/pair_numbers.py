@@ -19,8 +19,15 @@ def pair_numbers(annotated: FlatGraphs, predicted: FlatGraphs) -> list[Number]:
         pairs, (rows, _) = find(annotated, predicted)
         found, asked = (per_image(images, annotated) for images in (pairs.image[rows], pairs.image))
         num_images = int((asked > 0).sum())
-        counted = f"pairs hit in {what} / annotated pairs, mean over {num_images} images with a relationship"
-        numbers.append(Number(name, mean_over_images(shares(found, asked)), counted, "images", num_images, "pairs"))
+        number = Number(
+            name=name,
+            statistic=mean_over_images(shares(found, asked)),
+            counted=f"pairs hit in {what} / annotated pairs, mean over {num_images} images with a relationship",
+            averaging="images",
+            denominator=num_images,
+            section="pairs",
+        )
+        numbers.append(number)
     return numbers
 
 

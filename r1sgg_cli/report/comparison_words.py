@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from r1sgg_cli.metrics.comparison import NumberDifference, Verdict
+from r1sgg_cli.metrics.comparison import NumberDifference, Outcome
 from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.metrics.resampling import FEW_IMAGES, TOO_NARROW, few_images
 from r1sgg_cli.report.comparison import Comparison
@@ -80,17 +80,17 @@ def _recall_sentence(comparison: Comparison, recall: NumberDifference) -> str:
 
 
 def _others_sentences(comparison: Comparison, numbers: Sequence[NumberDifference]) -> list[str]:
-    said: list[tuple[Verdict, str]] = [
+    said: list[tuple[Outcome, str]] = [
         ("better", f"Significantly better in {comparison.other}"),
         ("worse", f"Significantly worse in {comparison.other}"),
         ("not shown", "Not shown to differ"),
     ]
     parts = []
-    for verdict, words in said:
+    for outcome, words in said:
         named = [
             f"{number_name(number)} ({format_change(number.interval.difference, number)})"
             for number in numbers
-            if number.verdict == verdict and not math.isnan(number.interval.difference)
+            if number.outcome == outcome and not math.isnan(number.interval.difference)
         ]
         if named:
             parts.append(f"{words}: {', '.join(named)}.")

@@ -9,7 +9,7 @@ from r1sgg_cli.files import save_text
 from r1sgg_cli.report.curves import Curve, lay_out
 from r1sgg_cli.report.facts import facts_of
 from r1sgg_cli.report.gallery import build_gallery
-from r1sgg_cli.report.headline import compared_stages, headline_rows, verdict
+from r1sgg_cli.report.headline import compared_stages, findings, headline_rows
 from r1sgg_cli.report.rendering import render_html
 from r1sgg_cli.report.stages import Gain, Stage
 
@@ -37,7 +37,7 @@ def write_run_page(
         gain=gain,
         protocol=" ".join(dict.fromkeys(stage.evaluation.protocol for stage in stages)),
         rows=headline_rows(stages, gain),
-        verdict=verdict(stages, gain),
+        findings=findings(stages, gain),
         charts=[(curve, lay_out(curve)) for curve in curves],
         gallery=build_gallery(stages, compared, image_of),
         commands=commands,
