@@ -7,7 +7,7 @@ from typing import Any
 
 import huggingface_hub
 
-from r1sgg_cli.config.record import unfinished_run
+from r1sgg_cli.config.record import why_no_model
 from r1sgg_cli.errors import ModelError, in_words, why_unfetched
 from r1sgg_cli.files import adapters_alone, missing_local
 
@@ -25,7 +25,7 @@ def load_config(model: str, *, fetch: bool) -> tuple[dict[str, Any], str] | None
         return _read_config(folder / "config.json", model), "config.json of the folder"
     if said := adapters_alone(folder):
         raise ModelError(said)
-    if said := unfinished_run(folder):
+    if said := why_no_model(folder):
         raise ModelError(said)
     if folder.is_dir():
         raise ModelError(f"`{model}` is no checkpoint: it holds no `config.json`; give the folder that does")

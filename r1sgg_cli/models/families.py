@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from transformers import PretrainedConfig
 
-from r1sgg_cli.config.record import unfinished_run
+from r1sgg_cli.config.record import why_no_model
 from r1sgg_cli.errors import ModelError, in_words, why_unfetched
 from r1sgg_cli.files import adapters_alone, missing_local
 from r1sgg_cli.models.checkpoint import load_processor
@@ -131,7 +131,7 @@ def _load_config(model: str) -> dict[str, Any]:
         return _read_config(folder)
     if said := adapters_alone(folder):
         raise ModelError(said)
-    if said := unfinished_run(folder):
+    if said := why_no_model(folder):
         raise ModelError(said)
     if folder.is_dir():
         raise ModelError(f"`{model}` is no checkpoint: it holds no `config.json`; give the folder that does")

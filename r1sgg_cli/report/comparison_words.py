@@ -43,7 +43,7 @@ def name_in_words(metric: Metric) -> str:
     return " ".join(ACRONYMS.get(word, word) for word in metric.name.split("_"))
 
 
-def format_number(value: float, number: NumberDifference) -> str:
+def format_amount(value: float, number: NumberDifference) -> str:
     """The value as the table shows it: per cent, or a count per image; a dash where there is none."""
     if not math.isfinite(value):
         return "–"
@@ -73,9 +73,9 @@ def _recall_sentence(comparison: Comparison, recall: NumberDifference) -> str:
         )
     low, high = sorted((low, high))
     return (
-        f"{other} finds {format_number(difference, recall)} points {'more' if recall.change == 'more' else 'fewer'} of "
-        f"the annotated relationships than {first} (95 % interval {format_number(low, recall)} to "
-        f"{format_number(high, recall)}): significant{f', but {few}' if (few := _few_telling(comparison)) else '.'}"
+        f"{other} finds {format_amount(difference, recall)} points {'more' if recall.change == 'more' else 'fewer'} of "
+        f"the annotated relationships than {first} (95 % interval {format_amount(low, recall)} to "
+        f"{format_amount(high, recall)}): significant{f', but {few}' if (few := _few_telling(comparison)) else '.'}"
     )
 
 

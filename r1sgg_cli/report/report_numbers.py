@@ -11,7 +11,7 @@ from r1sgg_cli.metrics.comparison import LOWER_IS_BETTER_IN, NumberDifference, O
 from r1sgg_cli.metrics.evaluation import Evaluation
 from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.report.comparison import Comparison
-from r1sgg_cli.report.comparison_words import format_change, format_number, name_in_words
+from r1sgg_cli.report.comparison_words import format_amount, format_change, name_in_words
 from r1sgg_cli.report.headline import THIN
 from r1sgg_cli.report.histograms import percent
 from r1sgg_cli.scene_graph.listing import CAUSES
@@ -115,7 +115,7 @@ def compared_numbers(comparison: Comparison) -> tuple[ComparedNumber, ...]:
 
 def _compared(number: NumberDifference) -> ComparedNumber:
     difference, low, high = (format_change(value, number) for value in number.interval)
-    first, other = (format_number(metric.value, number) for metric in (number.metric, number.other))
+    first, other = (format_amount(metric.value, number) for metric in (number.metric, number.other))
     name, symbol = _names(number.metric)
     return ComparedNumber(
         name=name,
