@@ -174,7 +174,7 @@ def _write_page(
 
 
 def _print_result(stages: list[Stage], gain: Gain, seconds: float) -> None:
-    from r1sgg_cli.report.headline import headline_rows, verdict
+    from r1sgg_cli.report.headline import findings, headline_rows
 
     table = Table(title=f"held-out images: {stages[0].evaluation.num_images}", caption=stages[0].evaluation.protocol)
     for title in ("", *(stage.name for stage in stages)):
@@ -186,7 +186,7 @@ def _print_result(stages: list[Stage], gain: Gain, seconds: float) -> None:
     console.print(table)
     for row in rows:
         console.print(f"[dim]{row.measure.name}: {row.counted}[/]", soft_wrap=True, highlight=False)
-    said = verdict(stages, gain)
+    said = findings(stages, gain)
     for sentence in (said.claim, said.interval, said.price):
         console.print(sentence, soft_wrap=True, highlight=False)
     console.print(f"wall time: {seconds / 60:.1f} minutes")

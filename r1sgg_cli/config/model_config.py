@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.config.record import unfinished_run
+from r1sgg_cli.config.record import why_no_model
 from r1sgg_cli.errors import NOT_JSON, ModelError, in_words
 from r1sgg_cli.typed_names import adapters_alone, missing_local
 
@@ -17,7 +17,7 @@ def read_local_config(model: str) -> dict[str, Any] | None:
     folder = Path(model)
     if (folder / "config.json").is_file():
         return read_config(folder / "config.json", model)
-    if said := adapters_alone(folder) or unfinished_run(folder):
+    if said := adapters_alone(folder) or why_no_model(folder):
         raise ModelError(said)
     if folder.is_dir():
         raise ModelError(f"`{model}` is no checkpoint: it holds no `config.json`; give the folder that does")

@@ -36,8 +36,8 @@ _MOST_SAID = 5
 """Differences in one line of error."""
 
 
-def unfinished_run(folder: Path) -> str | None:
-    """What to say of the folder of a training where a finished model is wanted; None for any other folder."""
+def why_no_model(folder: Path) -> str | None:
+    """Why the folder of a training holds no finished model, in a sentence; None for any other folder."""
     if not (folder / RUN_FILE).is_file():
         return None
     steps = [path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*")]

@@ -24,8 +24,8 @@ from r1sgg_cli.report.chosen_images import ChosenImages, Why, choose_images
 from r1sgg_cli.report.comparison import Comparison
 from r1sgg_cli.report.comparison_words import HOW, sentences
 from r1sgg_cli.report.curves import Curve, lay_out
+from r1sgg_cli.report.facts import facts_of
 from r1sgg_cli.report.gallery_index import GalleryIndex
-from r1sgg_cli.report.page import flat
 from r1sgg_cli.report.photos import PhotoOf, thumbnail
 from r1sgg_cli.report.predicate_chart import lay_out_predicates
 from r1sgg_cli.report.rendering import render_html
@@ -178,7 +178,7 @@ def _page(
         has_photos=report.photo_of is not None,
         failure_kinds=kinds,
         reasons=[(why, phrase) for why, phrase in REASONS.items() if why in present] if chosen.is_choice else [],
-        provenance=[(stage.name, flat(stage.predictions.provenance)) for stage in stages],
+        provenance=[(stage.name, facts_of(stage.predictions.provenance)) for stage in stages],
         index=index.to_json(),
         cards=cards,
     )

@@ -13,7 +13,7 @@ from r1sgg_cli.config.record import (
     load_launch,
     record_run,
     save_launch,
-    unfinished_run,
+    why_no_model,
 )
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.yaml import load_yaml
@@ -64,9 +64,9 @@ def test_what_differs_is_one_line_however_much_it_is(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_training_is_no_model_and_its_last_checkpoint_is_named(tmp_path: Path) -> None:
-    assert unfinished_run(tmp_path) is None
+    assert why_no_model(tmp_path) is None
     record_run(sft_run(tmp_path), tmp_path, INPUTS)
-    assert unfinished_run(tmp_path) == (
+    assert why_no_model(tmp_path) == (
         f"`{tmp_path}` holds a training that is not finished; continue it with its own command"
     )
     for step in (9, 10):
