@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -262,22 +261,13 @@ def _log(experiment: Experiment, stage: Stage) -> Path:
 
 def _run_stage(experiment: Experiment, stage: Stage) -> int:
     """Run one stage's command; what it says goes to the terminal and to its log."""
+    from r1sgg_cli.launch.children import run_logged
+
     log = _log(experiment, stage)
     log.parent.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "r1sgg_cli", *stage.command]
     environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with (
-        log.open("a", encoding="utf-8") as file,
-        subprocess.Popen(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environ, encoding="utf-8", errors="replace"
-        ) as process,
-    ):
-        assert process.stdout is not None
-        for line in process.stdout:
-            typer.echo(line, nl=False, err=True)
-            file.write(line)
-            file.flush()
-    return process.returncode
+    return run_logged(argv, environ, log, lambda said: typer.echo(said, nl=False, err=True))
 
 
 # ---- what is shown

@@ -9,7 +9,7 @@ OUT/jobs/STAGE        each stage's job script and logs
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ ANSWERED = "complete.json"
 """What `infer` writes once every image is answered."""
 
 
-_READ_BY_TRAINING = {"model", "split", "vocabulary", "seed", "report_to"}
-_READ_BY_ANSWERS = {"test_dataset", "test_split"}
+_HARDWARE = frozenset({"preset", "num_tasks", "slurm", "environment"})
+"""What no result depends on, of an experiment and of each of its stages."""
+_READ_BY_TRAINING = frozenset({"model", "split", "vocabulary", "seed", "report_to"})
+_READ_BY_ANSWERS = frozenset({"test_dataset", "test_split"})
 """Fields that no stage before reads, and that may be mended until one does."""
 
 
@@ -103,10 +105,7 @@ def record_experiment(experiment: Experiment) -> None:
     begun = [number for number, name in enumerate(STAGES) if _has_begun(experiment.out, name)]
     if path.exists() and begun:
         to_come = STAGES[begun[-1] + 1 :]
-        free = {"slurm", "environment", "preset", "num_tasks", *to_come}
-        free |= _READ_BY_TRAINING if "sft" in to_come else set()
-        free |= _READ_BY_ANSWERS if "infer" in to_come else set()
-        changed = differences(load_yaml(path), values, ignored=frozenset(free))
+        changed = differences(_settled(load_yaml(path), to_come), _settled(values, to_come))
         if changed:
             raise ConfigError(
                 f"`{experiment.out}` holds another experiment ({'; '.join(changed)}); give another `out`, "
@@ -115,9 +114,24 @@ def record_experiment(experiment: Experiment) -> None:
     save_text(dump_yaml(values), path)
 
 
+def _settled(values: Mapping[str, Any], to_come: Sequence[StageName]) -> dict[str, Any]:
+    """Of an experiment's fields those that the stages before `to_come` were made of.
+
+    A stage's own options may be called as fields of the experiment are: only these are left out by name.
+    """
+    free = _HARDWARE.union(to_come)
+    free |= _READ_BY_TRAINING if "sft" in to_come else frozenset()
+    free |= _READ_BY_ANSWERS if "infer" in to_come else frozenset()
+    kept = {key: value for key, value in values.items() if key not in free}
+    stages = {key: value for key, value in kept.items() if key in STAGES and isinstance(value, Mapping)}
+    return kept | {
+        name: {key: value for key, value in stage.items() if key not in _HARDWARE} for name, stage in stages.items()
+    }
+
+
 def _has_begun(out: Path, stage: StageName) -> bool:
     """Whether a stage has left something that is kept when it goes on."""
-    kept = {"prepare": ("data/prepare.json",), "infer": ("answers/answers*.jsonl",)}
+    kept = {"prepare": ("data/prepare.json",), "infer": ("answers/answers-*.jsonl",)}
     patterns = kept.get(stage, (f"{stage}/checkpoint-*", f"{stage}/{MODEL_FINISHED}"))
     return any(True for pattern in patterns for _ in out.glob(pattern))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from r1sgg_cli.config.experiment import Experiment, load_experiment
 from r1sgg_cli.config.record import LAUNCH_FILE, RUN_FILE
+from r1sgg_cli.counted import counted
 from r1sgg_cli.errors import LaunchError
 from r1sgg_cli.files import is_locked
 from r1sgg_cli.launch.dispatch import JOBS_FILE, Submitted, load_submitted
@@ -43,7 +44,7 @@ class Progress:
     """How far a training is."""
 
     step: int
-    max_steps: int | None
+    max_steps: int
     watched: tuple[str, float] | None
     """The last reward, or loss."""
     seconds_left: float | None
@@ -167,14 +168,14 @@ def _answered(answers: Path) -> str:
     if not truth.exists():
         return ""
     num_images = _num_lines(truth)
-    num_answers = sum(_num_lines(path) for path in answers.glob("answers*.jsonl"))
+    num_answers = sum(_num_lines(path) for path in answers.glob("answers-*.jsonl"))
     return f"{min(num_answers, num_images):,} of {num_images:,} images"
 
 
 def _workers(answers: Path) -> str:
     """How many processes answer, as far as their locks are seen from this machine."""
     num_workers = sum(is_locked(path.parent, path.name) for path in (answers / QUEUE).glob(WORKER_LOCKS))
-    return f"{num_workers} worker{'s' * (num_workers > 1)}" if num_workers else ""
+    return counted(num_workers, "worker") if num_workers else ""
 
 
 def _num_lines(path: Path) -> int:
@@ -189,7 +190,7 @@ def read_progress(metrics: Path) -> Progress | None:
         return None
     last = rows[-1]
     watched = next(((key, last[key]) for key in WATCHED if isinstance(last.get(key), float)), None)
-    return Progress(last["step"], last.get("max_steps"), watched, _seconds_left(rows))
+    return Progress(last["step"], last["max_steps"], watched, _seconds_left(rows))
 
 
 def _last_rows(path: Path) -> list[dict[str, Any]]:
@@ -205,7 +206,7 @@ def _parsed(line: str) -> dict[str, Any] | None:
         row = json.loads(line)
     except ValueError:
         return None
-    return row if isinstance(row, dict) and "step" in row else None
+    return row if isinstance(row, dict) and row.keys() >= {"step", "max_steps", "time"} else None
 
 
 def _seconds_left(rows: Sequence[Mapping[str, Any]]) -> float | None:
@@ -213,9 +214,9 @@ def _seconds_left(rows: Sequence[Mapping[str, Any]]) -> float | None:
     each = [
         (row["time"] - before["time"]) / (row["step"] - before["step"])
         for before, row in pairwise(rows)
-        if "time" in before and row["step"] > before["step"]
+        if row["step"] > before["step"]
     ]
     last = rows[-1]
-    if not each or last.get("max_steps") is None:
+    if not each:
         return None
     return float(statistics.median(each) * (last["max_steps"] - last["step"]))
