@@ -173,7 +173,8 @@ def training_job(plan: TrainingPlan, name: str | None = None) -> Job:
 def command_job(name: str, kind: JobKind, command: tuple[str, ...], folder: Path, preset: Preset, **more: Any) -> Job:
     """A Slurm job that runs a command of `r1sgg` from this folder, in this environment."""
     from r1sgg_cli.launch.dispatch import bin_dir
-    from r1sgg_cli.launch.job import Job, hf_home
+    from r1sgg_cli.launch.hub_folders import hub_folders
+    from r1sgg_cli.launch.job import Job
 
     return Job(
         name=name,
@@ -183,7 +184,7 @@ def command_job(name: str, kind: JobKind, command: tuple[str, ...], folder: Path
         work_dir=Path.cwd(),
         preset=preset,
         bin_dir=bin_dir(),
-        hf_home=hf_home(os.environ, Path.home()).absolute(),
+        hub_folders=hub_folders(os.environ),
         **more,
     )
 
