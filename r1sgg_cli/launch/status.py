@@ -1,6 +1,5 @@
 """How far runs and experiments are, from their folders and the queue."""
 
-import json
 import shutil
 import statistics
 from collections.abc import Collection, Mapping, Sequence
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.config.experiment import Experiment, load_experiment
+from r1sgg_cli.config.log_rows import parse_log_row
 from r1sgg_cli.config.record import LAUNCH_FILE, RUN_FILE
-from r1sgg_cli.errors import LaunchError
+from r1sgg_cli.errors import LaunchError, R1SGGError
 from r1sgg_cli.files import is_locked
 from r1sgg_cli.launch.dispatch import JOBS_FILE, Submitted, load_submitted
 from r1sgg_cli.launch.job import LOGS
@@ -37,6 +37,9 @@ QUEUE, WORKER_LOCKS = "queue", "*.lock"
 RECENT = 20
 """Logged steps from which the time left is told."""
 
+_NO_PACE = 1e9
+"""Seconds that no run takes: a clock was set anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -56,7 +59,8 @@ class StageStatus:
     name: str
     folder: Path
     state: str
-    """`finished`, `failed`, `cancelled`, `stopped`, `not started`, or the queue's word for what is not over."""
+    """`finished`, `failed`, `cancelled`, `stopped`, `not started`, `unreadable`, or the queue's word for what is not
+    over."""
     job_id: int | None = None
     progress: Progress | None = None
     note: str = ""
@@ -74,6 +78,14 @@ def status_of(folder: Path) -> list[StageStatus]:
     is_finished = (folder / MODEL_FINISHED).exists() or (folder / ANSWERED).exists()
     name = folder.absolute().name
     return [_status(name, folder, folder, submitted[-1] if submitted else None, states, is_finished=is_finished)]
+
+
+def status_or_fault(folder: Path) -> list[StageStatus]:
+    """The same for one of many, of which a damaged one hides no other: what is wrong with it is its note."""
+    try:
+        return status_of(folder)
+    except R1SGGError as error:
+        return [StageStatus(folder.absolute().name, folder, "unreadable", note=str(error))]
 
 
 def _queue(submitted: Collection[Submitted]) -> Mapping[int, JobState]:
@@ -99,7 +111,7 @@ def known_runs(parent: Path) -> list[Path]:
 
 def is_over(state: str) -> bool:
     """Whether nothing will change by itself."""
-    return state in ("finished", "stopped", "failed", "cancelled", "not started")
+    return state in ("finished", "stopped", "failed", "cancelled", "not started", "unreadable")
 
 
 def _experiment_status(folder: Path) -> list[StageStatus]:
@@ -197,15 +209,7 @@ def _last_rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
-    return [row for line in lines[-RECENT:] if (row := _parsed(line)) is not None]
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) and "step" in row else None
+    return [row for line in lines[-RECENT:] if (row := parse_log_row(line)) is not None]
 
 
 def _seconds_left(rows: Sequence[Mapping[str, Any]]) -> float | None:
@@ -218,4 +222,5 @@ def _seconds_left(rows: Sequence[Mapping[str, Any]]) -> float | None:
     last = rows[-1]
     if not each or last.get("max_steps") is None:
         return None
-    return float(statistics.median(each) * (last["max_steps"] - last["step"]))
+    left = float(statistics.median(each) * (last["max_steps"] - last["step"]))
+    return left if left < _NO_PACE else None

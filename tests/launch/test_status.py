@@ -79,14 +79,34 @@ def test_only_the_last_steps_tell_the_time_left(tmp_path: Path) -> None:
     assert progress.seconds_left == 40
 
 
+def test_a_clock_that_jumps_tells_no_time_left(tmp_path: Path) -> None:
+    progress = read_progress(write_metrics(tmp_path, [logged(1, 0), logged(2, 2**52)]))
+    assert progress is not None
+    assert progress.seconds_left is None
+
+
 @pytest.mark.parametrize(
     ("rest"),
-    ["", '{"step": 1', '{"step": 1, "lo{"step": 2}\n', "[]\n"],
-    ids=["empty", "half a line", "two lines in one", "no row"],
+    [
+        *("", '{"step": 1', '{"step": 1, "lo{"step": 2}\n', "[]\n", '{"step": "x"}\n', '{"step": true}\n'),
+        *('{"step": 1, "time": null}\n', '{"step": 1, "time": NaN}\n', '{"step": 1, "max_steps": "x"}\n'),
+        *("[" * 100_000 + "\n", f'{{"step": {10**400}}}\n'),
+    ],
+    ids=[
+        *("empty", "half a line", "two lines in one", "no row", "a word for a step", "a truth for a step"),
+        *("no time", "no number for a time", "a word for steps", "lists in lists", "a step without end"),
+    ],
 )
 def test_before_the_first_whole_row_there_is_no_progress(rest: str, tmp_path: Path) -> None:
     assert read_progress(tmp_path / "none.jsonl") is None
     assert read_progress(write_metrics(tmp_path, [], rest)) is None
+
+
+def test_a_row_that_is_damaged_is_passed_over(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"step": "x"}, logged(1, 10), {"step": 2, "time": None}, logged(2, 12)]
+    progress = read_progress(write_metrics(tmp_path, rows))
+    assert progress is not None
+    assert (progress.step, progress.seconds_left) == (2, 2 * 98)
 
 
 def test_rows_from_before_times_were_logged_tell_no_time_left(tmp_path: Path) -> None:
