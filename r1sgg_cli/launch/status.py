@@ -10,13 +10,14 @@ from typing import Any
 
 from r1sgg_cli.config.experiment import Experiment, load_experiment
 from r1sgg_cli.config.log_rows import parse_log_row
-from r1sgg_cli.config.record import LAUNCH_FILE, RUN_FILE
+from r1sgg_cli.config.record import LAUNCH_FILE, TRAINING_RECORD
 from r1sgg_cli.errors import LaunchError, R1SGGError
 from r1sgg_cli.files import is_locked
 from r1sgg_cli.launch.dispatch import JOBS_FILE, Submitted, load_submitted
 from r1sgg_cli.launch.job import LOGS
 from r1sgg_cli.launch.pipeline import (
     ANSWERED,
+    ANSWERS,
     ANSWERS_RECORD,
     MODEL_FINISHED,
     RECORD,
@@ -27,7 +28,9 @@ from r1sgg_cli.launch.pipeline import (
 from r1sgg_cli.launch.slurm import JobState, job_states
 
 METRICS = "metrics.jsonl"
-RECORDS = (RECORD, RUN_FILE, LAUNCH_FILE, ANSWERS_RECORD)
+GROUND_TRUTH = "ground_truth.jsonl"
+"""What `infer` writes for every image before it answers the first."""
+RECORDS = (RECORD, TRAINING_RECORD, LAUNCH_FILE, ANSWERS_RECORD)
 """By any of these a folder is known."""
 WATCHED = ("reward", "loss")
 FAILED = frozenset({"FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"})
@@ -175,11 +178,11 @@ def _newest_log(folder: Path) -> Path:
 
 
 def _answered(answers: Path) -> str:
-    truth = answers / "ground_truth.jsonl"
+    truth = answers / GROUND_TRUTH
     if not truth.exists():
         return ""
     num_images = _num_lines(truth)
-    num_answers = sum(_num_lines(path) for path in answers.glob("answers*.jsonl"))
+    num_answers = sum(_num_lines(path) for path in answers.glob(ANSWERS))
     return f"{min(num_answers, num_images):,} of {num_images:,} images"
 
 

@@ -2,17 +2,26 @@
 
 import json
 import os
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from r1sgg_cli.config.experiment import load_experiment
+from r1sgg_cli.config.record import LAUNCH_FILE, LAUNCHER_FILES
 from r1sgg_cli.config.yaml import dump_yaml
+from r1sgg_cli.data.rows import DESCRIPTION_FILE
+from r1sgg_cli.data.run_logs import METRICS_FILE
 from r1sgg_cli.errors import LaunchError
 from r1sgg_cli.files import locked
+from r1sgg_cli.inference import queue, run_record
+from r1sgg_cli.inference.answers_file import ANSWERS_FILE, worker_file
+from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE
+from r1sgg_cli.launch import dispatch, job, pipeline, slurm, status, steps
 from r1sgg_cli.launch.dispatch import Submitted, record_submitted
 from r1sgg_cli.launch.status import StageStatus, is_over, known_runs, read_progress, status_of
+from r1sgg_cli.models.asking import ASKING_FILE
 from tests.launch.programs import put_program
 
 
@@ -45,6 +54,16 @@ def put_run(folder: Path, *, job_id: int | None = None) -> Path:
 def only(rows: list[StageStatus]) -> StageStatus:
     (row,) = rows
     return row
+
+
+def test_what_others_write_is_called_as_they_call_it() -> None:
+    """`launch` may not import them: another name would be a stage that never looks finished, or never begun."""
+    named = (pipeline.MODEL_FINISHED, pipeline.ANSWERS_RECORD, pipeline.ANSWERED, steps.PREPARED)
+    assert named == (ASKING_FILE, run_record.RUN_FILE, run_record.COMPLETE_FILE, DESCRIPTION_FILE)
+    assert (status.METRICS, status.GROUND_TRUTH, status.QUEUE) == (METRICS_FILE, GROUND_TRUTH_FILE, queue.QUEUE)
+    assert f"*{queue._SUFFIX}" == status.WORKER_LOCKS
+    assert all(fnmatch(name, pipeline.ANSWERS) for name in (worker_file("n1-0"), ANSWERS_FILE))
+    assert set(LAUNCHER_FILES) == {LAUNCH_FILE, slurm.SCRIPT, dispatch.JOBS_FILE, job.LOGS}
 
 
 # ---- progress
