@@ -171,7 +171,7 @@ def infer(
 
 
 def _for_preset(overrides: Sequence[str]) -> list[str]:
-    from r1sgg_cli.cli.launching import split_overrides
+    from r1sgg_cli.cli.placing import split_overrides
     from r1sgg_cli.errors import ConfigError
 
     others, for_preset = split_overrides(overrides)

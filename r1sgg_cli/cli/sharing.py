@@ -45,7 +45,7 @@ def launch_inference(
     dry_run: bool,
 ) -> bool:
     """Start the workers elsewhere or show what would be; False where this process is to answer by itself."""
-    from r1sgg_cli.cli.launching import launcher_to_show, resolve_preset
+    from r1sgg_cli.cli.placing import launcher_to_show, resolve_preset
     from r1sgg_cli.launch.launcher import choose_launcher
     from r1sgg_cli.launch.machine import look_at_machine
     from r1sgg_cli.launch.plan import without_rollouts
@@ -110,7 +110,7 @@ def _launch(
     console: Console,
 ) -> None:
     """Look at what workers would stumble over, then start them."""
-    from r1sgg_cli.cli.launching import fetch_offline
+    from r1sgg_cli.cli.placing import fetch_offline
     from r1sgg_cli.launch.steps import insist_on_split
     from r1sgg_cli.models.adapter_folder import base_of
 
@@ -147,7 +147,7 @@ def num_workers(preset: Preset) -> int:
 
 def inference_job(command: tuple[str, ...], out: Path, preset: Preset) -> Job:
     """The array of jobs, in the folder of the answers."""
-    from r1sgg_cli.cli.launching import command_job
+    from r1sgg_cli.cli.placing import command_job
 
     return command_job("infer", "array", command, out, preset, num_tasks=num_workers(preset))
 

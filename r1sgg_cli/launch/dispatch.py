@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE
+from r1sgg_cli.config.record import LAUNCHER_FILES, TRAINING_RECORD
 from r1sgg_cli.errors import LaunchError, OutputError, in_words
 from r1sgg_cli.files import insist_on_own_folder, save_text
 from r1sgg_cli.launch.children import run_child
@@ -110,4 +110,4 @@ def bin_dir() -> Path:
 
 def insist_on_own_run(folder: Path) -> None:
     """Refuse a folder that holds anything but a run, before the first file is written. Raises `OutputError`."""
-    insist_on_own_folder(folder, RUN_FILE, LAUNCHER_FILES)
+    insist_on_own_folder(folder, TRAINING_RECORD, LAUNCHER_FILES)

@@ -19,12 +19,16 @@ from r1sgg_cli.config.experiment import STAGES, Experiment, StageName
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.files import insist_on_own_folder, save_text
+from r1sgg_cli.launch.steps import PREPARED
 
 RECORD = "experiment.yaml"
+# What other stages leave is known here by name alone: a test holds these names to those of their owners.
 MODEL_FINISHED = "r1sgg.json"
 """The last file of a finished training."""
 ANSWERS_RECORD = "run.json"
 """What `infer` writes first."""
+ANSWERS = "answers-*.jsonl"
+"""What its workers write."""
 ANSWERED = "complete.json"
 """What `infer` writes once every image is answered."""
 
@@ -131,7 +135,7 @@ def _settled(values: Mapping[str, Any], to_come: Sequence[StageName]) -> dict[st
 
 def _has_begun(out: Path, stage: StageName) -> bool:
     """Whether a stage has left something that is kept when it goes on."""
-    kept = {"prepare": ("data/prepare.json",), "infer": ("answers/answers-*.jsonl",)}
+    kept = {"prepare": (f"data/{PREPARED}",), "infer": (f"answers/{ANSWERS}",)}
     patterns = kept.get(stage, (f"{stage}/checkpoint-*", f"{stage}/{MODEL_FINISHED}"))
     return any(True for pattern in patterns for _ in out.glob(pattern))
 
@@ -140,7 +144,7 @@ def _prepare(experiment: Experiment) -> Stage:
     assert experiment.prepare is not None
     out = experiment.out / "data"
     command = ("prepare", experiment.prepare.source, "--out", str(out), *_options(experiment.prepare.options))
-    return Stage("prepare", command, (out / "prepare.json",))
+    return Stage("prepare", command, (out / PREPARED,))
 
 
 def _training(experiment: Experiment, name: StageName) -> Stage:
