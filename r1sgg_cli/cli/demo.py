@@ -36,8 +36,6 @@ class Scale:
 
 RECORD = "demo.txt"
 """By which a folder is known as a demo's own."""
-RECORD_WITHOUT_OPTIONS = "The folder of a demo: `r1sgg demo` goes on in it.\n"
-"""What older versions wrote; their options are known by the data set only."""
 FULL = Scale(num_images=14_400, num_test=500)  # no image is seen twice in fine-tuning
 QUICK = Scale(1200, 64, sft=("--set", "max_steps=100"), grpo=("--set", "max_steps=6", "--set", "checkpoint_every=3"))
 
@@ -86,7 +84,7 @@ def _begin(out: Path, quick: bool, seed: int) -> None:
     here, record = f"r1sgg demo {'--quick ' if quick else ''}--seed {seed}", out / RECORD
     text = f"The folder of a demo: `{here}` goes on in it.\n"
     there = record.read_text(encoding="utf-8") if record.exists() else text
-    if there not in (text, RECORD_WITHOUT_OPTIONS):
+    if there != text:
         made_by = there.split("`")[1] if there.count("`") == 2 else "something else"
         raise OutputError(f"`{out}` holds the demo of `{made_by}`, and this is `{here}`; give another `--out`")
     save_text(there, record)

@@ -24,7 +24,8 @@ def score(
     answers: Annotated[
         Path,
         typer.Argument(
-            metavar="ANSWERS", help="A folder that `r1sgg infer` or `r1sgg grpo` filled, or one `answers*.jsonl` of it."
+            metavar="ANSWERS",
+            help="A folder that `r1sgg infer` or `r1sgg grpo` filled, or one `answers-*.jsonl` of it.",
         ),
     ],
     rewards: Annotated[

@@ -45,7 +45,7 @@ def launch_inference(
     dry_run: bool,
 ) -> bool:
     """Start the workers elsewhere or show what would be; False where this process is to answer by itself."""
-    from r1sgg_cli.cli.launching import launcher_to_show, resolve_preset
+    from r1sgg_cli.cli.placing import launcher_to_show, resolve_preset
     from r1sgg_cli.launch.launcher import choose_launcher
     from r1sgg_cli.launch.machine import look_at_machine
     from r1sgg_cli.launch.plan import without_rollouts
@@ -110,7 +110,7 @@ def _launch(
     console: Console,
 ) -> None:
     """Look at what workers would stumble over, then start them."""
-    from r1sgg_cli.cli.launching import fetch_offline
+    from r1sgg_cli.cli.placing import fetch_offline
     from r1sgg_cli.launch.steps import insist_on_split
     from r1sgg_cli.models.adapter_folder import base_of
 
@@ -147,7 +147,7 @@ def num_workers(preset: Preset) -> int:
 
 def inference_job(command: tuple[str, ...], out: Path, preset: Preset) -> Job:
     """The array of jobs, in the folder of the answers."""
-    from r1sgg_cli.cli.launching import command_job
+    from r1sgg_cli.cli.placing import command_job
 
     return command_job("infer", "array", command, out, preset, num_tasks=num_workers(preset))
 
@@ -210,6 +210,7 @@ def _variables(preset: Preset) -> list[dict[str, str]]:
 
 
 def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: Console) -> None:
+    from r1sgg_cli.counted import counted
     from r1sgg_cli.inference.room import SHORT_TEXT_TOKENS, TRANSFORMERS_BATCH
     from r1sgg_cli.launch.architectures import parse_shape
     from r1sgg_cli.launch.config_json import load_config
@@ -220,9 +221,7 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     workers = num_workers(preset)
     rows = num_asked(asked)
     each = f", about {-(-rows // workers):,} images each" if rows else ""
-    console.print(
-        f"plan: {workers} worker{'s' * (workers > 1)}{each}, on {escape(preset.name)} ({escape(preset.description)})"
-    )
+    console.print(f"plan: {counted(workers, 'worker')}{each}, on {escape(preset.name)} ({escape(preset.description)})")
     if loaded is None:
         return
     shape = parse_shape(loaded[0], model)

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from r1sgg_cli.launch.status import StageStatus
 
 RUNS = Path("runs")
-STYLES = {"finished": "green", "running": "cyan", "failed": "bold red", "stopped": "yellow", "cancelled": "yellow"}
+STYLES = {
+    "finished": "green",
+    "running": "cyan",
+    "failed": "bold red",
+    "unreadable": "bold red",
+    "stopped": "yellow",
+    "cancelled": "yellow",
+}
 SECONDS = 5.0
 
 RunArgument = Annotated[
@@ -72,7 +79,7 @@ def cancel(
 
 def _look(run: Path | None) -> list[tuple[str, StageStatus]]:
     """Each line with its name, which for an experiment's stage begins with the experiment's."""
-    from r1sgg_cli.launch.status import known_runs, status_of
+    from r1sgg_cli.launch.status import known_runs, status_of, status_or_fault
 
     folders = [run] if run is not None else known_runs(RUNS)
     if not folders:
@@ -81,7 +88,7 @@ def _look(run: Path | None) -> list[tuple[str, StageStatus]]:
     return [
         (row.name if row.folder == folder else f"{folder.absolute().name}/{row.name}", row)
         for folder in folders
-        for row in status_of(folder)
+        for row in (status_of if run is not None else status_or_fault)(folder)
     ]
 
 
@@ -95,7 +102,7 @@ def _table(rows: Sequence[tuple[str, StageStatus]]) -> Table:
     table = Table(Column("run", overflow="fold"), "state", "job", "step", "last", "left", "note")
     for name, row in rows:
         progress = row.progress
-        of = f" of {progress.max_steps:,}" if progress and progress.max_steps else ""
+        of = f" of {progress.max_steps:,}" if progress else ""
         style = STYLES.get(row.state, "")
         table.add_row(
             escape(name),

@@ -13,7 +13,7 @@ from r1sgg_cli.config.yaml import dump_yaml, load_yaml
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.files import save_text
 
-RUN_FILE = "run.yaml"
+TRAINING_RECORD = "run.yaml"
 """What a run's folder was made with, written by the worker that begins it."""
 LAUNCH_FILE = "launch.yaml"
 """What workers are to run, written by the launcher."""
@@ -21,18 +21,6 @@ SERVER_URL = "R1SGG_SERVER_URL"
 """The environment variable by which a job's script names its rollout server."""
 LAUNCHER_FILES = (LAUNCH_FILE, "job.sh", "jobs.json", "logs")
 """What a launcher may leave in a run's folder before the run begins."""
-
-FORMERLY: Mapping[str, Any] = {
-    "think_prompt": "system",
-    "tasks": {"sgg": 1.0},
-    "shuffle_objects": False,
-    "long_answers": "keep",
-    "max_answer_tokens": 2048,
-    "lora": None,
-    "evaluation": None,
-}
-"""What a run did whose record is older than these fields; it goes on where a new one does the same."""
-
 
 CHANGES_NOTHING = frozenset(
     {
@@ -50,7 +38,7 @@ _MOST_SAID = 5
 
 def why_no_model(folder: Path) -> str | None:
     """Why the folder of a training holds no finished model, in a sentence; None for any other folder."""
-    if not (folder / RUN_FILE).is_file():
+    if not (folder / TRAINING_RECORD).is_file():
         return None
     steps = [path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*")]
     last = max((int(step) for step in steps if step.isdecimal()), default=None)
@@ -68,7 +56,7 @@ def record_run(
     """
     if not insist_on_same_run(run, folder, inputs):
         values = {**run.model_dump(mode="json"), "inputs": dict(inputs), "versions": dict(versions or {})}
-        save_text(dump_yaml(values), folder / RUN_FILE)
+        save_text(dump_yaml(values), folder / TRAINING_RECORD)
 
 
 def insist_on_same_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | None] | None = None) -> bool:
@@ -76,12 +64,12 @@ def insist_on_same_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | 
 
     Without `inputs`, what the run reads is not compared: it is not at hand where a run is only launched.
     """
-    path = folder / RUN_FILE
+    path = folder / TRAINING_RECORD
     has_begun = any(folder.glob("checkpoint-*")) or (folder / "config.json").exists()
     if not (path.exists() and has_begun):
         return False
     values = run.model_dump(mode="json")
-    record = _with_former(load_yaml(path), values["recipe"])
+    record = load_yaml(path)
     if inputs is None:
         record.pop("inputs", None)
     else:
@@ -97,13 +85,6 @@ def insist_on_same_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | 
             "options to continue"
         )
     return True
-
-
-def _with_former(record: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's record with what an older one leaves unsaid of the fields that `recipe` has."""
-    record = {"sharding": "ddp", **record}
-    former = {key: value for key, value in FORMERLY.items() if key in recipe}
-    return {**record, "recipe": {**former, **record.get("recipe", {})}}
 
 
 def save_launch(run: SFTRun | GRPORun, folder: Path, preset: str) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.errors import NOT_JSON, AnswersError
+from r1sgg_cli.config.log_rows import parse_log_row
+from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.files import save_text
 
 METRICS_FILE = "metrics.jsonl"
 """One line per logged step or evaluation."""
@@ -21,7 +23,7 @@ def load_metric_rows(path: Path) -> list[dict[str, Any]]:
     """
     rows = []
     for number, line in _numbered_lines(path):
-        row = _parsed(line)
+        row = parse_log_row(line)
         if row is None:
             raise AnswersError(f"line {number} of `{path}` is no row of a log ({line:.40}); delete that line")
         rows.append(row)
@@ -32,14 +34,6 @@ def _numbered_lines(path: Path) -> list[tuple[int, str]]:
     """Lines that are not empty, from 1; what follows the last newline is half a line or nothing."""
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
     return [(number, line) for number, line in enumerate(lines, start=1) if line]
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except NOT_JSON:
-        return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
 
 
 def append_row(row: Mapping[str, Any], path: Path) -> None:
@@ -56,13 +50,14 @@ def append_row(row: Mapping[str, Any], path: Path) -> None:
 
 
 def drop_rows_after(step: int, path: Path, is_repeated: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
-    """Take out of a log what a run that goes on from `step` is about to repeat: later rows, and of the earlier ones
-    those that `is_repeated` names. Lines that are no rows go as well, or a log would keep the run from going on."""
+    """Take out of a log what a run that goes on from `step` is about to repeat.
+
+    These are later rows, and of the earlier ones those that `is_repeated` names. Lines that are no rows go as well, or
+    a log would keep the run from going on. Raises `OutputError`.
+    """
     if not path.exists():
         return
     lines = _numbered_lines(path) if step else []  # what precedes the first step is repeated, too
-    rows = [row for _, line in lines if (row := _parsed(line)) is not None]
+    rows = [row for _, line in lines if (row := parse_log_row(line)) is not None]
     kept = [row for row in rows if row["step"] <= step and not (is_repeated and is_repeated(row))]
-    partial = path.with_suffix(".jsonl.partial")
-    partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-    partial.replace(path)
+    save_text("".join(json.dumps(row) + "\n" for row in kept), path)

@@ -1,16 +1,16 @@
 """From a plan to running processes: the run's folder is written, then one launcher is called."""
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE
+from r1sgg_cli.config.record import LAUNCHER_FILES, TRAINING_RECORD
 from r1sgg_cli.errors import LaunchError, OutputError, in_words
 from r1sgg_cli.files import insist_on_own_folder, save_text
+from r1sgg_cli.launch.children import run_child
 from r1sgg_cli.launch.job import Job
 from r1sgg_cli.launch.slurm import cancel, expected_start, job_states, save_script, submit
 
@@ -95,12 +95,12 @@ def submit_after(jobs: Sequence[Job], folder: Path) -> list[Submitted]:
 
 def run_in_allocation(job: Job) -> int:
     """Run a job's script in the Slurm allocation at hand; its exit code."""
-    return subprocess.run(["bash", str(save_script(job))], check=False).returncode
+    return run_child(["bash", str(save_script(job))])
 
 
 def run_torchrun(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run training processes on this machine; their exit code."""
-    return subprocess.run(list(argv), env=dict(environ), check=False).returncode
+    return run_child(argv, environ)
 
 
 def bin_dir() -> Path:
@@ -110,4 +110,4 @@ def bin_dir() -> Path:
 
 def insist_on_own_run(folder: Path) -> None:
     """Refuse a folder that holds anything but a run, before the first file is written. Raises `OutputError`."""
-    insist_on_own_folder(folder, RUN_FILE, LAUNCHER_FILES)
+    insist_on_own_folder(folder, TRAINING_RECORD, LAUNCHER_FILES)

@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from r1sgg_cli.launch.finding import Finding, State
-from r1sgg_cli.launch.machine import BF16_CAPABILITY, Machine, look_at_machine
+from r1sgg_cli.launch.hub_folders import hub_cache, hub_home
+from r1sgg_cli.launch.machine import BF16_CAPABILITY, SHARED_MEMORY, Machine, look_at_machine, shared_memory
 from r1sgg_cli.launch.packages import (
     check_deepspeed,
     check_few_bits,
@@ -65,7 +66,7 @@ def examine(environ: Mapping[str, str], folder: Path) -> Iterator[Finding]:
     yield check_slurm(machine, environ)
     yield from check_hub(environ)
     yield check_room("run folder", folder, MIN_RUN_GIB, "r1sgg sft --out /path/with/room")
-    yield check_shared_memory(machine, shutil.disk_usage("/dev/shm").total / 2**30)
+    yield check_shared_memory(machine, shared_memory()[0] / 2**30)
     yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     yield from check_environment(machine, environ)
 
@@ -215,18 +216,6 @@ def _answer(argv: list[str], environ: Mapping[str, str]) -> tuple[bool, str]:
     return True, done.stdout.strip()
 
 
-def hub_cache(environ: Mapping[str, str]) -> Path:
-    """Where models and data sets of the hub are kept."""
-    if environ.get("HF_HUB_CACHE"):
-        return Path(environ["HF_HUB_CACHE"]).expanduser()
-    return _hub_home(environ) / "hub"
-
-
-def _hub_home(environ: Mapping[str, str]) -> Path:
-    caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(environ.get("HF_HOME") or f"{caches}/huggingface").expanduser()
-
-
 def check_hub(environ: Mapping[str, str]) -> Iterator[Finding]:
     """The cache of models and data sets, and the login; a token is never read."""
     folder = hub_cache(environ)
@@ -238,7 +227,7 @@ def check_hub(environ: Mapping[str, str]) -> Iterator[Finding]:
         )
     else:
         yield check_room("hub cache", folder, MIN_HUB_GIB, "export HF_HOME=/path/with/room")
-    file = Path(environ.get("HF_TOKEN_PATH") or _hub_home(environ) / "token").expanduser()
+    file = Path(environ.get("HF_TOKEN_PATH") or hub_home(environ) / "token").expanduser()
     if environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN") or file.is_file():
         yield Finding("hub login", "ok", "a token is there")
     else:
@@ -259,11 +248,13 @@ def check_room(name: str, folder: Path, min_gib: float, remedy: str) -> Finding:
 
 def check_shared_memory(machine: Machine, size_gib: float) -> Finding:
     """Room for what NCCL and the workers of a data loader share."""
-    detail = f"/dev/shm has {size_gib:.1f} GiB"
+    detail = f"{SHARED_MEMORY} has {size_gib:.1f} GiB" if size_gib else f"there is no {SHARED_MEMORY}"
     if size_gib >= MIN_SHM_GIB:
         return Finding("shared memory", "ok", detail)
     state: State = "wrong" if len(machine.cards) > 1 else "note"
-    mend = "sudo mount -o remount,size=16G /dev/shm  # in a container: docker run --shm-size=16g"
+    mend = f"sudo mount -o remount,size=16G {SHARED_MEMORY}  # in a container: docker run --shm-size=16g"
+    if not size_gib:
+        mend = f"sudo mkdir -p {SHARED_MEMORY} && sudo mount -t tmpfs -o size=16G tmpfs {SHARED_MEMORY}"
     return Finding("shared memory", state, f"{detail}: NCCL and data loaders need {MIN_SHM_GIB} GiB", mend)
 
 

@@ -19,6 +19,17 @@ stopped='' interrupted='' steps=()
 trap 'interrupted=yes stopped=yes; kill ${steps[@]+"${steps[@]}"} 2>/dev/null || true' USR1
 was_stopped() { [ -n "$stopped" ]; }"""
 
+_LEAVE_NONE = """\
+# Ended from outside, as by Ctrl-C in an allocation: no step goes on behind it, which would hold the run's folder.
+end_steps() {
+  trap - INT TERM
+  kill ${steps[@]+"${steps[@]}"} 2>/dev/null || true
+  wait
+  kill "-$1" "$$"
+}
+trap 'end_steps INT' INT
+trap 'end_steps TERM' TERM"""
+
 _ENDING = """\
 # `wait` may end with a signal (138 is USR1) before the step does.
 code=0
@@ -56,7 +67,7 @@ exit "$((code > 0 ? code : 1))\""""
 
 def signal_lines(job: Job) -> list[str]:
     """What stands before anything that takes time."""
-    return [(_ASK if job.kind == "torchrun" else _END)]
+    return [(_ASK if job.kind == "torchrun" else _END), _LEAVE_NONE]
 
 
 def ending_lines() -> list[str]:

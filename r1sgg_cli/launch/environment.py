@@ -72,7 +72,7 @@ def _variables(job: Job) -> dict[str, str]:
     if environment.offline:
         variables["HF_HUB_OFFLINE"] = "1"
     if environment.container is not None:
-        variables["HF_HOME"] = str(job.hf_home)
+        variables |= {name: str(folder) for name, folder in job.hub_folders.items()}
     return variables | environment.variables
 
 
@@ -92,7 +92,8 @@ def container_argv(job: Job) -> list[str]:
     container = job.preset.environment.container
     if container is None:
         return []
-    own = [f"{path}:{path}" for path in _mountable((job.work_dir, job.folder, job.hf_home, *job.mounts))]
+    folders = (job.work_dir, job.folder, *job.hub_folders.values(), *job.mounts)
+    own = [f"{path}:{path}" for path in _mountable(folders)]
     mounts = tuple(dict.fromkeys((*own, *container.mounts)))
     if container.engine == "pyxis":
         image = [f"--container-image={container.image}", f"--container-mounts={','.join(mounts)}"]

@@ -29,8 +29,8 @@ class Job:
     preset: Preset
     bin_dir: Path
     """Where the submitting environment has `python`, `torchrun`, `r1sgg` and `vllm`."""
-    hf_home: Path
-    """Where models and data from the hub are; mounted into a container."""
+    hub_folders: Mapping[str, Path]
+    """Where models and data from the hub are, by the variable that says so; mounted into a container."""
     finished_file: Path | None = None
     """What is there once nothing is left to do; without one, exit code 0 says so."""
     num_tasks: int = 1
@@ -41,11 +41,11 @@ class Job:
     max_pixels: int | None = None
     """Pixels of an image at most, for rollout servers."""
     mounts: tuple[Path, ...] = ()
-    """Folders beside `work_dir`, `folder` and `hf_home` that the command reads or writes, for a container."""
+    """Folders beside `work_dir`, `folder` and `hub_folders` that the command reads or writes, for a container."""
 
     def __post_init__(self) -> None:
         files = () if self.finished_file is None else (self.finished_file,)
-        for path in (self.folder, self.work_dir, self.bin_dir, self.hf_home, *files, *self.mounts):
+        for path in (self.folder, self.work_dir, self.bin_dir, *self.hub_folders.values(), *files, *self.mounts):
             assert path.is_absolute(), path
         assert self.num_tasks == 1 or self.kind == "array"
         assert self.model is not None or not self.has_servers
@@ -76,8 +76,3 @@ class Job:
     def log_pattern(self) -> str:
         """The log's name in `folder/logs`, with Slurm's own `%j`, or `%A_%a` in an array."""
         return "%A_%a.out" if self.kind == "array" else "%j.out"
-
-
-def hf_home(environ: Mapping[str, str], home: Path) -> Path:
-    """Where the hub's libraries keep their files under these variables."""
-    return Path(environ.get("HF_HOME") or home / ".cache" / "huggingface")

@@ -4,20 +4,20 @@ torchrun ends all processes with the first that dies. A training needs that; whe
 the others are to take over what the dead one leaves.
 """
 
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from r1sgg_cli.errors import OutputError
+from r1sgg_cli.launch.children import Children
 from r1sgg_cli.launch.job import LOGS
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0
-"""For a worker to end by itself, which heard the Ctrl-C of its terminal too."""
+"""For a worker to end by itself; one that is killed loses no answer that it has written."""
 
 
 def worker_argv(command: Sequence[str]) -> list[str]:
@@ -52,25 +52,21 @@ def run_workers(
 ) -> list[int]:
     """Start a worker for each of `variables` and wait for all; their exit codes, -9 of one that was killed.
 
-    `say` is told of each that fails, as soon as it does. Whatever ends this process but kill -9 ends all of them.
-    Raises `OutputError`.
+    `say` is told of each that fails, as soon as it does. Whatever interrupts this process ends all of them. Raises
+    `OutputError`.
     """
-    processes: list[subprocess.Popen[bytes]] = []
     with ExitStack() as held:
         others = [held.enter_context(_opened(worker_log(folder, index))) for index in range(1, len(variables))]
-        held.enter_context(_interrupted_by_sigterm())
-        held.callback(_end, processes)
+        workers = held.enter_context(Children(GRACE_SECONDS))
         for own, log in zip(variables, [None, *others], strict=True):
-            processes.append(
-                subprocess.Popen(
-                    list(argv),
-                    env={**environ, **own},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT if log else None,
-                )
+            workers.start(
+                argv,
+                env={**environ, **own},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT if log else None,
             )
-        return _wait(processes, folder, say)
+        return _wait(workers.processes, folder, say)
 
 
 @contextmanager
@@ -103,25 +99,3 @@ def _ending(index: int, code: int, running: Sequence[int], folder: Path) -> str:
     others = f"; {len(running)} more go on with its images" if running else ""
     shown = f", as `{worker_log(folder, running[0])}` shows" if running and not index else ""
     return f"worker {index} {how}{why}{others}{shown}"
-
-
-def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Leave none behind; a worker that is killed loses no answer that it has written."""
-    for end in (None, subprocess.Popen.terminate, subprocess.Popen.kill):
-        deadline = time.monotonic() + GRACE_SECONDS
-        for process in processes:
-            if end is not None and process.poll() is None:
-                end(process)
-        for process in processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
-
-
-@contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM be as Ctrl-C, so that the workers end with this process."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

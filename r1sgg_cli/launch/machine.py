@@ -17,6 +17,7 @@ from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.launch.steps import UNKNOWN_TFLOPS
 
 QUERY = ("uuid", "name", "memory.total", "memory.reserved", "driver_version", "compute_cap", "mig.mode.current")
+SHARED_MEMORY = Path("/dev/shm")
 QUERY_SECONDS = 60
 """A card that fell off the bus makes `nvidia-smi` hang; without persistence mode a healthy one takes seconds."""
 BF16_CAPABILITY = (8, 0)
@@ -78,6 +79,14 @@ class Machine:
     """Why no card was found, in `nvidia-smi`'s words; None where it names cards or is not installed."""
     has_sbatch: bool
     allocation: Allocation | None
+
+
+def shared_memory(folder: Path = SHARED_MEMORY) -> tuple[int, int]:
+    """Bytes of the memory that processes share, all and free; none of either where there is no such place."""
+    if not folder.is_dir():
+        return 0, 0
+    usage = shutil.disk_usage(folder)
+    return usage.total, usage.free
 
 
 def look_at_machine(environ: Mapping[str, str]) -> Machine:

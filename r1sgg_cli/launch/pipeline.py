@@ -9,7 +9,7 @@ OUT/jobs/STAGE        each stage's job script and logs
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,24 @@ from r1sgg_cli.config.experiment import STAGES, Experiment, StageName
 from r1sgg_cli.config.yaml import dump_yaml, load_yaml
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.files import insist_on_own_folder, save_text
+from r1sgg_cli.launch.steps import PREPARED
 
 RECORD = "experiment.yaml"
+# What other stages leave is known here by name alone: a test holds these names to those of their owners.
 MODEL_FINISHED = "r1sgg.json"
 """The last file of a finished training."""
 ANSWERS_RECORD = "run.json"
 """What `infer` writes first."""
+ANSWERS = "answers-*.jsonl"
+"""What its workers write."""
 ANSWERED = "complete.json"
 """What `infer` writes once every image is answered."""
 
 
-_READ_BY_TRAINING = {"model", "split", "vocabulary", "seed", "report_to"}
-_READ_BY_ANSWERS = {"test_dataset", "test_split"}
+_HARDWARE = frozenset({"preset", "num_tasks", "slurm", "environment"})
+"""What no result depends on, of an experiment and of each of its stages."""
+_READ_BY_TRAINING = frozenset({"model", "split", "vocabulary", "seed", "report_to"})
+_READ_BY_ANSWERS = frozenset({"test_dataset", "test_split"})
 """Fields that no stage before reads, and that may be mended until one does."""
 
 
@@ -103,10 +109,7 @@ def record_experiment(experiment: Experiment) -> None:
     begun = [number for number, name in enumerate(STAGES) if _has_begun(experiment.out, name)]
     if path.exists() and begun:
         to_come = STAGES[begun[-1] + 1 :]
-        free = {"slurm", "environment", "preset", "num_tasks", *to_come}
-        free |= _READ_BY_TRAINING if "sft" in to_come else set()
-        free |= _READ_BY_ANSWERS if "infer" in to_come else set()
-        changed = differences(load_yaml(path), values, ignored=frozenset(free))
+        changed = differences(_settled(load_yaml(path), to_come), _settled(values, to_come))
         if changed:
             raise ConfigError(
                 f"`{experiment.out}` holds another experiment ({'; '.join(changed)}); give another `out`, "
@@ -115,9 +118,24 @@ def record_experiment(experiment: Experiment) -> None:
     save_text(dump_yaml(values), path)
 
 
+def _settled(values: Mapping[str, Any], to_come: Sequence[StageName]) -> dict[str, Any]:
+    """Of an experiment's fields those that the stages before `to_come` were made of.
+
+    A stage's own options may be called as fields of the experiment are: only these are left out by name.
+    """
+    free = _HARDWARE.union(to_come)
+    free |= _READ_BY_TRAINING if "sft" in to_come else frozenset()
+    free |= _READ_BY_ANSWERS if "infer" in to_come else frozenset()
+    kept = {key: value for key, value in values.items() if key not in free}
+    stages = {key: value for key, value in kept.items() if key in STAGES and isinstance(value, Mapping)}
+    return kept | {
+        name: {key: value for key, value in stage.items() if key not in _HARDWARE} for name, stage in stages.items()
+    }
+
+
 def _has_begun(out: Path, stage: StageName) -> bool:
     """Whether a stage has left something that is kept when it goes on."""
-    kept = {"prepare": ("data/prepare.json",), "infer": ("answers/answers*.jsonl",)}
+    kept = {"prepare": (f"data/{PREPARED}",), "infer": (f"answers/{ANSWERS}",)}
     patterns = kept.get(stage, (f"{stage}/checkpoint-*", f"{stage}/{MODEL_FINISHED}"))
     return any(True for pattern in patterns for _ in out.glob(pattern))
 
@@ -126,7 +144,7 @@ def _prepare(experiment: Experiment) -> Stage:
     assert experiment.prepare is not None
     out = experiment.out / "data"
     command = ("prepare", experiment.prepare.source, "--out", str(out), *_options(experiment.prepare.options))
-    return Stage("prepare", command, (out / "prepare.json",))
+    return Stage("prepare", command, (out / PREPARED,))
 
 
 def _training(experiment: Experiment, name: StageName) -> Stage:

@@ -44,7 +44,8 @@ def render_sbatch(job: Job) -> str:
 def _texts(job: Job) -> Iterator[str]:
     """Every text that is the user's."""
     yield from (job.name, *job.command, job.model or "")
-    yield from map(str, (job.folder, job.work_dir, job.bin_dir, job.hf_home, job.finished_file, *job.mounts))
+    hub = job.hub_folders.values()
+    yield from map(str, (job.folder, job.work_dir, job.bin_dir, *hub, job.finished_file, *job.mounts))
     yield from (value for value in job.preset.slurm.model_dump().values() if isinstance(value, str))
     environment = job.preset.environment
     yield from (*environment.modules, *environment.variables.values())

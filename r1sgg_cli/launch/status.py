@@ -1,6 +1,5 @@
 """How far runs and experiments are, from their folders and the queue."""
 
-import json
 import shutil
 import statistics
 from collections.abc import Collection, Mapping, Sequence
@@ -10,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.config.experiment import Experiment, load_experiment
-from r1sgg_cli.config.record import LAUNCH_FILE, RUN_FILE
-from r1sgg_cli.errors import LaunchError
+from r1sgg_cli.config.log_rows import parse_log_row
+from r1sgg_cli.config.record import LAUNCH_FILE, TRAINING_RECORD
+from r1sgg_cli.counted import counted
+from r1sgg_cli.errors import LaunchError, R1SGGError
 from r1sgg_cli.files import is_locked
 from r1sgg_cli.launch.dispatch import JOBS_FILE, Submitted, load_submitted
 from r1sgg_cli.launch.job import LOGS
 from r1sgg_cli.launch.pipeline import (
     ANSWERED,
+    ANSWERS,
     ANSWERS_RECORD,
     MODEL_FINISHED,
     RECORD,
@@ -27,7 +29,9 @@ from r1sgg_cli.launch.pipeline import (
 from r1sgg_cli.launch.slurm import JobState, job_states
 
 METRICS = "metrics.jsonl"
-RECORDS = (RECORD, RUN_FILE, LAUNCH_FILE, ANSWERS_RECORD)
+GROUND_TRUTH = "ground_truth.jsonl"
+"""What `infer` writes for every image before it answers the first."""
+RECORDS = (RECORD, TRAINING_RECORD, LAUNCH_FILE, ANSWERS_RECORD)
 """By any of these a folder is known."""
 WATCHED = ("reward", "loss")
 FAILED = frozenset({"FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"})
@@ -37,13 +41,16 @@ QUEUE, WORKER_LOCKS = "queue", "*.lock"
 RECENT = 20
 """Logged steps from which the time left is told."""
 
+_NO_PACE = 1e9
+"""Seconds that no run takes: a clock was set anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a training is."""
 
     step: int
-    max_steps: int | None
+    max_steps: int
     watched: tuple[str, float] | None
     """The last reward, or loss."""
     seconds_left: float | None
@@ -56,7 +63,8 @@ class StageStatus:
     name: str
     folder: Path
     state: str
-    """`finished`, `failed`, `cancelled`, `stopped`, `not started`, or the queue's word for what is not over."""
+    """`finished`, `failed`, `cancelled`, `stopped`, `not started`, `unreadable`, or the queue's word for what is not
+    over."""
     job_id: int | None = None
     progress: Progress | None = None
     note: str = ""
@@ -74,6 +82,14 @@ def status_of(folder: Path) -> list[StageStatus]:
     is_finished = (folder / MODEL_FINISHED).exists() or (folder / ANSWERED).exists()
     name = folder.absolute().name
     return [_status(name, folder, folder, submitted[-1] if submitted else None, states, is_finished=is_finished)]
+
+
+def status_or_fault(folder: Path) -> list[StageStatus]:
+    """The same for one of many, of which a damaged one hides no other: what is wrong with it is its note."""
+    try:
+        return status_of(folder)
+    except R1SGGError as error:
+        return [StageStatus(folder.absolute().name, folder, "unreadable", note=str(error))]
 
 
 def _queue(submitted: Collection[Submitted]) -> Mapping[int, JobState]:
@@ -99,7 +115,7 @@ def known_runs(parent: Path) -> list[Path]:
 
 def is_over(state: str) -> bool:
     """Whether nothing will change by itself."""
-    return state in ("finished", "stopped", "failed", "cancelled", "not started")
+    return state in ("finished", "stopped", "failed", "cancelled", "not started", "unreadable")
 
 
 def _experiment_status(folder: Path) -> list[StageStatus]:
@@ -163,18 +179,18 @@ def _newest_log(folder: Path) -> Path:
 
 
 def _answered(answers: Path) -> str:
-    truth = answers / "ground_truth.jsonl"
+    truth = answers / GROUND_TRUTH
     if not truth.exists():
         return ""
     num_images = _num_lines(truth)
-    num_answers = sum(_num_lines(path) for path in answers.glob("answers*.jsonl"))
+    num_answers = sum(_num_lines(path) for path in answers.glob(ANSWERS))
     return f"{min(num_answers, num_images):,} of {num_images:,} images"
 
 
 def _workers(answers: Path) -> str:
     """How many processes answer, as far as their locks are seen from this machine."""
     num_workers = sum(is_locked(path.parent, path.name) for path in (answers / QUEUE).glob(WORKER_LOCKS))
-    return f"{num_workers} worker{'s' * (num_workers > 1)}" if num_workers else ""
+    return counted(num_workers, "worker") if num_workers else ""
 
 
 def _num_lines(path: Path) -> int:
@@ -189,7 +205,7 @@ def read_progress(metrics: Path) -> Progress | None:
         return None
     last = rows[-1]
     watched = next(((key, last[key]) for key in WATCHED if isinstance(last.get(key), float)), None)
-    return Progress(last["step"], last.get("max_steps"), watched, _seconds_left(rows))
+    return Progress(last["step"], last["max_steps"], watched, _seconds_left(rows))
 
 
 def _last_rows(path: Path) -> list[dict[str, Any]]:
@@ -197,15 +213,8 @@ def _last_rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
-    return [row for line in lines[-RECENT:] if (row := _parsed(line)) is not None]
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) and "step" in row else None
+    rows = [row for line in lines[-RECENT:] if (row := parse_log_row(line)) is not None]
+    return [row for row in rows if row.keys() >= {"max_steps", "time"}]
 
 
 def _seconds_left(rows: Sequence[Mapping[str, Any]]) -> float | None:
@@ -213,9 +222,10 @@ def _seconds_left(rows: Sequence[Mapping[str, Any]]) -> float | None:
     each = [
         (row["time"] - before["time"]) / (row["step"] - before["step"])
         for before, row in pairwise(rows)
-        if "time" in before and row["step"] > before["step"]
+        if row["step"] > before["step"]
     ]
     last = rows[-1]
-    if not each or last.get("max_steps") is None:
+    if not each:
         return None
-    return float(statistics.median(each) * (last["max_steps"] - last["step"]))
+    left = float(statistics.median(each) * (last["max_steps"] - last["step"]))
+    return left if left < _NO_PACE else None

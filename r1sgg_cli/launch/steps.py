@@ -14,7 +14,10 @@ from r1sgg_cli.config.held_out import held_out_split
 from r1sgg_cli.config.published_sets import PUBLISHED_ROWS
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.files import missing_local
+from r1sgg_cli.typed_names import missing_local
+
+PREPARED = "prepare.json"
+"""What `prepare` writes last into a data set's folder."""
 
 
 def num_rows(dataset: str, split: str | None) -> int | None:
@@ -60,7 +63,7 @@ def num_evaluations(run: SFTRun | GRPORun, steps: int) -> int:
 def _prepared_rows(dataset: str) -> dict[str, int]:
     """Split -> images of a set that `prepare` wrote; none of a set that something else wrote."""
     try:
-        rows = json.loads((Path(dataset) / "prepare.json").read_text(encoding="utf-8"))["rows"]
+        rows = json.loads((Path(dataset) / PREPARED).read_text(encoding="utf-8"))["rows"]
         return {str(name): int(number) for name, number in rows.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -76,7 +76,11 @@ def write_report(report: Report, path: Path, num_images: int, track: Track = ite
 
 
 def write_report_folder(report: Report, folder: Path, track: Track = iter, num_workers: int = 0) -> None:
-    """Write a report of all images as a folder, whole or not at all. Raises `OutputError`, `DataError`."""
+    """Write a report of all images as a folder; a new one stands whole or not at all.
+
+    Of a report that is there, pictures, cards and page are replaced in three steps. A kill between them leaves the
+    older page over newer parts, or parts away; the same command puts that right. Raises `OutputError`, `DataError`.
+    """
     chosen = choose_images(report.stages, None)
     index = GalleryIndex()
     with work_beside(folder) as work:
@@ -117,7 +121,9 @@ def _saved_photo(folder: Path, number: int, photo: bytes) -> str:
 def _move_into_place(new: Path, folder: Path, old: Path) -> None:
     """Put a finished report where its folder is to be; of one that stands there only its own parts are replaced."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            new.replace(folder)
+            return
         old.mkdir(exist_ok=True)
         for name in PARTS:
             if (folder / name).exists():

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from r1sgg_cli.config.record import LAUNCH_FILE, RUN_FILE
+from r1sgg_cli.config.record import LAUNCH_FILE, TRAINING_RECORD
 from r1sgg_cli.config.yaml import load_yaml
 from r1sgg_cli.data.run_logs import METRICS_FILE, WARNINGS_FILE, load_metric_rows
 from r1sgg_cli.files import save_text
@@ -25,7 +25,7 @@ MAX_WARNINGS = 50
 
 def is_run(folder: Path) -> bool:
     """Whether a folder is that of a training which has begun."""
-    return (folder / RUN_FILE).is_file()
+    return (folder / TRAINING_RECORD).is_file()
 
 
 def write_page_of_run(folder: Path, path: Path | None = None) -> None:
@@ -33,7 +33,7 @@ def write_page_of_run(folder: Path, path: Path | None = None) -> None:
 
     Raises `OutputError`, `ConfigError` and `AnswersError`.
     """
-    record = load_yaml(folder / RUN_FILE)
+    record = load_yaml(folder / TRAINING_RECORD)
     rows = _rows(folder / METRICS_FILE)
     warnings = _rows(folder / WARNINGS_FILE)
     html = render_html(

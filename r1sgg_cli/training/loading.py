@@ -6,18 +6,17 @@ drawn, and a run that goes on from a checkpoint would have other dropout masks t
 """
 
 import os
-import shutil
 from typing import Any
 
 import torch
 from rich.console import Console
 
 from r1sgg_cli.config.schema import SFTRun
+from r1sgg_cli.launch.machine import SHARED_MEMORY, shared_memory
 
 MOST_WORKERS = 4
 """Of a training process: one prepares about 40 rows a second, more than a 2B model takes on any card."""
 _BYTES_PER_PIXEL = 24  # three colours in float32, in each of the two frames that a Qwen's patch is deep
-_SHARED_MEMORY = "/dev/shm"
 
 
 def loader_options(run: SFTRun, num_micro_batches: int, console: Console) -> dict[str, Any]:
@@ -33,7 +32,7 @@ def loader_options(run: SFTRun, num_micro_batches: int, console: Console) -> dic
         row_bytes = _BYTES_PER_PIXEL * run.recipe.max_pixels
         num_cpus, num_processes = len(os.sched_getaffinity(0)), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         step_bytes = row_bytes * run.micro_batch * (num_micro_batches + 2)  # and two that are being made
-        free_bytes = shutil.disk_usage(_SHARED_MEMORY).free // num_processes
+        free_bytes = shared_memory()[1] // num_processes
         chosen, why = choose_workers(num_cpus // num_processes, step_bytes, free_bytes, torch.cuda.is_available())
     if chosen or is_stated or torch.cuda.is_available():
         console.print(f"rows are prepared {_said(int(chosen))}: {why}", highlight=False)
@@ -50,7 +49,7 @@ def choose_workers(num_cpus: int, step_bytes: int, free_bytes: int, has_gpu: boo
         return 0, "there is one core for each process"
     if step_bytes > free_bytes / 2:
         needed, has = step_bytes / 2**30, free_bytes / 2**30
-        return 0, f"two steps ahead take {2 * needed:.1f} GiB of `{_SHARED_MEMORY}`, which has {has:.1f} GiB free"
+        return 0, f"two steps ahead take {2 * needed:.1f} GiB of `{SHARED_MEMORY}`, which has {has:.1f} GiB free"
     return min(MOST_WORKERS, num_cpus - 1), f"there are {num_cpus} cores for each process"
 
 

@@ -17,7 +17,7 @@ from trl import GRPOConfig, SFTConfig
 
 from r1sgg_cli import __version__
 from r1sgg_cli.config.held_out import choice_by_test_images
-from r1sgg_cli.config.record import LAUNCHER_FILES, RUN_FILE, record_run
+from r1sgg_cli.config.record import LAUNCHER_FILES, TRAINING_RECORD, record_run
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.trainer_options import STATED, TrainerConfigName, check_trainer_options
 from r1sgg_cli.data.prompts import Prompting
@@ -141,7 +141,7 @@ def begun(run: SFTRun | GRPORun, console: Console) -> Iterator[bool]:
     if isinstance(run, GRPORun):
         inputs |= own_fingerprints(run.recipe.rewards)
     trainable_family_of(run.model)
-    insist_on_own_folder(run.out, RUN_FILE, LAUNCHER_FILES)
+    insist_on_own_folder(run.out, TRAINING_RECORD, LAUNCHER_FILES)
     with locked(run.out), interruption_says_what_is_kept(run.out):
         record_run(run, run.out, inputs, recorded_versions())
         finished = load_asking(str(run.out)) is not None

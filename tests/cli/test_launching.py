@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from r1sgg_cli.cli.launching import plan_run, what_is_missing
+from r1sgg_cli.cli.planning import plan_run, what_is_missing
 from r1sgg_cli.config.layers import SHIPPED
 from r1sgg_cli.config.presets import load_preset
 from r1sgg_cli.config.record import load_launch, record_run

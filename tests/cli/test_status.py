@@ -59,6 +59,23 @@ def test_without_a_folder_all_of_runs_are_shown_each_by_its_name(capsys: pytest.
 
 
 @pytest.mark.usefixtures("calls")
+@pytest.mark.parametrize("argv", [(), ("--watch",)], ids=["once", "watched"])
+def test_a_damaged_run_hides_no_other(
+    argv: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE", "COMPLETED")
+    for name in ("bad-jobs", "bad-experiment", "sound"):
+        put_experiment(Path("runs") / name)
+    Path("runs/bad-jobs/jobs.json").write_text("[{", encoding="utf-8")
+    Path("runs/bad-experiment/experiment.yaml").write_text("model: [", encoding="utf-8")
+    output = shown(capsys, "status", *argv)
+    assert "sound/sft stopped" in output
+    assert output.count("unreadable") == 2
+    with pytest.raises(LaunchError, match=r"jobs\.json` is broken"):
+        app(["status", "runs/bad-jobs"], standalone_mode=False)
+
+
+@pytest.mark.usefixtures("calls")
 def test_the_folder_one_stands_in_has_a_name(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ def make_job(kind: JobKind, preset: str, overrides: Mapping[str, Any] | None = N
         "folder": Path("/runs/grpo"),
         "work_dir": Path("/home/ana/graphs"),
         "bin_dir": Path("/home/ana/venv/bin"),
-        "hf_home": Path("/data/huggingface"),
+        "hub_folders": {"HF_HOME": Path("/data/huggingface")},
     }
     return Job(kind=kind, preset=load_preset(preset, FOLDERS, overrides), **{**usual, **fields})
 

@@ -13,7 +13,6 @@ from r1sgg_cli.launch.dispatch import (
     load_submitted,
     record_submitted,
     run_in_allocation,
-    run_torchrun,
     submit_after,
     submit_job,
 )
@@ -108,10 +107,6 @@ def test_in_an_allocation_the_script_itself_runs(
     put_script(tmp_path / "bin", "srun", f"echo srun >>{calls}; exit 3")
     assert run_in_allocation(make("grpo")) == 3
     assert calls.read_text(encoding="utf-8") == "srun\n"
-
-
-def test_torchruns_exit_code_is_told(tmp_path: Path) -> None:
-    assert run_torchrun(["bash", "-c", 'exit "$CODE"'], {"PATH": "/usr/bin:/bin", "CODE": "5"}) == 5
 
 
 def test_a_folder_of_somebody_elses_is_refused(tmp_path: Path) -> None:

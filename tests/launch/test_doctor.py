@@ -9,7 +9,7 @@ import pytest
 
 from r1sgg_cli.launch import doctor
 from r1sgg_cli.launch.finding import Finding
-from r1sgg_cli.launch.machine import look_at_machine
+from r1sgg_cli.launch.machine import look_at_machine, shared_memory
 from tests.launch.programs import (
     A100,
     A100_SECOND,
@@ -170,23 +170,6 @@ def test_a_machine_without_slurm_is_a_note(tmp_path: Path) -> None:
     assert doctor.check_slurm(look_at_machine(environ), environ).state == "note"
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [{}, {"HF_HOME": "{tmp}/hf"}, {"XDG_CACHE_HOME": "{tmp}/xdg"}, {"HF_HUB_CACHE": "{tmp}/hub", "HF_HOME": "/x"}],
-    ids=["home", "HF_HOME", "XDG_CACHE_HOME", "HF_HUB_CACHE"],
-)
-def test_the_hub_cache_is_where_the_hub_looks(
-    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value.format(tmp=tmp_path))
-    code = "from huggingface_hub.constants import HF_HUB_CACHE; print(HF_HUB_CACHE)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    assert str(doctor.hub_cache(os.environ)) == said
-
-
 def test_a_token_is_noticed_and_never_told(tmp_path: Path) -> None:
     environ = {"HF_HOME": str(tmp_path)}
     assert [finding.state for finding in doctor.check_hub(environ)][1] == "note"
@@ -232,6 +215,14 @@ def test_little_shared_memory_is_a_fault_with_several_cards(
     finding = doctor.check_shared_memory(machine, size_gib)
     assert finding.state == state
     assert ("--shm-size" in finding.remedy) == (state != "ok")
+
+
+def test_a_machine_without_shared_memory_is_told_how_to_have_it(tmp_path: Path) -> None:
+    total, free = shared_memory(tmp_path / "none")
+    assert (total, free) == (0, 0)
+    finding = doctor.check_shared_memory(look_at_machine(environ_of(tmp_path)), total / 2**30)
+    assert (finding.state, finding.detail[:24]) == ("note", "there is no /dev/shm: NC")
+    assert "mount -t tmpfs" in finding.remedy
 
 
 @pytest.mark.parametrize(("limit", "state"), [(1024, "note"), (65536, "ok"), (-1, "ok")], ids=["few", "many", "none"])

@@ -1,10 +1,8 @@
 """What a job takes of its preset's hardware."""
 
-from pathlib import Path
-
 import pytest
 
-from r1sgg_cli.launch.job import JobKind, hf_home
+from r1sgg_cli.launch.job import JobKind
 from tests.launch.jobs import MODEL, make_job
 
 SERVERS = {"rollouts": "servers"}
@@ -40,12 +38,3 @@ def test_servers_take_the_first_gpus_of_the_first_nodes(
 def test_a_kind_takes_what_it_needs(kind: JobKind, preset: str, nodes_and_gpus: tuple[int, int]) -> None:
     job = make_job(kind, preset)
     assert (job.num_nodes, job.gpus_per_node) == nodes_and_gpus
-
-
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [({}, "/home/ana/.cache/huggingface"), ({"HF_HOME": "/data/hf"}, "/data/hf")],
-    ids=["usual", "moved"],
-)
-def test_the_hubs_files_are_where_its_libraries_look(environ: dict[str, str], expected: str) -> None:
-    assert hf_home(environ, Path("/home/ana")) == Path(expected)

@@ -16,7 +16,9 @@ NUMBERED = [{"NUMBER": str(number)} for number in range(3)]
 WAITING = """
 import os, signal, sys
 from pathlib import Path
+from r1sgg_cli.cli.interruption import interrupt_at_sigterm
 from r1sgg_cli.launch.local_workers import run_workers
+interrupt_at_sigterm()
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
 argv = ["bash", "-c", "echo $$ > $FOLDER/$NUMBER.pid; exec sleep 60"]
 run_workers(argv, {**os.environ, "FOLDER": sys.argv[1]}, [{"NUMBER": "0"}, {"NUMBER": "1"}], Path(sys.argv[1]), print)
@@ -60,13 +62,13 @@ def test_one_that_dies_ends_no_other_and_is_said_at_once(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_all_end_with_the_command(number: signal.Signals, tmp_path: Path) -> None:
-    """As one is ended by its terminal or by a queue."""
+    """As a terminal ends it, which tells all of its processes, or somebody else, who knows of the one."""
     command = subprocess.Popen([sys.executable, "-c", WAITING, str(tmp_path)], start_new_session=True)
     pids = [tmp_path / f"{index}.pid" for index in range(2)]
     while not all(path.exists() and path.read_text(encoding="utf-8") for path in pids):
         assert command.poll() is None
         time.sleep(0.02)
-    os.killpg(command.pid, number)
+    (os.killpg if number == signal.SIGINT else os.kill)(command.pid, number)
     assert command.wait(200) != 0
     for path in pids:
         with pytest.raises(ProcessLookupError):

@@ -212,6 +212,16 @@ def test_tasks_run_in_a_pyxis_image(cluster: Cluster, place: dict[str, Any]) -> 
     assert cluster.only_call("torchrun").environ["HF_HOME"] == "/data/huggingface"
 
 
+def test_the_hubs_folders_are_found_in_an_image_wherever_they_are(cluster: Cluster, place: dict[str, Any]) -> None:
+    folders = {"HF_HOME": Path("/data/huggingface"), "HF_HUB_CACHE": Path("/scratch/hub")}
+    cluster.run(placed(place, "torchrun", "a100-4x", container("pyxis"), hub_folders=folders))
+    (mounts,) = (word for word in cluster.only_call("srun").argv if word.startswith("--container-mounts="))
+    environ = cluster.only_call("torchrun").environ
+    for name, folder in folders.items():
+        assert f"{folder}:{folder}" in mounts.partition("=")[2].split(",")
+        assert environ[name] == str(folder)
+
+
 def test_more_folders_of_a_job_are_mounted(cluster: Cluster, place: dict[str, Any]) -> None:
     more = (Path("/data/experiment"), place["work_dir"])
     cluster.run(placed(place, "torchrun", "a100-4x", container("pyxis"), mounts=more))

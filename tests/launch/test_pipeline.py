@@ -105,6 +105,24 @@ def test_a_stage_that_has_not_begun_may_be_mended(tmp_path: Path) -> None:
         record_experiment(experiment(out=str(out), sft={}, grpo={"set": {"learning_rate": 2e-6}}, infer={"limit": 5}))
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"vocabulary": "psg"}, {"split": "val"}, {"seed": 1}, {"images": "other"}, {"preset": "x"}, {"model": "x"}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_what_was_prepared_is_of_the_options_on_record(changed: dict[str, Any], tmp_path: Path) -> None:
+    """Also where an option is called as a field that only later stages read."""
+    out, options = tmp_path / "e", {"vocabulary": "vg150", "split": "train", "seed": 0, "images": "photos"}
+    values = {"out": str(out), "test_split": "test"}
+    record_experiment(experiment(**values, prepare={"source": "vg150", "options": options}))
+    (out / "data").mkdir()
+    (out / "data" / "prepare.json").touch()
+    with pytest.raises(ConfigError, match=f"holds another experiment .prepare.options.{next(iter(changed))}: "):
+        record_experiment(experiment(**values, prepare={"source": "vg150", "options": options | changed}))
+    trained_otherwise = {"split": "val", "vocabulary": "psg", "seed": 7, "grpo": {"recipe": "grpo", "preset": "cpu"}}
+    record_experiment(experiment(**values, prepare={"source": "vg150", "options": options}, **trained_otherwise))
+
+
 # ---- the whole chain, in a real Slurm
 
 PRESET = """\

@@ -2,17 +2,26 @@
 
 import json
 import os
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from r1sgg_cli.config.experiment import load_experiment
+from r1sgg_cli.config.record import LAUNCH_FILE, LAUNCHER_FILES
 from r1sgg_cli.config.yaml import dump_yaml
+from r1sgg_cli.data.rows import DESCRIPTION_FILE
+from r1sgg_cli.data.run_logs import METRICS_FILE
 from r1sgg_cli.errors import LaunchError
 from r1sgg_cli.files import locked
+from r1sgg_cli.inference import queue, run_record
+from r1sgg_cli.inference.answers_file import worker_file
+from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE
+from r1sgg_cli.launch import dispatch, job, pipeline, slurm, status, steps
 from r1sgg_cli.launch.dispatch import Submitted, record_submitted
 from r1sgg_cli.launch.status import StageStatus, is_over, known_runs, read_progress, status_of
+from r1sgg_cli.models.asking import ASKING_FILE
 from tests.launch.programs import put_program
 
 
@@ -47,6 +56,16 @@ def only(rows: list[StageStatus]) -> StageStatus:
     return row
 
 
+def test_what_others_write_is_called_as_they_call_it() -> None:
+    """`launch` may not import them: another name would be a stage that never looks finished, or never begun."""
+    named = (pipeline.MODEL_FINISHED, pipeline.ANSWERS_RECORD, pipeline.ANSWERED, steps.PREPARED)
+    assert named == (ASKING_FILE, run_record.RUN_FILE, run_record.COMPLETE_FILE, DESCRIPTION_FILE)
+    assert (status.METRICS, status.GROUND_TRUTH, status.QUEUE) == (METRICS_FILE, GROUND_TRUTH_FILE, queue.QUEUE)
+    assert f"*{queue._SUFFIX}" == status.WORKER_LOCKS
+    assert fnmatch(worker_file("n1-0"), pipeline.ANSWERS)
+    assert set(LAUNCHER_FILES) == {LAUNCH_FILE, slurm.SCRIPT, dispatch.JOBS_FILE, job.LOGS}
+
+
 # ---- progress
 
 
@@ -79,20 +98,34 @@ def test_only_the_last_steps_tell_the_time_left(tmp_path: Path) -> None:
     assert progress.seconds_left == 40
 
 
+def test_a_clock_that_jumps_tells_no_time_left(tmp_path: Path) -> None:
+    progress = read_progress(write_metrics(tmp_path, [logged(1, 0), logged(2, 2**52)]))
+    assert progress is not None
+    assert progress.seconds_left is None
+
+
 @pytest.mark.parametrize(
     ("rest"),
-    ["", '{"step": 1', '{"step": 1, "lo{"step": 2}\n', "[]\n"],
-    ids=["empty", "half a line", "two lines in one", "no row"],
+    [
+        *("", '{"step": 1', '{"step": 1, "lo{"step": 2}\n', "[]\n", '{"step": "x"}\n', '{"step": true}\n'),
+        *('{"step": 1, "time": null}\n', '{"step": 1, "time": NaN}\n', '{"step": 1, "max_steps": "x"}\n'),
+        *("[" * 100_000 + "\n", f'{{"step": {10**400}}}\n'),
+    ],
+    ids=[
+        *("empty", "half a line", "two lines in one", "no row", "a word for a step", "a truth for a step"),
+        *("no time", "no number for a time", "a word for steps", "lists in lists", "a step without end"),
+    ],
 )
 def test_before_the_first_whole_row_there_is_no_progress(rest: str, tmp_path: Path) -> None:
     assert read_progress(tmp_path / "none.jsonl") is None
     assert read_progress(write_metrics(tmp_path, [], rest)) is None
 
 
-def test_rows_from_before_times_were_logged_tell_no_time_left(tmp_path: Path) -> None:
-    progress = read_progress(write_metrics(tmp_path, [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 1.0}]))
+def test_a_row_that_is_damaged_is_passed_over(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"step": "x"}, logged(1, 10), {"step": 2, "time": None}, logged(2, 12)]
+    progress = read_progress(write_metrics(tmp_path, rows))
     assert progress is not None
-    assert (progress.max_steps, progress.seconds_left) == (None, None)
+    assert (progress.step, progress.seconds_left) == (2, 2 * 98)
 
 
 # ---- one run
@@ -163,7 +196,7 @@ def test_answers_count_their_images(tmp_path: Path) -> None:
     (tmp_path / "run.json").touch()
     (tmp_path / "ground_truth.jsonl").write_text("{}\n" * 12, encoding="utf-8")
     (tmp_path / "answers-n1-0.jsonl").write_text('{}\n{}\n{"image', encoding="utf-8")
-    (tmp_path / "answers-0-of-2.jsonl").write_text("{}\n", encoding="utf-8")  # of an older version
+    (tmp_path / "answers-n2-0.jsonl").write_text("{}\n", encoding="utf-8")
     row = only(status_of(tmp_path))
     assert (row.state, row.note) == ("stopped", "3 of 12 images")
     with locked(tmp_path, shared=True), locked(tmp_path / "queue", "n1-0.lock"):

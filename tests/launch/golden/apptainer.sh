@@ -27,6 +27,15 @@ trap 'say "$name could not begin: $log says why; mend it and submit again"' ERR
 stopped='' interrupted='' steps=()
 trap 'interrupted=yes stopped=yes; kill ${steps[@]+"${steps[@]}"} 2>/dev/null || true' USR1
 was_stopped() { [ -n "$stopped" ]; }
+# Ended from outside, as by Ctrl-C in an allocation: no step goes on behind it, which would hold the run's folder.
+end_steps() {
+  trap - INT TERM
+  kill ${steps[@]+"${steps[@]}"} 2>/dev/null || true
+  wait
+  kill "-$1" "$$"
+}
+trap 'end_steps INT' INT
+trap 'end_steps TERM' TERM
 
 export PYTHONUNBUFFERED=1
 export PYTHONFAULTHANDLER=1

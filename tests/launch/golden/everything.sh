@@ -36,6 +36,15 @@ stop="$folder/stop" interrupted='' steps=()
 rm -f "$stop"
 trap 'interrupted=yes; touch "$stop"' USR1
 was_stopped() { [ -e "$stop" ]; }
+# Ended from outside, as by Ctrl-C in an allocation: no step goes on behind it, which would hold the run's folder.
+end_steps() {
+  trap - INT TERM
+  kill ${steps[@]+"${steps[@]}"} 2>/dev/null || true
+  wait
+  kill "-$1" "$$"
+}
+trap 'end_steps INT' INT
+trap 'end_steps TERM' TERM
 
 set +u # scripts of modules and environments read variables that are not set
 if ! type module >/dev/null 2>&1; then
