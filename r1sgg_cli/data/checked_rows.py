@@ -12,8 +12,9 @@ from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
 
 LARGEST = 1e9
 """Sides of images and coordinates in them are no larger: what is can only be damage, and its area might be infinite."""
-NUMBERS = (int, float)
+NUMBERS: frozenset[type] = frozenset((int, float))
 """The types of JSON's numbers; `bool`, which Python counts among them, is none."""
+_TEXT: frozenset[type] = frozenset((str,))
 _RELATIONSHIP_KEYS = ("subject", "predicate", "object")
 
 
@@ -24,7 +25,7 @@ def checked_graph(objects: Sequence[Any], relationships: Sequence[Any], space_wh
     if len({row["id"] for row in objects}) != len(objects):
         raise ValueError("two objects have the same id")
     for row in checked_list(relationships, "`relationships`"):
-        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in _RELATIONSHIP_KEYS):
+        if not isinstance(row, dict) or not _TEXT.issuperset(map(type, map(row.get, _RELATIONSHIP_KEYS))):
             raise ValueError("a relationship is not a `subject`, a `predicate` and an `object`, each a text")
     graph = graph_from_rows(objects, relationships, space_wh)
     if not np.isfinite(graph.boxes_xyxy).all():
@@ -36,7 +37,7 @@ def _check_object(row: Any) -> None:
     if not isinstance(row, dict) or not isinstance(row.get("id"), str):
         raise ValueError("an object has no `id` that is a text")
     box = row.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(type(number) in NUMBERS for number in box):
+    if not isinstance(box, list) or len(box) != 4 or not NUMBERS.issuperset(map(type, box)):
         raise ValueError(f"the box of `{row['id']}` is not four numbers")
 
 

@@ -74,46 +74,41 @@ def flatten(
     A triplet that repeats an earlier one of its graph exactly (same two objects, same predicate) is left out, unless
     `keep_repeats` says otherwise; with repeats, triplets rank by their order alone.
     """
-    scores = [UNSCORED] * len(graphs) if scores is None else scores
-    object_rows: list[tuple[int, int]] = []
-    triplet_rows: list[tuple[int, int, int, int, int, int]] = []
-    object_scores: list[float] = []
+    object_image: list[int] = []
+    object_label: list[int] = []
+    object_score: list[float] = []
     boxes = [np.empty((0, 4))]
-    for image, (graph, of_graph) in enumerate(zip(graphs, scores, strict=True)):
+    triplet_rows: list[tuple[int, int, int, int, int, int]] = []
+    of_graphs = [UNSCORED] * len(graphs) if scores is None else scores
+    for image, (graph, of_graph) in enumerate(zip(graphs, of_graphs, strict=True)):
         if graph is None:
             continue
-        offset = len(object_rows)
-        object_rows.extend((image, names[name]) for name in graph.names)
-        object_scores.extend([1.0] * len(graph.names) if of_graph.objects is None else of_graph.objects)
+        first = len(object_image)
+        object_image += [image] * len(graph.names)
+        object_label += [names[name] for name in graph.names]
+        object_score += [1.0] * len(graph.names) if of_graph.objects is None else of_graph.objects
         boxes.append(graph.boxes_xyxy)
-        places = enumerate(graph.triplets)
-        ranked = ((t, place) for place, t in places) if keep_repeats else _ranked(graph.triplets, of_graph.triplets)
-        for rank, (triplet, source) in enumerate(ranked):
-            ends = offset + triplet.subject, predicates[triplet.predicate], offset + triplet.object
-            triplet_rows.append((image, *ends, rank, source))
-    object_image, object_label = np.array(object_rows, dtype=np.int64).reshape(-1, 2).T
-    triplet_image, subject, predicate, end, rank_column, source_column = (
-        np.array(triplet_rows, dtype=np.int64).reshape(-1, 6).T
-    )
+        sources = range(len(graph.triplets)) if keep_repeats else _ranked(graph.triplets, of_graph.triplets)
+        triplet_rows += [
+            (image, first + triplet.subject, predicates[triplet.predicate], first + triplet.object, rank, source)
+            for rank, source in enumerate(sources)
+            for triplet in [graph.triplets[source]]
+        ]
+    columns = np.array(triplet_rows, dtype=np.int64).reshape(-1, len(_OF_TRIPLETS)).T
     return FlatGraphs(
         num_images=len(graphs),
-        object_image=object_image,
-        object_label=object_label,
+        object_image=np.array(object_image, dtype=np.int64),
+        object_label=np.array(object_label, dtype=np.int64),
         boxes_xyxy=np.concatenate(boxes),
-        triplet_image=triplet_image,
-        subject=subject,
-        predicate=predicate,
-        object=end,
-        rank=rank_column,
-        source=source_column,
-        object_score=np.array(object_scores, dtype=np.float64),
+        object_score=np.array(object_score, dtype=np.float64),
+        **dict(zip(_OF_TRIPLETS, columns, strict=True)),
     )
 
 
-def _ranked(triplets: Sequence[Triplet], scores: Sequence[float] | None) -> list[tuple[Triplet, int]]:
-    """Different triplets with their first places, the highest score first, else in order."""
+def _ranked(triplets: Sequence[Triplet], scores: Sequence[float] | None) -> list[int]:
+    """First places of the different triplets, that of the highest score first, else in order."""
     first_places: dict[Triplet, int] = {}
     for place, triplet in enumerate(triplets):
         first_places.setdefault(triplet, place)
-    items = list(first_places.items())
-    return items if scores is None else sorted(items, key=lambda item: -scores[item[1]])
+    places = list(first_places.values())
+    return places if scores is None else sorted(places, key=lambda place: -scores[place])

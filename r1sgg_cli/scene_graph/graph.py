@@ -78,7 +78,7 @@ def graph_from_rows(
 
     Raises `KeyError` or `ValueError` on rows that are not so: text of unknown origin goes through `parse.parse_answer`.
     """
-    ids = tuple(row["id"] for row in objects)
+    ids = tuple([row["id"] for row in objects])
     index = {object_id: i for i, object_id in enumerate(ids)}
     boxes = np.array([row["bbox"] for row in objects], dtype=np.float64).reshape(-1, 4)
     for row in relationships:
@@ -87,4 +87,4 @@ def graph_from_rows(
     triplets = tuple(
         Triplet(index[row["subject"]], normalise_label(row["predicate"]), index[row["object"]]) for row in relationships
     )
-    return SceneGraph(ids, tuple(object_name(i) for i in ids), boxes, triplets, space_wh)
+    return SceneGraph(ids, tuple(map(object_name, ids)), boxes, triplets, space_wh)

@@ -90,7 +90,8 @@ def make_predictions(seed: int = 0, num_images: int = NUM_IMAGES) -> Predictions
     shown = sorted(named_triplets(image.ground_truth for image in images))
     counts = {name: 10 * rank for rank, name in enumerate(vocabulary.predicates)}
     training = TrainingNames(counts, frozenset(shown[::10]))
-    return Predictions({"model": "benchmark", "dataset": f"seed {seed}"}, vocabulary, tuple(images), training)
+    provenance = {"model": "benchmark", "dataset": f"seed {seed}", "gather": {"first_image": images[0].image_id}}
+    return Predictions(provenance, vocabulary, tuple(images), training)
 
 
 def time_phases(path: Path) -> None:

@@ -167,7 +167,10 @@ def test_a_resample_scores_as_the_images_that_it_drew(images: list[Any], seed: i
         for truth, answer in images
     ]
     weights = generator.integers(0, 3, (len(images), 4)).astype(np.uint8)
-    resampled = np.stack(BoxDetection(*_sides(scored)).under(weights))
+    boxes = BoxDetection(*_sides(scored))
+    resampled = np.stack(boxes.under(weights))
+    among_many = np.stack(boxes.under(np.repeat(weights, 30, axis=1)))[:, ::30]  # which are added up another way
+    assert np.array_equal(resampled, among_many, equal_nan=True)
     for column, counts in enumerate(weights.T):
         drawn = [image for image, count in zip(scored, counts, strict=True) for _ in range(count)]
         expected = box_ap(*_sides(drawn)) if drawn else BoxAP(math.nan, math.nan, math.nan)
