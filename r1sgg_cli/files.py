@@ -1,6 +1,5 @@
 """Files that are whole or absent and replace nothing foreign; folders with one writer and a fingerprint."""
 
-import difflib
 import errno
 import fcntl
 import hashlib
@@ -22,16 +21,26 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 def save_text(text: str, path: Path) -> None:
     """Write `text` to `path`, all of it or nothing, making folders on the way. Raises `OutputError`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` for what is written there; it takes its place in the end, or is removed on an error.
+
+    For what other libraries write; their formats follow no suffix then. Raises `OSError`.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -108,6 +117,11 @@ def locked(
         os.close(descriptor)
 
 
+def folder_beside(out: Path) -> Path:
+    """Where `work_beside` makes `out`."""
+    return out.parent / f".{out.name}.partial"
+
+
 @contextmanager
 def work_beside(out: Path, keeps: Callable[[Path], int] = lambda folder: 0) -> Iterator[Path]:
     """A locked folder in which `out` is made before it is moved to its place; it is removed in the end.
@@ -115,7 +129,7 @@ def work_beside(out: Path, keeps: Callable[[Path], int] = lambda folder: 0) -> I
     It stays where the process is killed, or an error ends it and `keeps` counts something finished in it. Raises
     `OutputError`.
     """
-    folder = out.parent / f".{out.name}.partial"
+    folder = folder_beside(out)
     with locked(folder, for_path=out):
         is_done = False
         try:
@@ -225,37 +239,3 @@ def insist_on_own_folder(folder: Path, record: str, beside: Iterable[str] = ()) 
     # Another process may be writing the record at this moment.
     if any(not name.startswith((LOCK_FILE, f".{record}.")) for name in foreign):
         raise OutputError(f"`{folder}` holds something else; name a new or empty folder")
-
-
-def missing_local(name: str) -> str | None:
-    """What to say of a name that is meant as a path where nothing is; None for what may be a hub's `owner/name`."""
-    path = Path(name)
-    beside = path.parent
-    is_path = name.startswith(("/", ".", "~")) or name.endswith("/") or len(path.parts) != 2 or beside.is_dir()
-    if path.exists() or not is_path:
-        return None
-    close = closest_beside(path)
-    return f"no folder `{name}`" + (f" (did you mean `{close}`?)" if close else "")
-
-
-def may_be_on_hub(name: str) -> bool:
-    """Whether a name is `owner/name`, and nothing lies there on this disk."""
-    return not Path(name).exists() and name.count("/") == 1 and not name.startswith((".", "/", "~"))
-
-
-def adapters_alone(folder: Path) -> str | None:
-    """What to say of a folder that has adapters and not the model they belong to, as a run's checkpoints have."""
-    if not (folder / "adapter_config.json").is_file() or (folder / "config.json").is_file():
-        return None
-    return f"`{folder}` holds adapters alone; give the finished run's folder, whose model has them in its weights"
-
-
-def closest_beside(path: Path) -> Path | None:
-    """What has nearly the name of a path where nothing is, in its folder; to share `.json` is no likeness."""
-    beside = path.parent
-    others = [other for other in beside.iterdir() if not other.name.startswith(".")] if beside.is_dir() else []
-    stems = difflib.get_close_matches(path.stem, {other.stem for other in others}, n=1)
-    alike = [other.name for other in others if other.stem in stems]
-    return (
-        beside / max(alike, key=lambda name: difflib.SequenceMatcher(None, name, path.name).ratio()) if alike else None
-    )

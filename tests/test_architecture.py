@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "r1sgg_cli"
-BASE = {"counted", "errors", "files"}
+BASE = {"counted", "errors", "files", "typed_names"}
 DOMAIN = BASE | {"scene_graph", "config"}
 MAY_IMPORT = {
     "counted": set(),
     "errors": set(),
     "files": {"errors"},
+    "typed_names": set(),
     "scene_graph": BASE,
     "config": BASE,
     "metrics": DOMAIN,

@@ -22,10 +22,9 @@ from r1sgg_cli.inference.gather import gather_split
 from r1sgg_cli.inference.ground_truth import ImageTruth, save_ground_truth
 from r1sgg_cli.inference.run_record import save_run
 from r1sgg_cli.models.families import FAMILIES, ModelType
-from r1sgg_cli.report.stages import evaluate_predictions
 from r1sgg_cli.rewards import REWARDS
 from r1sgg_cli.training.examples import ExampleMaker
-from tests.inference.conftest import make_run
+from tests.inference.conftest import ANSWERS_FILE, make_run
 from tests.models.conftest import published_limits
 
 MODEL_TYPES: tuple[ModelType, ...] = get_args(ModelType)
@@ -108,7 +107,7 @@ def test_rewards_that_forget_the_padding_of_a_square_miss_a_flat_object() -> Non
 def save_answers(out: Path, model_type: ModelType, answer_of: Callable[[dict[str, Any]], Answer]) -> None:
     save_run({**make_run(vocabulary=False), "family": FAMILIES[model_type].name}, out)
     save_ground_truth([ImageTruth(row["image_id"], row["image"].size, ground_truth_graph(row)) for row in ROWS], out)
-    with AnswersFile(out) as file:
+    with AnswersFile(out, ANSWERS_FILE) as file:
         file.append([answer_of(row) for row in ROWS])
 
 
@@ -131,18 +130,3 @@ def test_the_answer_that_sft_teaches_is_perfect_for_eval(model_type: ModelType, 
     for name in ("triplet_recall", "triplet_precision", "object_recall"):
         assert values[name] == 1, name
     assert not any(image.defects for image in gather_split(load_answered_split(out)).images)
-
-
-def test_answers_without_the_origin_of_their_boxes_are_read_as_older_versions_wrote_them(tmp_path: Path) -> None:
-    """Every family was then written from the image's corner."""
-
-    def answer_of(row: dict[str, Any]) -> Answer:
-        return Answer(row["image_id"], (1000, 1000), (Sample(taught_answer("qwen2_vl", row), "stop", 1),))
-
-    save_answers(tmp_path, "qwen2_vl", answer_of)
-    path = tmp_path / "answers.jsonl"
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert {tuple(line.pop("box_origin")) for line in lines} == {(0.0, 0.0)}
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    evaluation = evaluate_predictions(gather_split(load_answered_split(tmp_path)))
-    assert next(metric.value for metric in evaluation.metrics if metric.name == "triplet_recall") == 1

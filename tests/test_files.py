@@ -16,19 +16,18 @@ from safetensors.torch import save_file
 from r1sgg_cli.errors import OutputError
 from r1sgg_cli.files import (
     LOCK_FILE,
-    closest_beside,
     folder_fingerprint,
     follow_umask,
     insist_on_own,
     insist_on_own_folder,
     is_locked,
     locked,
-    may_be_on_hub,
-    missing_local,
+    replacing,
     save_text,
     unwritable,
     work_beside,
 )
+from tests.conftest import files_no_larger_than
 
 HOLDER = """
 import sys
@@ -92,6 +91,13 @@ def test_a_text_is_saved_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
     save_text("first", tmp_path / "new" / "file")
     save_text("second", tmp_path / "new" / "file")
     assert {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "new").iterdir()} == {"file": "second"}
+
+
+def test_what_a_library_fails_to_write_replaces_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    save_text("first", tmp_path / "file")
+    with files_no_larger_than(3), pytest.raises(OSError, match="too large"), replacing(tmp_path / "file") as temporary:
+        temporary.write_text("second", encoding="utf-8")
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == {"file": "first"}
 
 
 def test_a_second_process_is_kept_out_until_the_first_is_killed(tmp_path: Path) -> None:
@@ -245,52 +251,6 @@ def test_a_folder_of_something_else_is_not_filled(tmp_path: Path) -> None:
         insist_on_own_folder(tmp_path, "run.json")
     (tmp_path / "run.json").write_text("{}", encoding="utf-8")
     insist_on_own_folder(tmp_path, "run.json")
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("runs/tiny", None),
-        ("runs/tinyy", "no folder `runs/tinyy` (did you mean `runs/tiny`?)"),
-        ("/none/at/all", "no folder `/none/at/all`"),
-        ("./model", "no folder `./model`"),
-        ("Qwen/Qwen2-VL-2B-Instruct", None),
-    ],
-)
-def test_a_path_where_nothing_is_is_not_looked_for_on_the_hub(
-    name: str, said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "runs" / "tiny").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
-    assert missing_local(name) == said
-
-
-@pytest.mark.parametrize(
-    ("name", "may_be"), [("Qwen/Qwen2-VL-2B-Instruct", True), ("runs/tiny", False), ("./model", False), ("gpt2", False)]
-)
-def test_a_name_of_the_hub_is_owner_and_name_where_nothing_lies_here(
-    name: str, may_be: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "runs" / "tiny").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
-    assert may_be_on_hub(name) == may_be
-
-
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
-        pytest.param("owm.jsonl", "own.jsonl", id="a letter"),
-        pytest.param("psg.jsn", "psg.json", id="in the ending"),
-        pytest.param("psg.txt", "psg.json", id="another ending"),
-        pytest.param("sg.json", "psg.json", id="the nearest ending"),
-        pytest.param("vg.json", None, id="the ending alone"),
-        pytest.param("x.partial", None, id="hidden"),
-    ],
-)
-def test_a_name_is_like_another_in_more_than_its_ending(name: str, meant: str | None, tmp_path: Path) -> None:
-    for other in ("own.jsonl", "psg.json", "psg.json.bak", "shapes.json", ".x.partial"):
-        (tmp_path / other).touch()
-    assert closest_beside(tmp_path / name) == (meant and tmp_path / meant)
 
 
 def test_work_is_done_beside_its_place_and_kept_only_where_an_error_would_lose_something(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def _print(console: Console, comparison: Comparison) -> None:
 
 
 def _numbers_table(comparison: Comparison) -> Table:
-    from r1sgg_cli.report.comparison_words import format_change, format_number, number_name
+    from r1sgg_cli.report.comparison_words import format_amount, format_change, number_name
 
     title = f"{comparison.other} against {comparison.first}: {comparison.num_images} images, per cent"
     table = _table(title, "number", (comparison.first, comparison.other, "difference", "95 % interval"))
@@ -93,10 +93,10 @@ def _numbers_table(comparison: Comparison) -> Table:
         difference, low, high = (format_change(value, number) for value in number.interval)
         table.add_row(
             number_name(number),
-            *(format_number(metric.value, number) for metric in (number.metric, number.other)),
+            *(format_amount(metric.value, number) for metric in (number.metric, number.other)),
             difference,
             f"{low} to {high}",
-            f"[bold]{number.verdict}[/]" if number.verdict != "not shown" else number.verdict,
+            f"[bold]{number.outcome}[/]" if number.outcome != "not shown" else number.outcome,
         )
     return table
 

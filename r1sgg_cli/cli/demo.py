@@ -36,8 +36,6 @@ class Scale:
 
 RECORD = "demo.txt"
 """By which a folder is known as a demo's own."""
-RECORD_WITHOUT_OPTIONS = "The folder of a demo: `r1sgg demo` goes on in it.\n"
-"""What older versions wrote; their options are known by the data set only."""
 FULL = Scale(num_images=14_400, num_test=500)  # no image is seen twice in fine-tuning
 QUICK = Scale(1200, 64, sft=("--set", "max_steps=100"), grpo=("--set", "max_steps=6", "--set", "checkpoint_every=3"))
 
@@ -86,7 +84,7 @@ def _begin(out: Path, quick: bool, seed: int) -> None:
     here, record = f"r1sgg demo {'--quick ' if quick else ''}--seed {seed}", out / RECORD
     text = f"The folder of a demo: `{here}` goes on in it.\n"
     there = record.read_text(encoding="utf-8") if record.exists() else text
-    if there not in (text, RECORD_WITHOUT_OPTIONS):
+    if there != text:
         made_by = there.split("`")[1] if there.count("`") == 2 else "something else"
         raise OutputError(f"`{out}` holds the demo of `{made_by}`, and this is `{here}`; give another `--out`")
     save_text(there, record)
@@ -176,7 +174,7 @@ def _write_page(
 
 
 def _print_result(stages: list[Stage], gain: Gain, seconds: float) -> None:
-    from r1sgg_cli.report.headline import headline_rows, verdict
+    from r1sgg_cli.report.headline import findings, headline_rows
 
     table = Table(title=f"held-out images: {stages[0].evaluation.num_images}", caption=stages[0].evaluation.protocol)
     for title in ("", *(stage.name for stage in stages)):
@@ -188,7 +186,7 @@ def _print_result(stages: list[Stage], gain: Gain, seconds: float) -> None:
     console.print(table)
     for row in rows:
         console.print(f"[dim]{row.measure.name}: {row.counted}[/]", soft_wrap=True, highlight=False)
-    said = verdict(stages, gain)
+    said = findings(stages, gain)
     for sentence in (said.claim, said.interval, said.price):
         console.print(sentence, soft_wrap=True, highlight=False)
     console.print(f"wall time: {seconds / 60:.1f} minutes")

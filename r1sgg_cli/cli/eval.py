@@ -121,7 +121,6 @@ def _evaluate_one(
     """Score one file, write the numbers and print them. Raises `R1SGGError`."""
     import json
 
-    from r1sgg_cli.data.provenance import mapping_of, origin_of
     from r1sgg_cli.files import insist_on_own, save_text
 
     target = out or source.with_suffix(".metrics.json")
@@ -144,10 +143,7 @@ def _evaluate_one(
     save_text(json.dumps(content, indent=1) + "\n", target)
     exported = save_exports(export, [EvaluatedRun(source, loaded, evaluation)]) if evaluation else []
     console = Console()
-    console.print(escape(origin_of(loaded.provenance)), style="bold", soft_wrap=True)
-    if mapped := mapping_of(loaded.provenance):
-        console.print(escape(mapped), soft_wrap=True)
-    _print(evaluation, published, console)
+    _print(loaded, evaluation, published, console)
     for reason in _left_out(evaluation, unpublished, knows_training=loaded.training is not None):
         console.print(escape(f"not computed: {reason}"), soft_wrap=True)
     console.print(f"[bold]{escape(str(target))}[/]: the same as JSON, and every predicate", soft_wrap=True)
@@ -155,9 +151,16 @@ def _evaluate_one(
         console.print(f"[bold]{escape(str(path))}[/]", soft_wrap=True)
 
 
-def _print(evaluation: Evaluation | None, published: PublishedEvaluation | None, console: Console) -> None:
+def _print(
+    loaded: Predictions, evaluation: Evaluation | None, published: PublishedEvaluation | None, console: Console
+) -> None:
+    """What was scored, and its numbers."""
     from r1sgg_cli.cli.numbers import print_numbers, print_published
+    from r1sgg_cli.data.provenance import mapping_of, origin_of
 
+    console.print(escape(origin_of(loaded.provenance)), style="bold", soft_wrap=True)
+    if mapped := mapping_of(loaded.provenance):
+        console.print(escape(mapped), soft_wrap=True)
     if evaluation is not None:
         print_numbers(evaluation, console)
     if published is not None:

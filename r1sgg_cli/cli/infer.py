@@ -183,7 +183,7 @@ def _for_preset(overrides: Sequence[str]) -> list[str]:
 def _insist_on_picture(out: Path) -> None:
     """Refuse a picture's name where nothing is: it would become a folder with answers for a whole data set."""
     from r1sgg_cli.errors import ConfigError
-    from r1sgg_cli.files import closest_beside
+    from r1sgg_cli.typed_names import closest_beside
 
     kind, _ = mimetypes.guess_type(out.name, strict=False)
     if out.exists() or kind is None or not kind.startswith("image/"):

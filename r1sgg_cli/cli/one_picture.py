@@ -55,15 +55,17 @@ def show_seen(seen: SeenPicture, target: Path) -> None:
 
 
 def save_drawing(drawing: Image, target: Path) -> None:
-    """Write a picture with its boxes, marked as our own. Raises `OutputError`."""
+    """Write a picture with its boxes, whole or not at all, marked as our own. Raises `OutputError`."""
     from PIL.PngImagePlugin import PngInfo
 
     from r1sgg_cli.errors import OutputError
+    from r1sgg_cli.files import replacing
 
     info = PngInfo()
     info.add_text("Software", MARK)
     try:
-        drawing.save(target, pnginfo=info)
+        with replacing(target) as temporary:
+            drawing.save(temporary, "PNG", pnginfo=info)
     except OSError as error:
         raise OutputError(
             f"cannot write `{target}`: {error.strerror or error}; run it in a folder with room that you may write to"

@@ -84,8 +84,8 @@ def fetch_offline(
     if not preset.environment.offline:
         return
     from r1sgg_cli.data.rows import load_rows
-    from r1sgg_cli.files import missing_local
     from r1sgg_cli.models.checkpoint import fetch_checkpoint
+    from r1sgg_cli.typed_names import missing_local
 
     console.print("compute nodes are offline: fetching models and data")
     for model in dict.fromkeys(models):

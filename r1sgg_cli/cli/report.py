@@ -124,7 +124,7 @@ def _report(paths: list[Path], run: Path | None, dataset: str | None, split: str
 
 
 def _with_training(predictions: Predictions, dataset: str | None) -> Predictions:
-    """The predictions with what the data set's training split shows, which older files do not say themselves."""
+    """The predictions with what the data set's training split shows, if it was not at hand when they were gathered."""
     from dataclasses import replace
 
     from r1sgg_cli.data.training_names import training_names

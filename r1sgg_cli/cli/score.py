@@ -24,7 +24,8 @@ def score(
     answers: Annotated[
         Path,
         typer.Argument(
-            metavar="ANSWERS", help="A folder that `r1sgg infer` or `r1sgg grpo` filled, or one `answers*.jsonl` of it."
+            metavar="ANSWERS",
+            help="A folder that `r1sgg infer` or `r1sgg grpo` filled, or one `answers-*.jsonl` of it.",
         ),
     ],
     rewards: Annotated[
@@ -64,7 +65,6 @@ def score(
 
     Example: r1sgg score answers-8 --recipe grpo-f1
     """
-    from r1sgg_cli.cli.scored import print_scored
     from r1sgg_cli.errors import ConfigError
     from r1sgg_cli.files import insist_on_own
     from r1sgg_cli.inference.answer_groups import load_answer_groups
@@ -80,12 +80,7 @@ def score(
     weights, functions = _rewards(found, rewards, recipe, similarity, dataset)
     scored = score_groups(found.groups, functions)
     console = Console()
-    for said in found.passed_over:
-        Console(stderr=True).print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True)
-    print_scored(scored, weights, console)
-    if out is not None:
-        _save(found.groups, scored, weights, out)
-        console.print(f"[bold]{escape(str(out))}[/]: {len(scored.values)} answers, a line each", soft_wrap=True)
+    _tell_values(found, scored, weights, out, console)
     if adversaries:
         table = _adversaries(found, functions, weights, adversaries)
         if _tell_what_pays(table, scored, strict, console) and strict:
@@ -134,6 +129,20 @@ def _named(found: AnswerGroups, named: str | None, recipe: str | None) -> tuple[
     if not found.rewards:
         raise ConfigError("say what counts: `--rewards edge_f1_reward,object_f1_reward`, or `--recipe grpo-f1`")
     return found.rewards, found.similarity
+
+
+def _tell_values(
+    found: AnswerGroups, scored: Scored, weights: Mapping[str, float], out: Path | None, console: Console
+) -> None:
+    """Print what the rewards are worth on the answers that are there, and write each answer's values to `out`."""
+    from r1sgg_cli.cli.scored import print_scored
+
+    for said in found.passed_over:
+        Console(stderr=True).print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True)
+    print_scored(scored, weights, console)
+    if out is not None:
+        _save(found.groups, scored, weights, out)
+        console.print(f"[bold]{escape(str(out))}[/]: {len(scored.values)} answers, a line each", soft_wrap=True)
 
 
 def _adversaries(

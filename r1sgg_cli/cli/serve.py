@@ -139,7 +139,7 @@ def _engine_options(model: str, asker: Asker, max_new_tokens: int) -> tuple[int,
     from r1sgg_cli.inference.room import room_for
     from r1sgg_cli.models.families import quantization_of
 
-    room = room_for(model, asker.asking.max_pixels, max_new_tokens)
+    room = room_for(model, asker.wording.asking.max_pixels, max_new_tokens)
     if not torch.cuda.is_available():
         return room, "float32", ["--enforce-eager"]  # it takes longer to compile than that saves
     return room, "auto" if quantization_of(model) else "bfloat16", []
@@ -147,7 +147,7 @@ def _engine_options(model: str, asker: Asker, max_new_tokens: int) -> tuple[int,
 
 def _boxes(asker: Asker) -> str:
     """What the four numbers mean to who brings them to pixels."""
-    side = asker.family.relative_side
+    side = asker.wording.family.relative_side
     if side is not None:
         return f"0 to {side} across the picture's width and height."
     return f"pixels of the picture as the model sees it; `r1sgg_cli.models.images.resized_wh` with {asker.limits}."

@@ -210,6 +210,7 @@ def _variables(preset: Preset) -> list[dict[str, str]]:
 
 
 def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: Console) -> None:
+    from r1sgg_cli.counted import counted
     from r1sgg_cli.inference.room import SHORT_TEXT_TOKENS, TRANSFORMERS_BATCH
     from r1sgg_cli.launch.architectures import parse_shape
     from r1sgg_cli.launch.config_json import load_config
@@ -220,9 +221,7 @@ def _print_plan(model: str, asked: Mapping[str, Any], preset: Preset, console: C
     workers = num_workers(preset)
     rows = num_asked(asked)
     each = f", about {-(-rows // workers):,} images each" if rows else ""
-    console.print(
-        f"plan: {workers} worker{'s' * (workers > 1)}{each}, on {escape(preset.name)} ({escape(preset.description)})"
-    )
+    console.print(f"plan: {counted(workers, 'worker')}{each}, on {escape(preset.name)} ({escape(preset.description)})")
     if loaded is None:
         return
     shape = parse_shape(loaded[0], model)

@@ -102,7 +102,7 @@ def _table(rows: Sequence[tuple[str, StageStatus]]) -> Table:
     table = Table(Column("run", overflow="fold"), "state", "job", "step", "last", "left", "note")
     for name, row in rows:
         progress = row.progress
-        of = f" of {progress.max_steps:,}" if progress and progress.max_steps else ""
+        of = f" of {progress.max_steps:,}" if progress else ""
         style = STYLES.get(row.state, "")
         table.add_row(
             escape(name),

@@ -36,7 +36,7 @@ def tiny(
     """
     from r1sgg_cli.data.rows import dataset_fingerprint
     from r1sgg_cli.errors import DataError
-    from r1sgg_cli.files import missing_local
+    from r1sgg_cli.typed_names import missing_local
 
     if said := missing_local(dataset):
         raise DataError(f"{said}; give a data set's folder, or a name on the hub (`OWNER/NAME`)")

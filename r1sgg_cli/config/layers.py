@@ -19,6 +19,9 @@ PACKAGE = Path(__file__).resolve().parent.parent
 SHIPPED = (PACKAGE / "presets", PACKAGE.parent / "presets")
 """Where presets and recipes come with the package: in a wheel; in a checkout."""
 
+YAML_SUFFIXES = (".yaml", ".yml")
+"""By which a path is told from a name."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 REPLACED = frozenset({"rewards", "tasks"})
@@ -34,18 +37,27 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any], replaced: frozenset[
     return merged
 
 
-def load_extended(path: Path, find: Callable[[str], Path], seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A file's own keys on top of those of the file it `extends`, which stands beside it or is what `find` finds."""
-    path = path.resolve()
-    if path in seen:
-        raise ConfigError(f"`{path}` extends itself through {' -> '.join(str(p) for p in seen)}")
-    values = load_yaml(path)
-    parent = values.pop("extends", None)
-    if parent is None:
-        return values
-    beside = path.parent / str(parent)
-    above = beside if beside.is_file() else find(str(parent))
-    return merge(load_extended(above, find, (*seen, path)), values)
+def load_extended(
+    kind: str, name: str, files_of: Callable[[str], Sequence[Path]], above: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """All files of a name on top of each other, each on top of what it `extends`: a file beside it, or another name.
+
+    `kind` is what has such names, in words; `above` are those that extend this one. Raises `ConfigError`.
+    """
+    if name in above:
+        raise ConfigError(f"{kind} `{name}` extends itself through {' -> '.join(above)}")
+    values: dict[str, Any] = {}
+    for path in files_of(name):
+        own = load_yaml(path)
+        parent = own.pop("extends", None)
+        if parent is not None:
+            beside = path.parent / str(parent)
+            # Resolved: two files that extend each other through `..` would else have another name each time.
+            is_file = beside.suffix in YAML_SUFFIXES and beside.is_file()
+            below = str(beside.resolve()) if is_file else str(parent)
+            values = merge(values, load_extended(kind, below, files_of, (*above, name)))
+        values = merge(values, own)
+    return values
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ folder and its `presets/`. Files of one name are laid on top of each other in th
 
 import difflib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.config.hardware import Preset
-from r1sgg_cli.config.layers import SHIPPED, merge, validated
+from r1sgg_cli.config.layers import SHIPPED, YAML_SUFFIXES, load_extended, merge, validated
 from r1sgg_cli.config.yaml import load_yaml
 from r1sgg_cli.errors import ConfigError
 
@@ -41,31 +42,15 @@ def load_preset(
 
     Raises `ConfigError`.
     """
-    values = merge(_layered(name, folders, ()), overrides or {})
+    values = merge(load_extended("preset", name, partial(_files, folders)), overrides or {})
     try:
         return validated(Preset, {**values, "name": Path(name).stem}, prefix if overrides else "")
     except ConfigError as error:
         raise ConfigError(f"preset `{name}`: {error}") from error
 
 
-def _layered(name: str, folders: Sequence[Path], below: tuple[str, ...]) -> dict[str, Any]:
-    """All files of a name on top of each other, each on top of what it extends, which is layered in the same way."""
-    if name in below:
-        raise ConfigError(f"preset `{name}` extends itself through {' -> '.join(below)}")
-    values: dict[str, Any] = {}
-    for path in _files(name, folders):
-        own = load_yaml(path)
-        parent = own.pop("extends", None)
-        if parent is not None:
-            beside = path.parent / str(parent)
-            named = str(beside) if beside.is_file() else str(parent)
-            values = merge(values, _layered(named, folders, (*below, name)))
-        values = merge(values, own)
-    return values
-
-
-def _files(name: str, folders: Sequence[Path]) -> list[Path]:
-    if name.endswith((".yaml", ".yml")):
+def _files(folders: Sequence[Path], name: str) -> list[Path]:
+    if name.endswith(YAML_SUFFIXES):
         return [Path(name)]
     found = [folder / f"{name}.yaml" for folder in folders if (folder / f"{name}.yaml").is_file()]
     if not found:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from r1sgg_cli.config.layers import SHIPPED, load_extended, merge, parse_overrides, validated
+from r1sgg_cli.config.layers import SHIPPED, YAML_SUFFIXES, load_extended, merge, parse_overrides, validated
 from r1sgg_cli.config.schema import GRPORecipe, GRPORun, SFTRecipe, SFTRun
 from r1sgg_cli.errors import ConfigError
 
@@ -24,7 +24,7 @@ def shipped_recipes() -> dict[str, Path]:
 
 def find_recipe(name: str) -> Path:
     """The file of a recipe given by name or by path."""
-    if name.endswith((".yaml", ".yml")):
+    if name.endswith(YAML_SUFFIXES):
         return Path(name)
     recipes = shipped_recipes()
     if name not in recipes:
@@ -36,7 +36,7 @@ def find_recipe(name: str) -> Path:
 
 def load_recipe(name: str) -> dict[str, Any]:
     """A recipe's own keys on top of those of the recipe it `extends`."""
-    return load_extended(find_recipe(name), find_recipe)
+    return load_extended("recipe", name, lambda named: [find_recipe(named)])
 
 
 def resolve_run(kind: type[Run], recipe: str | None, overrides: Sequence[str], **options: Any) -> Run:

@@ -22,18 +22,6 @@ SERVER_URL = "R1SGG_SERVER_URL"
 LAUNCHER_FILES = (LAUNCH_FILE, "job.sh", "jobs.json", "logs")
 """What a launcher may leave in a run's folder before the run begins."""
 
-FORMERLY: Mapping[str, Any] = {
-    "think_prompt": "system",
-    "tasks": {"sgg": 1.0},
-    "shuffle_objects": False,
-    "long_answers": "keep",
-    "max_answer_tokens": 2048,
-    "lora": None,
-    "evaluation": None,
-}
-"""What a run did whose record is older than these fields; it goes on where a new one does the same."""
-
-
 CHANGES_NOTHING = frozenset(
     {
         *("report_to", "micro_batch", "world_size", "stop_file", "step_timeout_minutes", "gradient_checkpointing"),
@@ -48,8 +36,8 @@ _MOST_SAID = 5
 """Differences in one line of error."""
 
 
-def unfinished_run(folder: Path) -> str | None:
-    """What to say of the folder of a training where a finished model is wanted; None for any other folder."""
+def why_no_model(folder: Path) -> str | None:
+    """Why the folder of a training holds no finished model, in a sentence; None for any other folder."""
     if not (folder / TRAINING_RECORD).is_file():
         return None
     steps = [path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*")]
@@ -81,7 +69,7 @@ def insist_on_same_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | 
     if not (path.exists() and has_begun):
         return False
     values = run.model_dump(mode="json")
-    record = _with_former(load_yaml(path), values["recipe"])
+    record = load_yaml(path)
     if inputs is None:
         record.pop("inputs", None)
     else:
@@ -97,13 +85,6 @@ def insist_on_same_run(run: BaseModel, folder: Path, inputs: Mapping[str, str | 
             "options to continue"
         )
     return True
-
-
-def _with_former(record: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's record with what an older one leaves unsaid of the fields that `recipe` has."""
-    record = {"sharding": "ddp", **record}
-    former = {key: value for key, value in FORMERLY.items() if key in recipe}
-    return {**record, "recipe": {**former, **record.get("recipe", {})}}
 
 
 def save_launch(run: SFTRun | GRPORun, folder: Path, preset: str) -> None:

@@ -5,8 +5,9 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Collection, Iterable
+from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from r1sgg_cli.config.schema import GRPORecipe, Task
 from r1sgg_cli.errors import ConfigError
@@ -76,7 +77,7 @@ def insist_on_module(name: str) -> None:
     if not all(part.isidentifier() for part in (*module.split("."), function)):
         raise ConfigError(f"`{name}` names no reward of your own; write `module:function`, as in `my_rewards:boldness`")
     _look_here()
-    if _where_is(module) is None:
+    if not _is_there(module):
         raise ConfigError(
             f"reward `{name}`: no module `{module}` in `{Path.cwd()}`, nor installed; start in the folder that has "
             f"`{module.replace('.', '/')}.py`"
@@ -91,8 +92,17 @@ def _look_here() -> None:
     importlib.invalidate_caches()  # a module that was written a moment ago
 
 
-def _where_is(module: str) -> Any:
+def _is_there(module: str) -> bool:
+    """Whether a module can be found; Python's own search for `package.module` would run the package."""
+    if module in sys.modules:
+        return True
+    package, *parts = module.split(".")
     try:
-        return importlib.util.find_spec(module)
-    except (ModuleNotFoundError, ValueError):  # a package above it is none; a module without a spec
-        return None
+        spec = importlib.util.find_spec(package)
+    except ValueError:  # one that is loaded already and has no spec
+        return False
+    for part in parts:
+        if spec is None or spec.submodule_search_locations is None:
+            return False
+        spec = PathFinder.find_spec(part, list(spec.submodule_search_locations))
+    return spec is not None

@@ -75,7 +75,6 @@ class Cutter:
     def _images(self) -> Iterator[AnnotatedImage]:
         """The images that are taken, each id once."""
         ids: set[str] = set()
-        wanted = self._selection.of(self._source.num_images)
         for image in self._source.read():
             if isinstance(image, StrayAnnotations):
                 self._count("stray_annotation", image.file, image.number)
@@ -85,7 +84,7 @@ class Cutter:
                 ids.add(image.image_id)
                 self._taken[image.split] += 1
                 yield image
-            elif self._selection.limit is not None and all(self._taken[split] >= n for split, n in wanted.items()):
+            elif self._is_full():
                 return  # a trial on a large set reads no more of it than it needs
 
     def _takes(self, image: AnnotatedImage) -> bool:
@@ -95,6 +94,12 @@ class Cutter:
                 f"image `{image.image_id}`: `{image.split}` is no name of a split; use letters, digits, `_`"
             )
         return (splits is None or image.split in splits) and (limit is None or self._taken[image.split] < limit)
+
+    def _is_full(self) -> bool:
+        """Whether no split takes another image; how many a split has is known only after reading it."""
+        limit = self._selection.limit
+        splits = self._source.num_images if self._selection.splits is None else self._selection.splits
+        return limit is not None and bool(splits) and all(self._taken[split] >= limit for split in splits)
 
     def _count(self, kind: str, example: str, number: int) -> None:
         self.tally.add(kind, example, number)

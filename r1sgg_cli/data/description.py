@@ -105,7 +105,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return _shortened(differences({key: old.get(key) for key in new}, new))
 
 
-def _shortened(changes: Sequence[str]) -> str:
+def _shortened(found: Sequence[str]) -> str:
     """The first changes, none longer than a line of a terminal."""
-    shown = "; ".join(change if len(change) <= 90 else f"{change[:90]}…" for change in changes[:3])
-    return shown + (f"; and {len(changes) - 3} more" if len(changes) > 3 else "")
+    shown = "; ".join(change if len(change) <= 90 else f"{change[:90]}…" for change in found[:3])
+    return shown + (f"; and {len(found) - 3} more" if len(found) > 3 else "")

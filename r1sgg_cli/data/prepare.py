@@ -34,7 +34,7 @@ from r1sgg_cli.data.shards import assemble
 from r1sgg_cli.data.statistics import STATISTICS_FILE, SplitStatistics, vocabulary_met
 from r1sgg_cli.data.workers import process_chunks
 from r1sgg_cli.errors import DataError, OutputError
-from r1sgg_cli.files import LOCK_FILE, save_text, work_beside
+from r1sgg_cli.files import LOCK_FILE, folder_beside, is_locked, save_text, work_beside
 
 ALL_NAMES = CleaningRules()
 EVERYTHING = Selection()
@@ -77,6 +77,7 @@ def prepare_dataset(
     out = out.resolve()  # a link to a folder is that folder
     description = describe(source, rules, selection)
     if is_prepared(out, description, strict=strict):
+        _clear_away(folder_beside(out), description)
         return None
     with work_beside(out, keeps=_num_finished) as work:
         if is_prepared(out, description, strict=strict):  # by another process, a moment ago
@@ -152,6 +153,12 @@ def _begin(work: Path, description: Mapping[str, Any]) -> None:
         elif path.name != LOCK_FILE:
             path.unlink()
     save_text(text, record)
+
+
+def _clear_away(work: Path, description: Mapping[str, Any]) -> None:
+    """Remove what a run of this description left that was killed when its data set stood already."""
+    if (work / DESCRIPTION_FILE).is_file() and not is_locked(work) and not changes(load_description(work), description):
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _num_finished(work: Path) -> int:

@@ -51,8 +51,8 @@ class Rollout:
     task: Task
     truth: SceneGraph
     answers: tuple[RolloutAnswer, ...]
-    box_space_wh: SpaceWH | None = None
-    """The space of the boxes in the texts; None in files of older versions."""
+    box_space_wh: SpaceWH
+    """The space of the boxes in the texts."""
     box_origin: tuple[float, float] = (0.0, 0.0)
     """The image's top left corner in the numbers of those boxes."""
 
@@ -64,8 +64,8 @@ def rollout_to_row(rollout: Rollout) -> dict[str, Any]:
         "image_id": rollout.image_id,
         "image": rollout.image,
         "image_wh": list(rollout.image_wh),
-        **({"box_space_wh": list(rollout.box_space_wh)} if rollout.box_space_wh else {}),
-        **({"box_origin": list(rollout.box_origin)} if any(rollout.box_origin) else {}),
+        "box_space_wh": list(rollout.box_space_wh),
+        "box_origin": list(rollout.box_origin),
         "task": rollout.task,
         "ground_truth": graph_to_row(rollout.truth),
         "answers": [_answer_to_row(answer) for answer in rollout.answers],
@@ -103,8 +103,8 @@ def parse_rollout(line: str, folder: Path) -> Rollout:
             row["task"],
             _graph_from_row(row["ground_truth"], image_wh),
             answers,
-            _pair(row["box_space_wh"]) if "box_space_wh" in row else None,
-            _pair(row.get("box_origin", (0.0, 0.0))),
+            _pair(row["box_space_wh"]),
+            _pair(row["box_origin"]),
         )
     except MALFORMED as error:
         path = folder / ROLLOUTS_FILE
@@ -145,7 +145,7 @@ def lines_of_steps(folder: Path, num_steps: int) -> list[str]:
     path = folder / ROLLOUTS_FILE
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
     steps = [_step_of(line, path) for line in lines]
     chosen = chosen_steps(sorted(set(steps)), num_steps)
     numbered = [(step, i, line) for i, (step, line) in enumerate(zip(steps, lines, strict=True)) if step in chosen]

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
+from datasets.exceptions import DatasetsError
 
 from r1sgg_cli.data.images import BrokenImageError, decode_image, stored_image_wh
 from r1sgg_cli.errors import NOT_JSON, DataError, first_line, why_unfetched
-from r1sgg_cli.files import folder_fingerprint, missing_local
+from r1sgg_cli.files import folder_fingerprint
 from r1sgg_cli.scene_graph.boxes import is_box
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
+from r1sgg_cli.typed_names import missing_local
 
 FEATURES = Features(
     {
@@ -100,9 +102,12 @@ def _load_unchecked(source: str) -> DatasetDict:
         raise DataError(f"{said}; give a data set's folder, or a name on the hub (`OWNER/NAME`)")
     try:
         loaded = load_from_disk(source) if saved else load_dataset(source)
+    except IndexError as error:  # `save_to_disk` writes no file of a split without rows, and needs one
+        raise DataError(f"`{source}` has a split without rows, which `datasets` cannot load; leave it out") from error
     # Not found, no network, files that are broken; the others are what a description of another shape leads to.
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        reason = first_line(error) if folder.exists() else why_unfetched(error)
+    except (DatasetsError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        cause = error.__cause__ or error  # `datasets` says of a damaged page only that an error occurred
+        reason = first_line(cause) if folder.exists() else why_unfetched(cause)
         raise DataError(f"`{source}` is no data set that can be read: {reason}") from error
     return loaded if isinstance(loaded, DatasetDict) else DatasetDict({"train": loaded})
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from r1sgg_cli.config.log_rows import parse_log_row
 from r1sgg_cli.errors import AnswersError
+from r1sgg_cli.files import save_text
 
 METRICS_FILE = "metrics.jsonl"
 """One line per logged step or evaluation."""
@@ -49,13 +50,14 @@ def append_row(row: Mapping[str, Any], path: Path) -> None:
 
 
 def drop_rows_after(step: int, path: Path, is_repeated: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
-    """Take out of a log what a run that goes on from `step` is about to repeat: later rows, and of the earlier ones
-    those that `is_repeated` names. Lines that are no rows go as well, or a log would keep the run from going on."""
+    """Take out of a log what a run that goes on from `step` is about to repeat.
+
+    These are later rows, and of the earlier ones those that `is_repeated` names. Lines that are no rows go as well, or
+    a log would keep the run from going on. Raises `OutputError`.
+    """
     if not path.exists():
         return
     lines = _numbered_lines(path) if step else []  # what precedes the first step is repeated, too
     rows = [row for _, line in lines if (row := parse_log_row(line)) is not None]
     kept = [row for row in rows if row["step"] <= step and not (is_repeated and is_repeated(row))]
-    partial = path.with_suffix(".jsonl.partial")
-    partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-    partial.replace(path)
+    save_text("".join(json.dumps(row) + "\n" for row in kept), path)

@@ -14,7 +14,7 @@ from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.data.readers.rows import open_published, open_rows
 from r1sgg_cli.data.vocabularies import PUBLISHED
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.files import closest_beside
+from r1sgg_cli.typed_names import closest_beside
 
 HUB = "hub:"
 VG150_FILES = "vg150-h5"

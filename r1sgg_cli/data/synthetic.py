@@ -26,7 +26,7 @@ from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.graph import SceneGraph, Triplet
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 
-Split = Literal["train", "test"]
+SyntheticSplit = Literal["train", "test"]
 Box = tuple[int, int, int, int]
 
 COLOURS = {"red": (214, 40, 40), "green": (42, 157, 60), "blue": (38, 84, 200)}
@@ -75,7 +75,7 @@ class Scene:
         return hashlib.sha256(repr((self.names, self.boxes)).encode()).digest()[0] % TEST_SHARE == 0
 
 
-def generate_rows(options: SyntheticOptions, split: Split) -> Iterator[Row]:
+def generate_rows(options: SyntheticOptions, split: SyntheticSplit) -> Iterator[Row]:
     """The rows of one split. Row k depends on the seed, the split and k alone: a longer split begins like a shorter."""
     for number in range(options.num_images):
         random = np.random.default_rng([options.seed, split == "test", number])

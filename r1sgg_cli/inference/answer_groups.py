@@ -10,13 +10,13 @@ from r1sgg_cli.config.record import TRAINING_RECORD
 from r1sgg_cli.config.yaml import load_yaml
 from r1sgg_cli.data.rollouts import ROLLOUTS_FILE, Rollout, lines_of_steps, parse_rollout
 from r1sgg_cli.errors import AnswersError
-from r1sgg_cli.files import closest_beside
 from r1sgg_cli.inference.answers import Answer
 from r1sgg_cli.inference.answers_file import BrokenLine, answer_lines, load_answers
 from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth
 from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord, load_run
 from r1sgg_cli.rewards.workbench import AnswerGroup
 from r1sgg_cli.scene_graph.graph import SceneGraph
+from r1sgg_cli.typed_names import closest_beside
 
 _ALL_STEPS = 1_000_000_000
 
@@ -53,7 +53,7 @@ def load_answer_groups(path: Path) -> AnswerGroups:
             "`r1sgg infer` or `r1sgg grpo` filled, not what `r1sgg gather` wrote"
         )
     run, truths = load_run(folder), load_ground_truth(folder)
-    if run.get("annotated") is False:
+    if not run["annotated"]:
         raise AnswersError(f"`{folder}` is about pictures without annotations: nothing to score; ask about a data set")
     answers, broken = _of_folder(folder) if path.is_dir() else _of_file(path)
     return _of_answers(path, run, truths, answers, broken)
@@ -101,7 +101,7 @@ def _of_answers(
 def _group(answer: Answer, truth: ImageTruth, run: RunRecord) -> AnswerGroup:
     return AnswerGroup(
         image_id=answer.image_id,
-        task=run.get("task", "sgg"),
+        task=run["task"],
         texts=tuple(sample.text for sample in answer.samples),
         **_truth_columns(truth.graph),
         image_wh=truth.image_wh,
@@ -127,7 +127,7 @@ def _of_rollouts(folder: Path) -> AnswerGroups:
     record = load_yaml(folder / TRAINING_RECORD) if (folder / TRAINING_RECORD).is_file() else {}
     recipe = record.get("recipe", {})
     return AnswerGroups(
-        tuple(_group_of(rollout, folder) for rollout in rollouts),
+        tuple(_group_of(rollout) for rollout in rollouts),
         record.get("dataset"),
         tuple(_met(rollouts)),
         rewards=recipe.get("rewards"),
@@ -135,12 +135,7 @@ def _of_rollouts(folder: Path) -> AnswerGroups:
     )
 
 
-def _group_of(rollout: Rollout, folder: Path) -> AnswerGroup:
-    if rollout.box_space_wh is None:
-        raise AnswersError(
-            f"`{folder / ROLLOUTS_FILE}` was written by an older version, which did not keep in what space boxes were "
-            "written; score answers of `r1sgg infer` instead"
-        )
+def _group_of(rollout: Rollout) -> AnswerGroup:
     return AnswerGroup(
         image_id=rollout.image_id,
         task=rollout.task,

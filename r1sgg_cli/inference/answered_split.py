@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from r1sgg_cli.errors import AnswersError
-from r1sgg_cli.files import closest_beside
 from r1sgg_cli.inference.answers_file import LoadedAnswers, answers_files, load_answers
 from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth
 from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord, load_run
 from r1sgg_cli.inference.training_file import load_training_names
 from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
+from r1sgg_cli.typed_names import closest_beside
 
 OPEN_VOCABULARY = Vocabulary((), ())
 NUM_NAMED = 5

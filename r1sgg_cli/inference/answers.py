@@ -39,9 +39,9 @@ class Answer:
     box_space_wh: SpaceWH
     samples: tuple[Sample, ...]
     box_origin: tuple[float, float] = (0.0, 0.0)
-    """The image's top left corner in the numbers of the boxes; files of older versions do not name it."""
+    """The image's top left corner in the numbers of the boxes."""
     image_wh: tuple[int, int] | None = None
-    """Size of the original in pixels; None in files of older versions, and for a picture that cannot be decoded."""
+    """Size of the original in pixels; None for a picture that cannot be decoded, and where nothing says it."""
     num_prompt_tokens: int | None = None
     """With the image's; None where the engine does not count them."""
     error: str | None = None
@@ -58,7 +58,7 @@ def parse_answer_line(line: bytes) -> Answer:
     """A line of a file of answers. Raises one of `errors.MALFORMED` where it holds no answer."""
     row = json.loads(line)
     width, height = checked_space_wh(row["box_space_wh"], "box_space_wh")
-    left, top = (float(number) for number in row.get("box_origin", (0.0, 0.0)))
+    left, top = (float(number) for number in row["box_origin"])
     if not (abs(left) <= LARGEST and abs(top) <= LARGEST):
         raise ValueError("`box_origin` is not two finite numbers")
     error = row.get("error")

@@ -7,8 +7,6 @@
     queue/               which worker has which images (`inference.queue`)
     complete.json        there once every image is answered
 
-Older versions wrote `answers.jsonl`, or `answers-I-of-N.jsonl` where several processes shared a split.
-
 An appended batch is on the disk, every line of it, or not there at all. A line that kill -9 cut short is
 dropped by the next writer and passed over by readers.
 """
@@ -26,7 +24,6 @@ from r1sgg_cli.files import unwritable
 from r1sgg_cli.inference.answers import Answer, answer_row, parse_answer_line
 from r1sgg_cli.inference.run_record import unreadable
 
-ANSWERS_FILE = "answers.jsonl"
 _BLOCK = 65_536  # bytes
 
 
@@ -36,7 +33,7 @@ class BrokenLine:
 
     line_number: int
     reason: str
-    file: str = ANSWERS_FILE
+    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +47,6 @@ class LoadedAnswers:
     repeated: tuple[str, ...]
     """The image of each later answer that was passed over; such a record is none."""
     broken: tuple[BrokenLine, ...]
-
-    @property
-    def num_duplicates(self) -> int:
-        """Later answers that were passed over."""
-        return len(self.repeated)
 
 
 def load_answers(out_dir: Path) -> LoadedAnswers:
@@ -120,8 +112,7 @@ def worker_file(worker: str) -> str:
 
 def answers_files(out_dir: Path) -> list[Path]:
     """All files of answers in a folder, in the order in which the first answer of an image counts."""
-    whole = out_dir / ANSWERS_FILE
-    return [*([whole] if whole.exists() else []), *sorted(out_dir.glob(worker_file("*")))]
+    return sorted(out_dir.glob(worker_file("*")))
 
 
 def ended_bytes(path: Path) -> int:
@@ -145,9 +136,9 @@ def _ended_bytes(descriptor: int) -> int:
 
 
 class AnswersFile:
-    """A file of answers opened for appending: `with AnswersFile(out_dir) as file: file.append(batch)`."""
+    """A file of answers opened for appending: `with AnswersFile(out_dir, name) as file: file.append(batch)`."""
 
-    def __init__(self, out_dir: Path, name: str = ANSWERS_FILE) -> None:
+    def __init__(self, out_dir: Path, name: str) -> None:
         """Open the file, made if absent, and drop a last line that was cut short. Raises `OutputError`."""
         self._path = out_dir / name
         try:

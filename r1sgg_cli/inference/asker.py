@@ -48,7 +48,10 @@ class Wording:
         return Prompting(self.asking.think, self.asking.predefined_categories, self.asking.think_prompt)
 
     def prompt(self, row: Mapping[str, Any], given: SceneGraph | None = None) -> str:
-        """As `Asker.prompt`."""
+        """The user's text for a row; `given`, of task `cls`, is the graph with its objects, in the family's boxes.
+
+        Raises `ConfigError` without a vocabulary where one is needed.
+        """
         return user_prompt(
             row,
             self.prompting,
@@ -65,36 +68,19 @@ class Wording:
 class Asker:
     """What turns a row into the model's question and its box space."""
 
-    family: ModelFamily
-    asking: Asking
+    wording: Wording
     limits: ImageLimits
-    vocabulary: Vocabulary | None
-    vocabulary_named: bool
-    """Named by the command: it then wins over the row's own list of categories."""
-    task: Task = "sgg"
-
-    @property
-    def wording(self) -> Wording:
-        """What decides the text."""
-        return Wording(self.family, self.asking, self.vocabulary, self.vocabulary_named, self.task)
-
-    @property
-    def prompting(self) -> Prompting:
-        """Which prompts are used."""
-        return self.wording.prompting
-
-    def prompt(self, row: Mapping[str, Any], given: SceneGraph | None = None) -> str:
-        """The user's text for a row; `given`, of task `cls`, is the graph with its objects, in the family's boxes.
-
-        Raises `ConfigError` without a vocabulary where one is needed.
-        """
-        return self.wording.prompt(row, given)
 
     def grammar(self, max_new_tokens: int) -> str:
         """The grammar of all answers, whose names are open where the prompt's categories are of no vocabulary."""
-        vocabulary = self.vocabulary if self.asking.predefined_categories else None
+        wording = self.wording
         return answer_grammar(
-            self.family, self.limits, max_new_tokens, think=self.asking.think, vocabulary=vocabulary, task=self.task
+            wording.family,
+            self.limits,
+            max_new_tokens,
+            think=wording.asking.think,
+            vocabulary=wording.vocabulary if wording.asking.predefined_categories else None,
+            task=wording.task,
         )
 
     def question(self, row: Mapping[str, Any]) -> Question | Answer:
@@ -110,17 +96,17 @@ class Asker:
             fitted = fit_image(image, self.limits)
         except DataError as error:
             return Answer(row["image_id"], (1.0, 1.0), (), error=f"image {row['image_id']}: {error}")
-        given = None
-        if self.task == "cls":
+        given, wording = None, self.wording
+        if wording.task == "cls":
             truth = parse_ground_truth(row["image_id"], row["objects"], row["relationships"], image.size)
-            given = self.family.encode(truth, fitted.size)
-        messages = build_messages(system_prompt(self.prompting, self.task), self.prompt(row, given))
+            given = wording.family.encode(truth, fitted.size)
+        messages = build_messages(system_prompt(wording.prompting, wording.task), wording.prompt(row, given))
         return Question(row["image_id"], messages, fitted, image.size, given)
 
     def box_space(self, question: Question) -> tuple[SpaceWH, tuple[float, float]]:
         """Size of the whole image in the numbers of an answer's boxes, and its top left corner there."""
-        size_wh = question.image_wh
-        return self.family.box_space_wh(size_wh, question.image.size), self.family.box_origin(size_wh)
+        family, size_wh = self.wording.family, question.image_wh
+        return family.box_space_wh(size_wh, question.image.size), family.box_origin(size_wh)
 
 
 NO_DATASET: Mapping[str, Any] = MappingProxyType({"prompt_open": "", "prompt_close": ""})
@@ -139,13 +125,12 @@ def make_asker(request: InferRequest, console: Console, rows: Iterable[Mapping[s
     wording = Wording(family, asking, vocabulary, request.vocabulary is not None, request.task)
     for row in rows:
         wording.prompt(row)
-    limits = image_limits(family.fitting, load_processor(base), asking.max_pixels)
-    return Asker(family, asking, limits, vocabulary, wording.vocabulary_named, request.task)
+    return Asker(wording, image_limits(family.fitting, load_processor(base), asking.max_pixels))
 
 
 def insist_on_use_of_vocabulary(request: InferRequest, asker: Asker) -> None:
     """Refuse a named vocabulary that no prompt lists, where nobody gathers answers either. Raises `ConfigError`."""
-    if request.vocabulary is not None and not asker.asking.predefined_categories:
+    if request.vocabulary is not None and not asker.wording.asking.predefined_categories:
         raise ConfigError(
             f"`--vocabulary {request.vocabulary}` has no effect where the prompt lists no categories: add"
             " `--predefined-cats`, or leave it out"

@@ -36,25 +36,15 @@ _DISTRIBUTIONS: dict[EngineName, tuple[str, ...]] = {
     "transformers": ("torch", "transformers"),
     "vllm": ("torch", "transformers", "vllm"),
 }
-_BEFORE: dict[str, Any] = {
-    "engine": "transformers",
-    "temperature": 0.0,
-    "top_p": 1.0,
-    "top_k": 0,
-    "num_answers": 1,
-    "seed": 0,
-    "structured": False,
-}
-"""What records from before these settings leave unsaid."""
 
 
 def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_size: int) -> RunRecord:
     """What `run.json` is to say."""
-    asking, vocabulary = asker.asking, asker.vocabulary
+    wording, asking, vocabulary = asker.wording, asker.wording.asking, asker.wording.vocabulary
     return {
         "model": request.model,
         "model_fingerprint": asked_fingerprint(request.model),
-        "family": asker.family.name,
+        "family": wording.family.name,
         "base": base_of(request.model) if adapter_of(request.model) else None,
         "revision": revision(base_of(request.model)),
         "dataset": str(request.images or request.dataset),
@@ -65,11 +55,11 @@ def record_of(request: InferRequest, asker: Asker, engine: EngineName, split_siz
         "split": request.split,
         "split_size": split_size,
         "limit": request.limit,
-        "task": asker.task,
+        "task": wording.task,
         "prompts": {
             **{key: value for key, value in asdict(asking).items() if key != "tasks"},  # how it was trained, not asked
-            "system": system_prompt(asker.prompting, asker.task),
-            "vocabulary_named": asking.predefined_categories and asker.vocabulary_named,
+            "system": system_prompt(wording.prompting, wording.task),
+            "vocabulary_named": asking.predefined_categories and wording.vocabulary_named,
         },
         "generation": {**asdict(request.sampling), "engine": engine, "structured": request.structured},
         "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)}
@@ -122,16 +112,13 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         "model_fingerprint": "the model's weights changed",
         "dataset_fingerprint": "the data set changed",
     }
-    old = {"annotated": True, "base": None, "revision": None, "task": "sgg", **old}
-    old = {**old, "prompts": {"think_prompt": "system", **old.get("prompts", {})}}
-    old["generation"] = _BEFORE | {key: value for key, value in old.get("generation", {}).items() if key != "decoding"}
     # Versions may move under a long run; the command may be typed in another way; a trial may be extended.
     may_differ = ("versions", "command", "split_size", "limit")
     return [
         change
         for key in new
-        if key not in may_differ and old.get(key) != new[key]
-        for change in ([said[key]] if key in said else differences({key: old.get(key)}, {key: new[key]}))
+        if key not in may_differ and old[key] != new[key]
+        for change in ([said[key]] if key in said else differences({key: old[key]}, {key: new[key]}))
     ]
 
 

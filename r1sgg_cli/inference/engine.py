@@ -42,7 +42,7 @@ class Engine(Protocol):
 
     name: str
     tokenizer: Any
-    """transformers' own, of which `completion_spans` reads what each token wrote."""
+    """transformers' own, of which `models.probabilities` reads what each token wrote."""
 
     def replies(self, questions: Iterable[Question]) -> Iterator[Reply]:
         """A reply for each question, in any order, as they are finished.

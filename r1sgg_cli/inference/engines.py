@@ -69,7 +69,7 @@ def load_engine(
     Raises `R1SGGError`.
     """
     model, sampling = request.model, request.sampling
-    asked = (base_of(model), asker.asking.max_pixels, sampling.max_new_tokens)
+    asked = (base_of(model), asker.wording.asking.max_pixels, sampling.max_new_tokens)
     room = room_for(*asked)
     if name == "transformers":
         return TransformersEngine(model, sampling, request.batch_size or TRANSFORMERS_BATCH, room, console)

@@ -50,7 +50,7 @@ def gather_split(
             f" {split.how_to_go_on}, or add `--allow-missing` to count them as failures"
         )
     mapping = mapping or LabelMapping(split.vocabulary)
-    reader = Reader(split.vocabulary, mapping, split.run.get("task", "sgg"))
+    reader = Reader(split.vocabulary, mapping, split.run["task"])
     images = [_predict(truth, answers.get(truth.image_id), reader, pick) for truth in split.truths]
     return Predictions(
         provenance=_provenance(split, pick, mapping),

@@ -11,7 +11,7 @@ does not say. An image of which nothing could be used holds one object named "un
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,7 +133,7 @@ def _read_row(row: Mapping[str, Any], image_wh: SpaceWH) -> _Row:
     kept = [object_name(names[place]) for place in place_of]
     pairs, tuples = row["graph"]["all_node_pairs"], row["relation_tuples"]
     triplets = tuple(
-        Triplet(place_of[subject], words[-1], place_of[target])
+        Triplet(place_of[subject], _predicate(words), place_of[target])
         for (subject, target), words in zip(pairs, tuples, strict=True)
         if is_finite[subject] and is_finite[target]
     )
@@ -148,6 +148,12 @@ def _read_row(row: Mapping[str, Any], image_wh: SpaceWH) -> _Row:
     mapped = Counter(f"{raw} → {name}" for raw, name in both if raw != name)
     counts = {"bad_box": is_finite.count(False), "object_mapped_by_published_gather": mapped.total()}
     return _Row(graph, {kind: count for kind, count in counts.items() if count}, mapped)
+
+
+def _predicate(words: Sequence[Any]) -> str:
+    if not isinstance(words[-1], str):
+        raise ValueError(f"`{json.dumps(words[-1]):.40}` is no predicate")
+    return words[-1]
 
 
 def _image(

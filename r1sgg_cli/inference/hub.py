@@ -11,7 +11,7 @@ from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE
 from r1sgg_cli.inference.run_record import COMPLETE_FILE, RUN_FILE
 from r1sgg_cli.inference.training_file import TRAINING_FILE
 
-_FILES = [RUN_FILE, GROUND_TRUTH_FILE, TRAINING_FILE, COMPLETE_FILE, "answers*.jsonl"]
+_FILES = [RUN_FILE, GROUND_TRUTH_FILE, TRAINING_FILE, COMPLETE_FILE, "answers-*.jsonl"]
 # The hub's own errors are among those of httpx, by which its client speaks.
 _REFUSED = (httpx.HTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled)
 

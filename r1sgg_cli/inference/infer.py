@@ -55,7 +55,7 @@ def infer(request: InferRequest) -> None:
     rows, split_size = _load(request)
     engine_name = choose_engine(request, console)
     asker = make_asker(request, console, rows.remove_columns("image"))
-    if request.vocabulary is not None and not asker.asking.predefined_categories:
+    if request.vocabulary is not None and not asker.wording.asking.predefined_categories:
         console.print("vocabulary: no prompt lists it (`--predefined-cats` does); `gather` maps labels into it")
     record = record_of(request, asker, engine_name, split_size)
     with _at_work(request, record, rows, console) as queue:

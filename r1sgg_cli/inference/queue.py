@@ -259,11 +259,11 @@ def _drop_claims(folder: Path) -> None:
 
 
 def _load_plan(folder: Path) -> Plan | None:
-    """The plan that stands; older ones do not say where they began. Raises `AnswersError`."""
+    """The plan that stands, if one does. Raises `AnswersError`."""
     path = folder / PLAN_FILE
     try:
         plan = json.loads(path.read_bytes())
-        begun_at = {str(name): int(size) for name, size in plan.get("begun_at", {}).items()}
+        begun_at = {str(name): int(size) for name, size in plan["begun_at"].items()}
         return Plan(int(plan["num_images"]), int(plan["chunk_size"]), begun_at)
     except FileNotFoundError:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from r1sgg_cli.data.provenance import checked_names, checked_provenance
 from r1sgg_cli.errors import MALFORMED, AnswersError, in_words
@@ -30,23 +30,23 @@ class RunRecord(TypedDict):
     model: str
     model_fingerprint: str | None
     """None for a name on the hub, as that of the data set."""
-    base: NotRequired[str | None]
-    """The model that adapters belong to; None for a whole one. Older records do not say it."""
-    revision: NotRequired[str | None]
-    """The commit of a model on the hub; None for a folder. Older records do not say it."""
+    base: str | None
+    """The model that adapters belong to; None for a whole one."""
+    revision: str | None
+    """The commit of a model on the hub; None for a folder, and where it is not known."""
     family: str
     dataset: str
     """Its name or folder; the folder of pictures where nothing is annotated."""
     dataset_fingerprint: str | None
-    annotated: NotRequired[bool]
-    """Whether the images have a ground truth; they do in older records, which do not say it."""
+    annotated: bool
+    """Whether the images have a ground truth."""
     split: str | None
-    split_size: NotRequired[int]
-    """Images in the split; older records do not say it, nor the `limit`."""
-    limit: NotRequired[int | None]
+    split_size: int
+    """Images in the split."""
+    limit: int | None
     """Only so many first images of the split were last asked for; None: all."""
-    task: NotRequired[Task]
-    """What the answers list; whole graphs where nothing is said."""
+    task: Task
+    """What the answers list."""
     prompts: Mapping[str, Any]
     generation: Mapping[str, Any]
     vocabulary: VocabularyRow | None
@@ -65,6 +65,8 @@ def load_run(out_dir: Path) -> RunRecord:
     path = out_dir / RUN_FILE
     try:
         run: Any = checked_provenance(json.loads(load_bytes(path)))
+        if missing := [key for key in RunRecord.__annotations__ if key not in run]:
+            raise KeyError(missing[0])
         vocabulary = run["vocabulary"]
         if vocabulary is not None:
             run["vocabulary"] = {key: checked_names(vocabulary[key]) for key in ("objects", "predicates")}

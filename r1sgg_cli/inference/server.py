@@ -14,7 +14,7 @@ from typing import Any
 
 from r1sgg_cli.data.prompts import system_prompt
 from r1sgg_cli.inference.asker import Asker
-from r1sgg_cli.inference.form import ENGINE_OPTIONS, answer_grammar
+from r1sgg_cli.inference.form import ENGINE_OPTIONS
 from r1sgg_cli.models.engine_options import logit_bias, pixel_options
 from r1sgg_cli.models.images import ImageLimits
 
@@ -66,7 +66,8 @@ def request_body(
     The checkpoint's own repetition penalty is off, as in `infer`; `unsampled` are ids that an answer must not contain.
     `structured` adds the grammar of answers. Raises `ConfigError` without a vocabulary where one is needed.
     """
-    system, user = system_prompt(asker.prompting, asker.task), asker.prompt({})
+    wording = asker.wording
+    system, user = system_prompt(wording.prompting, wording.task), wording.prompt({})
     picture = {"type": "image_url", "image_url": {"url": _DATA_URL}}
     body: dict[str, Any] = {
         "model": model,
@@ -80,11 +81,7 @@ def request_body(
         "logit_bias": {str(token): bias for token, bias in logit_bias(unsampled).items()},
     }
     if structured:
-        vocabulary = asker.vocabulary if asker.asking.predefined_categories else None
-        grammar = answer_grammar(
-            asker.family, asker.limits, max_new_tokens, think=asker.asking.think, vocabulary=vocabulary, task=asker.task
-        )
-        body["structured_outputs"] = {"grammar": grammar}
+        body["structured_outputs"] = {"grammar": asker.grammar(max_new_tokens)}
     return body
 
 

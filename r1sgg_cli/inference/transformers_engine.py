@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from r1sgg_cli.counted import counted
 from r1sgg_cli.errors import ConfigError
 from r1sgg_cli.inference.engine import Question, Reply
 from r1sgg_cli.inference.room import too_long
@@ -72,7 +73,7 @@ class TransformersEngine:
         size = self.batch_size
         if self._has_halved or size == 1:
             raise ConfigError(
-                f"out of memory with {size} image{'s' * (size > 1)} at once; what is answered is kept: run it again "
+                f"out of memory with {counted(size, 'image')} at once; what is answered is kept: run it again "
                 "with a smaller `--batch-size`, or with fewer `--max-pixels` or `--max-new-tokens` in another folder"
             )
         self.batch_size, self._has_halved = size // 2, True

@@ -7,9 +7,8 @@ from typing import Any
 
 import huggingface_hub
 
-from r1sgg_cli.config.record import unfinished_run
-from r1sgg_cli.errors import ModelError, in_words, why_unfetched
-from r1sgg_cli.files import adapters_alone, missing_local
+from r1sgg_cli.config.model_config import read_config, read_local_config
+from r1sgg_cli.errors import ModelError, why_unfetched
 
 _PUBLISHED = Path(__file__).with_name("published_shapes.json")
 
@@ -20,19 +19,8 @@ def load_config(model: str, *, fetch: bool) -> tuple[dict[str, Any], str] | None
     None where nothing is known of a name on the hub. Raises `ModelError` for a path that holds no checkpoint, for a
     broken config.json, and for a model that cannot be fetched and is not one of those that this package knows.
     """
-    folder = Path(model)
-    if (folder / "config.json").is_file():
-        return _read_config(folder / "config.json", model), "config.json of the folder"
-    if said := adapters_alone(folder):
-        raise ModelError(said)
-    if said := unfinished_run(folder):
-        raise ModelError(said)
-    if folder.is_dir():
-        raise ModelError(f"`{model}` is no checkpoint: it holds no `config.json`; give the folder that does")
-    if folder.is_file():
-        raise ModelError(f"`{model}` is a file, not a checkpoint; give the folder that holds its `config.json`")
-    if said := missing_local(model):
-        raise ModelError(f"{said}; give a checkpoint's folder, or a name on the hub (`OWNER/NAME`)")
+    if (config := read_local_config(model)) is not None:
+        return config, "config.json of the folder"
     return _config_of_name(model, fetch)
 
 
@@ -41,27 +29,15 @@ def _config_of_name(model: str, fetch: bool) -> tuple[dict[str, Any], str] | Non
     try:
         cached = huggingface_hub.try_to_load_from_cache(model, "config.json")
         if isinstance(cached, str):
-            return _read_config(Path(cached), model), "hub cache"
+            return read_config(Path(cached), model), "hub cache"
         if fetch:
-            return _read_config(Path(huggingface_hub.hf_hub_download(model, "config.json")), model), "hub"
+            return read_config(Path(huggingface_hub.hf_hub_download(model, "config.json")), model), "hub"
     except (OSError, ValueError) as error:  # no such name, no network, a name that cannot be one
         if published is None:
             raise ModelError(
                 f"`{model}` is no checkpoint folder, nor a model that can be fetched: {why_unfetched(error)}"
             ) from error
     return None if published is None else (published, "published shape")
-
-
-def _read_config(path: Path, model: str) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"`{model}` is not a whole checkpoint: its `config.json` is broken: {in_words(error)}"
-        ) from error
-    if not isinstance(config, dict):
-        raise ModelError(f"`{model}` is not a whole checkpoint: its `config.json` is no JSON object")
-    return config
 
 
 class ConfigFields:

@@ -11,6 +11,7 @@ from typing import Any
 from r1sgg_cli.config.experiment import Experiment, load_experiment
 from r1sgg_cli.config.log_rows import parse_log_row
 from r1sgg_cli.config.record import LAUNCH_FILE, TRAINING_RECORD
+from r1sgg_cli.counted import counted
 from r1sgg_cli.errors import LaunchError, R1SGGError
 from r1sgg_cli.files import is_locked
 from r1sgg_cli.launch.dispatch import JOBS_FILE, Submitted, load_submitted
@@ -49,7 +50,7 @@ class Progress:
     """How far a training is."""
 
     step: int
-    max_steps: int | None
+    max_steps: int
     watched: tuple[str, float] | None
     """The last reward, or loss."""
     seconds_left: float | None
@@ -189,7 +190,7 @@ def _answered(answers: Path) -> str:
 def _workers(answers: Path) -> str:
     """How many processes answer, as far as their locks are seen from this machine."""
     num_workers = sum(is_locked(path.parent, path.name) for path in (answers / QUEUE).glob(WORKER_LOCKS))
-    return f"{num_workers} worker{'s' * (num_workers > 1)}" if num_workers else ""
+    return counted(num_workers, "worker") if num_workers else ""
 
 
 def _num_lines(path: Path) -> int:
@@ -204,7 +205,7 @@ def read_progress(metrics: Path) -> Progress | None:
         return None
     last = rows[-1]
     watched = next(((key, last[key]) for key in WATCHED if isinstance(last.get(key), float)), None)
-    return Progress(last["step"], last.get("max_steps"), watched, _seconds_left(rows))
+    return Progress(last["step"], last["max_steps"], watched, _seconds_left(rows))
 
 
 def _last_rows(path: Path) -> list[dict[str, Any]]:
@@ -212,7 +213,8 @@ def _last_rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
-    return [row for line in lines[-RECENT:] if (row := parse_log_row(line)) is not None]
+    rows = [parse_log_row(line) for line in lines[-RECENT:]]
+    return [row for row in rows if row is not None and row.keys() >= {"max_steps", "time"}]
 
 
 def _seconds_left(rows: Sequence[Mapping[str, Any]]) -> float | None:
@@ -220,10 +222,10 @@ def _seconds_left(rows: Sequence[Mapping[str, Any]]) -> float | None:
     each = [
         (row["time"] - before["time"]) / (row["step"] - before["step"])
         for before, row in pairwise(rows)
-        if "time" in before and row["step"] > before["step"]
+        if row["step"] > before["step"]
     ]
     last = rows[-1]
-    if not each or last.get("max_steps") is None:
+    if not each:
         return None
     left = float(statistics.median(each) * (last["max_steps"] - last["step"]))
     return left if left < _NO_PACE else None

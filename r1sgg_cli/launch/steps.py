@@ -14,7 +14,7 @@ from r1sgg_cli.config.held_out import held_out_split
 from r1sgg_cli.config.published_sets import PUBLISHED_ROWS
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.files import missing_local
+from r1sgg_cli.typed_names import missing_local
 
 PREPARED = "prepare.json"
 """What `prepare` writes last into a data set's folder."""

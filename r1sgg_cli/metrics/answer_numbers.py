@@ -26,7 +26,12 @@ def failure_numbers(failed: Sequence[bool], causes: Sequence[str | None] | None)
     def rate(name: str, of_images: Sequence[bool], counted: str) -> Number:
         statistic = ratio(np.array(of_images, dtype=np.float64), everything)
         return Number(
-            *(name, statistic, f"{counted} / all {len(failed)} images", "images", len(failed), "answers"),
+            name=name,
+            statistic=statistic,
+            counted=f"{counted} / all {len(failed)} images",
+            averaging="images",
+            denominator=len(failed),
+            section="answers",
             iou=None,
             interval="wilson",
         )
@@ -50,12 +55,12 @@ def defect_numbers(defects: Sequence[Mapping[str, int]], setting: GraphSetting =
     everything = np.ones(len(defects))
     return [
         Number(
-            f"{DEFECT}{kind}",
-            ratio(np.array([each.get(kind, 0) > 0 for each in defects], dtype=np.float64), everything),
-            f"images in which it was met, read all the same / all {len(defects)} images",
-            "images",
-            len(defects),
-            "answers",
+            name=f"{DEFECT}{kind}",
+            statistic=ratio(np.array([each.get(kind, 0) > 0 for each in defects], dtype=np.float64), everything),
+            counted=f"images in which it was met, read all the same / all {len(defects)} images",
+            averaging="images",
+            denominator=len(defects),
+            section="answers",
             iou=None,
             interval="wilson",
         )
@@ -77,12 +82,12 @@ def size_numbers(annotated: FlatGraphs, predicted: FlatGraphs, setting: GraphSet
     ]
     return [
         Number(
-            name,
-            ratio(per_image(images, annotated), everything),
-            counted,
-            "images",
-            len(everything),
-            "sizes",
+            name=name,
+            statistic=ratio(per_image(images, annotated), everything),
+            counted=counted,
+            averaging="images",
+            denominator=len(everything),
+            section="sizes",
             iou=None,
             highest=np.inf,
         )

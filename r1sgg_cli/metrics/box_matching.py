@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers
-from r1sgg_cli.metrics.turns import MAX_DETECTIONS, take_turns
+from r1sgg_cli.metrics.turns import MAX_DETECTIONS, places_by_score, take_turns
 from r1sgg_cli.scene_graph.boxes import paired_box_iou
 
 
@@ -30,7 +30,7 @@ def match_boxes(annotated: FlatGraphs, predicted: FlatGraphs) -> BoxMatches:
         return paired_box_iou(annotated.boxes_xyxy[truths], predicted.boxes_xyxy[answers])
 
     classes = np.unique(annotated.object_label)
-    place = _places(predicted)
+    place = places_by_score(predicted)
     width, height = (predicted.boxes_xyxy[:, 2:] - predicted.boxes_xyxy[:, :2]).T
     counts = (place < MAX_DETECTIONS) & (width * height >= 0)  # COCO ignores what is outside its range of areas
     rows = np.flatnonzero(counts & np.isin(predicted.object_label, classes))
@@ -39,13 +39,3 @@ def match_boxes(annotated: FlatGraphs, predicted: FlatGraphs) -> BoxMatches:
     rows = rows[np.lexsort((-predicted.object_score[rows], predicted.object_label[rows]))]
     edges = np.searchsorted(predicted.object_label[rows], classes)
     return BoxMatches(predicted.object_image[rows], hits[:, rows], np.append(edges, len(rows)), classes)
-
-
-def _places(predicted: FlatGraphs) -> Integers:
-    """Place of each box by score among those of its class in its image, from 0."""
-    keys = (-predicted.object_score, predicted.object_image, predicted.object_label)
-    order = np.lexsort(keys)
-    group = predicted.object_label[order] * predicted.num_images + predicted.object_image[order]
-    places = np.empty(len(order), dtype=np.int64)
-    places[order] = np.arange(len(order)) - np.searchsorted(group, group)
-    return places

@@ -16,7 +16,7 @@ from r1sgg_cli.metrics.resampling import FEW_IMAGES, NUM_RESAMPLES, interval_aro
 from r1sgg_cli.metrics.statistic import Values, mean_over_images, values_under
 
 Change = Literal["more", "less", "not shown"]
-Verdict = Literal["better", "worse", "differs", "not shown"]
+Outcome = Literal["better", "worse", "differs", "not shown"]
 LOWER_IS_BETTER_IN = ("answers",)
 """Sections of numbers that count what went wrong."""
 NEITHER_IS_BETTER = ("sizes",)
@@ -43,7 +43,7 @@ class ImageCounts(NamedTuple):
     """Images without anything to find."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NumberDifference:
     """One number of both runs."""
 
@@ -66,7 +66,7 @@ class NumberDifference:
         return "less" if self.interval.high < -_ROUNDING else "not shown"
 
     @property
-    def verdict(self) -> Verdict:
+    def outcome(self) -> Outcome:
         """What the change means for the second run."""
         if self.change == "not shown":
             return "not shown"
@@ -90,7 +90,7 @@ class NumberDifference:
             "values": [finite(self.metric.value), finite(self.other.value)],
             "difference": difference,
             "interval": None if low is None else [low, high],
-            "verdict": self.verdict,
+            "verdict": self.outcome,
             "counted": [self.metric.counted, self.other.counted],
         }
 
@@ -105,7 +105,10 @@ def compare_metrics(first: Sequence[Metric], second: Sequence[Metric], num_image
     pairs = [(m, others[_key(m)]) for m in _with_causes(first, second) if _key(m) in others]
     return tuple(
         NumberDifference(
-            *(metric, other, _interval(metric.value, other.value, metric.resampled, other.resampled), num_images)
+            metric=metric,
+            other=other,
+            interval=_interval(metric.value, other.value, metric.resampled, other.resampled),
+            num_images=num_images,
         )
         for metric, other in pairs
         if metric.resampled is not None and other.resampled is not None

@@ -17,10 +17,7 @@ from numpy.typing import NDArray
 from r1sgg_cli.metrics.box_matching import BoxMatches, match_boxes
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers
 from r1sgg_cli.metrics.statistic import Values, Weights
-from r1sgg_cli.metrics.turns import IOU_THRESHOLDS
-
-RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
-"""COCO's, to the last digit: some lie a rounding above the fraction that they stand for, and are reached later."""
+from r1sgg_cli.metrics.turns import IOU_THRESHOLDS, RECALL_LEVELS
 
 Counts = NDArray[np.int32]
 _CELLS = 4_000_000

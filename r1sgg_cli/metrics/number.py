@@ -23,7 +23,7 @@ IOU = "≥ 0.5, x2 − x1"
 """How the IoU of a hit is counted: no extra pixel."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Number:
     """One number to be; the fields are those of `Metric`."""
 

@@ -22,13 +22,13 @@ def box_numbers(boxes: BoxDetection, ranking: Ranking) -> list[Number]:
     )
     return [
         Number(
-            name,
-            place,
-            f"COCO, {counted}; {coco}",
-            "classes",
-            boxes.num_classes,
-            "objects",
-            symbol,
+            name=name,
+            statistic=place,
+            counted=f"COCO, {counted}; {coco}",
+            averaging="classes",
+            denominator=boxes.num_classes,
+            section="objects",
+            symbol=symbol,
             iou=iou,
             interval=interval,
         )
@@ -45,7 +45,14 @@ def object_numbers(annotated: FlatGraphs, predicted: FlatGraphs, hit_rows: Integ
     num_truths, num_answers = int(truths.sum()), int(answers.sum())
     both = f"({num_answers} predicted + {num_truths} annotated)"
     return [
-        Number(name, ratio(top, bottom), f"{counted}, pooled", "pooled", int(bottom.sum()), "objects")
+        Number(
+            name=name,
+            statistic=ratio(top, bottom),
+            counted=f"{counted}, pooled",
+            averaging="pooled",
+            denominator=int(bottom.sum()),
+            section="objects",
+        )
         for name, top, bottom, counted in (
             ("object_recall", hits, truths, f"object hits / {num_truths} annotated"),
             ("object_precision", hits, answers, f"object hits / {num_answers} predicted"),
@@ -62,6 +69,13 @@ def object_part_numbers(annotated: FlatGraphs, hit_rows: Integers, parts: Mappin
     for part, mask in parts.items():
         found, asked = (per_image(annotated.object_image[m], annotated) for m in (is_hit & mask, mask))
         size = int(asked.sum())
-        counted = f"object hits / {size} annotated, pooled, of {part} classes"
-        numbers.append(Number(f"object_recall_{part}", ratio(found, asked), counted, "pooled", size, "open vocabulary"))
+        number = Number(
+            name=f"object_recall_{part}",
+            statistic=ratio(found, asked),
+            counted=f"object hits / {size} annotated, pooled, of {part} classes",
+            averaging="pooled",
+            denominator=size,
+            section="open vocabulary",
+        )
+        numbers.append(number)
     return numbers

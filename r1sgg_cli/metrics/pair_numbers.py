@@ -6,7 +6,7 @@ from r1sgg_cli.metrics.answer_numbers import per_image
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers, Mask
 from r1sgg_cli.metrics.number import Number
 from r1sgg_cli.metrics.pairs import boxed_pair_hits, named_pair_hits
-from r1sgg_cli.metrics.statistic import mean_over_images
+from r1sgg_cli.metrics.statistic import mean_over_images, shares
 
 
 def pair_numbers(annotated: FlatGraphs, predicted: FlatGraphs) -> list[Number]:
@@ -18,10 +18,16 @@ def pair_numbers(annotated: FlatGraphs, predicted: FlatGraphs) -> list[Number]:
     ):
         pairs, (rows, _) = find(annotated, predicted)
         found, asked = (per_image(images, annotated) for images in (pairs.image[rows], pairs.image))
-        recall = np.divide(found, asked, out=np.full(len(asked), np.nan), where=asked > 0)
         num_images = int((asked > 0).sum())
-        counted = f"pairs hit in {what} / annotated pairs, mean over {num_images} images with a relationship"
-        numbers.append(Number(name, mean_over_images(recall), counted, "images", num_images, "pairs"))
+        number = Number(
+            name=name,
+            statistic=mean_over_images(shares(found, asked)),
+            counted=f"pairs hit in {what} / annotated pairs, mean over {num_images} images with a relationship",
+            averaging="images",
+            denominator=num_images,
+            section="pairs",
+        )
+        numbers.append(number)
     return numbers
 
 

@@ -18,11 +18,10 @@ from r1sgg_cli.metrics.published_matching import (
     match_in_lanes,
     outside_areas,
 )
-from r1sgg_cli.metrics.turns import IOU_THRESHOLDS, MAX_DETECTIONS
+from r1sgg_cli.metrics.turns import IOU_THRESHOLDS, MAX_DETECTIONS, RECALL_LEVELS, places_by_score
 
 LIMITS = (1, 10, MAX_DETECTIONS)
 """How many boxes of a class in an image count for AR1, AR10 and AR100."""
-RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
 
 _MEAN = "IoU 0.50:0.95"
 _AREAS = {"s": "area up to 32²", "m": "area 32² to 96²", "l": "area from 96²"}
@@ -50,7 +49,7 @@ class PublishedAP(NamedTuple):
 
 
 def published_ap(annotated: FlatGraphs, predicted: FlatGraphs, first_object: int | None) -> PublishedAP:
-    """AP and AR of graphs that hold the answered images only, in ascending order of the image's id as text.
+    """AP and AR of graphs that hold the answered images only, in ascending order of the image's id as text; no scores.
 
     `first_object` is the row of the annotated object that has id 0; None where its image was not answered.
     """
@@ -61,7 +60,7 @@ def published_ap(annotated: FlatGraphs, predicted: FlatGraphs, first_object: int
             for outside in outside_areas(as_xywh(annotated.boxes_xyxy))
         ]
     )
-    place = _places(predicted)
+    place = places_by_score(predicted)
     matches = match_in_lanes(annotated, predicted, place, first_object)
     rows = np.argsort(predicted.object_label, kind="stable")
     rows = rows[place[rows] < MAX_DETECTIONS]
@@ -77,15 +76,6 @@ def published_ap(annotated: FlatGraphs, predicted: FlatGraphs, first_object: int
             recall[area, :, number] = _recalls(lanes, place[boxes], total)
     per_class = {label: float(precision[0, :, number].mean()) for number, label in enumerate(classes.tolist())}
     return PublishedAP(_summary(precision, recall), per_class)
-
-
-def _places(predicted: FlatGraphs) -> Integers:
-    """Place of each box among those of its class in its image, from 0."""
-    group = predicted.object_label * predicted.num_images + predicted.object_image
-    order = np.argsort(group, kind="stable")
-    places = np.empty(len(order), dtype=np.int64)
-    places[order] = np.arange(len(order)) - np.searchsorted(group[order], group[order])
-    return places
 
 
 def _average_precision(is_hit: NDArray[np.bool_], is_ignored: NDArray[np.bool_], total: int) -> float:

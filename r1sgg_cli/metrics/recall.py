@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers, Mask
-from r1sgg_cli.metrics.statistic import Statistic, mean_of_ratios
+from r1sgg_cli.metrics.statistic import Statistic, mean_of_ratios, shares
 
 
 def recall_per_image(annotated: FlatGraphs, hit_rows: Integers, counts: Mask | None = None) -> NDArray[np.float64]:
@@ -16,7 +16,7 @@ def recall_per_image(annotated: FlatGraphs, hit_rows: Integers, counts: Mask | N
     images = annotated.triplet_image
     asked, hit = (images, images[hit_rows]) if counts is None else (images[counts], images[hit_rows[counts[hit_rows]]])
     num_asked, num_hit = (np.bincount(each, minlength=annotated.num_images) for each in (asked, hit))
-    return np.divide(num_hit, num_asked, out=np.full(len(num_asked), np.nan), where=num_asked > 0)
+    return shares(num_hit, num_asked)
 
 
 class PredicateRecall:

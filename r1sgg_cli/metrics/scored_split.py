@@ -1,7 +1,6 @@
 """A split with its hits, from which all numbers are counted."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -149,9 +148,10 @@ class ScoredSplit:
 
     def _phrase_numbers(self) -> list[Number]:
         hits = ranked_hits(phrase_candidates(self.annotated, self.predicted))
+        recalls = ranked_recall(self._predicates, hits)
         return [
-            *recall_numbers(self.annotated, hits, "phrase_recall", "PhrDet R", "phrases"),
-            *mean_recall_numbers(self._predicates, ranked_recall(self._predicates, hits), 0, "phrase_", "phrases"),
+            *recall_numbers(self.annotated, hits, name="phrase_recall", symbol="PhrDet R", section="phrases"),
+            *mean_recall_numbers(self._predicates, recalls, num_vocabulary=0, prefix="phrase_", section="phrases"),
         ]
 
     def _training_numbers(self, training: TrainingNames) -> list[Number]:
@@ -185,9 +185,16 @@ class ScoredSplit:
             f"overlap / annotated, mean over {num_images} images with a relationship"
         )
         number = Number(
-            "soft_triplet_recall", mean_over_images(recall), counted, "images", num_images, "similarity", "soft ng-R"
+            name="soft_triplet_recall",
+            statistic=mean_over_images(recall),
+            counted=counted,
+            averaging="images",
+            denominator=num_images,
+            section="similarity",
+            symbol="soft ng-R",
+            constraint="none",
         )
-        return [replace(number, constraint="none")]
+        return [number]
 
     def _groups(self, training: TrainingNames) -> dict[str, Group]:
         known = [name for name, number in self.labels.predicates.items() if number < self.num_vocabulary]

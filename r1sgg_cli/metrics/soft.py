@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers
 from r1sgg_cli.metrics.pairs import JoinedPairs, end_overlaps, object_overlaps
+from r1sgg_cli.metrics.statistic import shares
 from r1sgg_cli.scene_graph.similarity import Similarity
 
 
@@ -38,7 +39,7 @@ def soft_recall_per_image(
         worth *= _similarities(truths[rows], answers[columns], table, similarity)
     counts = np.bincount(annotated.triplet_image, minlength=annotated.num_images)
     sums = _best_sums(annotated.triplet_image[rows], rows, columns, worth, annotated.num_images)
-    return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    return shares(sums, counts)
 
 
 def _similarities(

@@ -7,7 +7,7 @@ with the counts of a resample in place of the ones, it is the number of the resa
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,7 @@ def harmonic_mean(first: Statistic, second: Statistic) -> Statistic:
     return Statistic((*first.parts, *second.parts), partial(_harmonic, first, second))
 
 
-def shares(part: Values, whole: Values) -> Values:
+def shares(part: NDArray[Any], whole: NDArray[Any]) -> Values:
     """Part by whole, NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole != 0)
 

@@ -41,7 +41,7 @@ def unseen_triplets(annotated: FlatGraphs, labels: Labels, training: TrainingNam
 def zero_shot_numbers(annotated: FlatGraphs, hits: RankedHits, unseen: Mask) -> list[Number]:
     """Recall of the triplets that training never showed, at every K."""
     asked = ("a triplet that training never showed", unseen)
-    return recall_numbers(annotated, hits, "zero_shot_recall", "zR", "zero-shot", asked)
+    return recall_numbers(annotated, hits, name="zero_shot_recall", symbol="zR", section="zero-shot", asked=asked)
 
 
 def group_numbers(
@@ -53,7 +53,10 @@ def group_numbers(
         of_group = labels.of_predicates(frozenset(name for name, each in groups.items() if each == group))
         num_group = sum(each == group for each in groups.values())
         part = PredicatePart(
-            group, f"annotated of the {num_group} of the {group}", of_group[predicates.predicates], "groups"
+            name=group,
+            said=f"annotated of the {num_group} of the {group}",
+            rows=of_group[predicates.predicates],
+            section="groups",
         )
         numbers += _part_numbers(predicates, every_recall, part)
     return numbers
@@ -101,7 +104,7 @@ def open_vocabulary_numbers(
         ("triplet_recall_novel_predicate", "a triplet of a novel predicate", has_novel_predicate),
     ):
         for hits in every_hits if mask.any() else ():
-            numbers += recall_numbers(annotated, hits, name, "R", "open vocabulary", (what, mask))
+            numbers += recall_numbers(annotated, hits, name=name, section="open vocabulary", asked=(what, mask))
     return numbers
 
 
@@ -115,7 +118,12 @@ def named_part_numbers(
         for number in _part_numbers(
             predicates,
             every_recall,
-            PredicatePart(part, f"annotated {part} predicates", of_part[predicates.predicates], "open vocabulary"),
+            PredicatePart(
+                name=part,
+                said=f"annotated {part} predicates",
+                rows=of_part[predicates.predicates],
+                section="open vocabulary",
+            ),
         )
     ]
 
@@ -128,8 +136,15 @@ def _part_numbers(
     counted = f"per predicate mean over its images, then over {size} {part.said}"
     return [
         Number(
-            *(name, predicates.mean(table, part.rows), counted, "images of predicates", size),
-            *(part.section, symbol, cut, recalls.constraint),
+            name=name,
+            statistic=predicates.mean(table, part.rows),
+            counted=counted,
+            averaging="images of predicates",
+            denominator=size,
+            section=part.section,
+            symbol=symbol,
+            k=cut,
+            constraint=recalls.constraint,
         )
         for recalls in (every_recall if size else ())
         for name, symbol in [named_under(f"mean_recall_{part.name}", "mR", recalls.constraint)]

@@ -1,6 +1,7 @@
 """Numbers of relationships: recall and mean recall at every K with and without a graph constraint, and their kin."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from r1sgg_cli.metrics.metric import Constraint, Cut
 from r1sgg_cli.metrics.number import Number
 from r1sgg_cli.metrics.one_to_one import Pairs
 from r1sgg_cli.metrics.recall import PredicateRecall, recall_per_image
-from r1sgg_cli.metrics.statistic import Statistic, Values, harmonic_mean, mean_over_images, ratio
+from r1sgg_cli.metrics.statistic import Statistic, Values, harmonic_mean, mean_over_images, ratio, shares
 from r1sgg_cli.metrics.triplets import TripletCandidates
 
 
@@ -60,6 +61,7 @@ def ranked_hits(
 def recall_numbers(
     annotated: FlatGraphs,
     hits: RankedHits,
+    *,
     name: str = "triplet_recall",
     symbol: str = "R",
     section: str = "recall",
@@ -73,10 +75,18 @@ def recall_numbers(
     for cut, pairs in hits.at.items():
         recall = recalls[id(pairs)]
         num_images = int(np.count_nonzero(~np.isnan(recall)))
-        counted = f"hits / annotated, mean over {num_images} images with {what}"
-        numbers.append(
-            Number(full, mean_over_images(recall), counted, "images", num_images, section, short, cut, hits.constraint)
+        number = Number(
+            name=full,
+            statistic=mean_over_images(recall),
+            counted=f"hits / annotated, mean over {num_images} images with {what}",
+            averaging="images",
+            denominator=num_images,
+            section=section,
+            symbol=short,
+            k=cut,
+            constraint=hits.constraint,
         )
+        numbers.append(number)
     return numbers
 
 
@@ -88,10 +98,15 @@ def accuracy_numbers(annotated: FlatGraphs, hits: RankedHits) -> list[Number]:
     found = {id(p): per_image(annotated.triplet_image[p[0]], annotated) for p in hits.at.values()}
     return [
         Number(
-            name,
-            ratio(found[id(pairs)], truths),
-            f"hits in annotated pairs / {size} annotated of all images",
-            *("pooled", size, "pairs", symbol, cut, hits.constraint),
+            name=name,
+            statistic=ratio(found[id(pairs)], truths),
+            counted=f"hits in annotated pairs / {size} annotated of all images",
+            averaging="pooled",
+            denominator=size,
+            section="pairs",
+            symbol=symbol,
+            k=cut,
+            constraint=hits.constraint,
         )
         for cut, pairs in hits.at.items()
     ]
@@ -101,50 +116,53 @@ def mean_recall_numbers(
     predicates: PredicateRecall,
     recall: RankedRecall,
     num_vocabulary: int,
+    *,
     prefix: str = "",
     section: str = "mean recall",
 ) -> list[Number]:
     """Mean recall at every K: over the predicates that are annotated, then over the vocabulary, absent ones 0."""
     name, symbol = named_under(f"{prefix}mean_recall", "mR", recall.constraint)
     in_vocabulary = predicates.predicates < num_vocabulary
-    num_present = len(predicates.predicates)
-    present: list[Number] = []
-    whole: list[Number] = []
-    for cut, table in recall.at.items():
-        each = "per predicate mean over its images, then over"
-        for numbers, full, statistic, size, counted in (
-            (present, name, predicates.mean(table), num_present, f"{num_present} annotated predicates"),
-            (
-                whole,
-                f"{name}_vocabulary",
-                predicates.mean(table, in_vocabulary, num_vocabulary),
-                num_vocabulary,
-                f"all {num_vocabulary} of the vocabulary, absent ones 0",
-            ),
-        ):
-            numbers.append(
-                Number(
-                    *(full, statistic, f"{each} {counted}", "images of predicates", size),
-                    *(section, symbol, cut, recall.constraint),
-                )
+
+    def at_every_k(name: str, of: Callable[[csr_array], Statistic], size: int, over: str) -> list[Number]:
+        return [
+            Number(
+                name=name,
+                statistic=of(table),
+                counted=f"per predicate mean over its images, then over {over}",
+                averaging="images of predicates",
+                denominator=size,
+                section=section,
+                symbol=symbol,
+                k=cut,
+                constraint=recall.constraint,
             )
-    return present + whole if num_vocabulary else present
+            for cut, table in recall.at.items()
+        ]
+
+    num_present = len(predicates.predicates)
+    present = at_every_k(name, predicates.mean, num_present, f"{num_present} annotated predicates")
+    if not num_vocabulary:
+        return present
+    over_vocabulary = partial(predicates.mean, rows=in_vocabulary, num_rows=num_vocabulary)
+    whole = f"all {num_vocabulary} of the vocabulary, absent ones 0"
+    return present + at_every_k(f"{name}_vocabulary", over_vocabulary, num_vocabulary, whole)
 
 
 def f_numbers(recalls: Sequence[Number], mean_recalls: Sequence[Number]) -> list[Number]:
     """F@K of a recall and the mean recall over annotated predicates at the same K: their harmonic mean."""
     return [
         Number(
-            recall.name.replace("triplet_recall", "recall").replace("recall", "recall_f1"),
-            harmonic_mean(_statistic(recall), _statistic(mean)),
-            f"2 · R · mR / (R + mR) at the same K and constraint: R the mean over {recall.denominator} images with a "
-            f"relationship, mR over {mean.denominator} annotated predicates",
-            "images of predicates",
-            mean.denominator,
-            "mean recall",
-            recall.symbol.replace("R", "F"),
-            recall.k,
-            recall.constraint,
+            name=recall.name.replace("triplet_recall", "recall").replace("recall", "recall_f1"),
+            statistic=harmonic_mean(_statistic(recall), _statistic(mean)),
+            counted="2 · R · mR / (R + mR) at the same K and constraint: R the mean over "
+            f"{recall.denominator} images with a relationship, mR over {mean.denominator} annotated predicates",
+            averaging="images of predicates",
+            denominator=mean.denominator,
+            section="mean recall",
+            symbol=recall.symbol.replace("R", "F"),
+            k=recall.k,
+            constraint=recall.constraint,
         )
         for recall, mean in zip(recalls, mean_recalls, strict=False)
     ]
@@ -156,27 +174,50 @@ def precision_numbers(annotated: FlatGraphs, predicted: FlatGraphs, hits: Pairs)
         per_image(images, annotated)
         for images in (annotated.triplet_image[hits[0]], annotated.triplet_image, predicted.triplet_image)
     )
-    precision = _where(answers > 0, hit, answers)
-    f1 = _where(truths > 0, 2 * hit, truths + answers)
-    num_say, num_show = int((answers > 0).sum()), int((truths > 0).sum())
+    return _pooled_precision(hit, truths, answers) + _precision_per_image(hit, truths, answers)
+
+
+def _pooled_precision(hit: Values, truths: Values, answers: Values) -> list[Number]:
     num_truths, num_answers = int(truths.sum()), int(answers.sum())
     both = f"({num_answers} predicted + {num_truths} annotated)"
-    pooled = [
-        Number(name, ratio(top, bottom), counted, "pooled", int(bottom.sum()), "precision", symbol, None, "none")
+    return [
+        Number(
+            name=name,
+            statistic=ratio(top, bottom),
+            counted=f"{counted} of all images",
+            averaging="pooled",
+            denominator=int(bottom.sum()),
+            section="precision",
+            symbol=symbol,
+            constraint="none",
+        )
         for name, symbol, top, bottom, counted in (
-            ("triplet_recall_pooled", "ng-R", hit, truths, f"hits / {num_truths} annotated of all images"),
-            ("triplet_precision", "P", hit, answers, f"hits / {num_answers} predicted of all images"),
-            ("triplet_f1", "F1", 2 * hit, truths + answers, f"2 · hits / {both} of all images"),
+            ("triplet_recall_pooled", "ng-R", hit, truths, f"hits / {num_truths} annotated"),
+            ("triplet_precision", "P", hit, answers, f"hits / {num_answers} predicted"),
+            ("triplet_f1", "F1", 2 * hit, truths + answers, f"2 · hits / {both}"),
         )
     ]
-    says, shows = f"{num_say} images that predict a relationship", f"{num_show} images with a relationship"
-    return pooled + [
-        Number(name, mean_over_images(values), counted, "images", size, "precision", "", None, "none")
-        for name, values, size, counted in (
-            ("triplet_precision_per_image", precision, num_say, f"hits / predicted, mean over {says}"),
-            ("triplet_f1_per_image", f1, num_show, f"2 · hits / (predicted + annotated), mean over {shows}"),
+
+
+def _precision_per_image(hit: Values, truths: Values, answers: Values) -> list[Number]:
+    f1 = np.where(truths > 0, shares(2 * hit, truths + answers), np.nan)
+    numbers = []
+    for name, values, counted, images in (
+        ("triplet_precision_per_image", shares(hit, answers), "hits / predicted", "that predict a relationship"),
+        ("triplet_f1_per_image", f1, "2 · hits / (predicted + annotated)", "with a relationship"),
+    ):
+        num_images = int(np.count_nonzero(~np.isnan(values)))
+        number = Number(
+            name=name,
+            statistic=mean_over_images(values),
+            counted=f"{counted}, mean over {num_images} images {images}",
+            averaging="images",
+            denominator=num_images,
+            section="precision",
+            constraint="none",
         )
-    ]
+        numbers.append(number)
+    return numbers
 
 
 def named_under(name: str, symbol: str, constraint: Constraint) -> tuple[str, str]:
@@ -189,7 +230,3 @@ def named_under(name: str, symbol: str, constraint: Constraint) -> tuple[str, st
 def _statistic(number: Number) -> Statistic:
     assert isinstance(number.statistic, Statistic)
     return number.statistic
-
-
-def _where(counts: Mask, part: Values, whole: Values) -> Values:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=counts)

@@ -15,12 +15,24 @@ from r1sgg_cli.metrics.one_to_one import equal_pairs
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """COCO's, to the last digit."""
+RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
+"""Likewise: some lie a rounding above the fraction that they stand for, and are reached later."""
 MAX_DETECTIONS = 100
 """Boxes of one class in one image that choose; those that come later take nothing."""
 
 Values = NDArray[np.float64]
 Partners = NDArray[np.int32]
 """Row of the annotated box that each predicted one takes or -1, shape (ranges, thresholds, predicted boxes)."""
+
+
+def places_by_score(predicted: FlatGraphs) -> Integers:
+    """Place of each box among those of its class and image, from 0; equal scores stand in the order of the answer."""
+    keys = (-predicted.object_score, predicted.object_image, predicted.object_label)
+    order = np.lexsort(keys)
+    group = predicted.object_label[order] * predicted.num_images + predicted.object_image[order]
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order)) - np.searchsorted(group, group)
+    return places
 
 
 def take_turns(
@@ -32,7 +44,7 @@ def take_turns(
 ) -> Partners:
     """Let the predicted boxes of all images choose.
 
-    `place` is that of each predicted box among those of its class and image, from 0; `iou_of` the IoU of rows of
+    `place` is that of each predicted box as `places_by_score` has it; `iou_of` the IoU of rows of
     annotated boxes with as many rows of predicted ones. `is_last_resort`, shape (ranges, annotated boxes), are boxes
     that are taken only where no other is left: COCO's for those outside a range of areas. Ranges choose independently.
     """

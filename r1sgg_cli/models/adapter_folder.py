@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from r1sgg_cli.errors import ModelError, in_words
-from r1sgg_cli.files import adapters_alone, missing_local
+from r1sgg_cli.typed_names import adapters_alone, missing_local
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import get_args
 
-from r1sgg_cli.config.schema import ThinkPrompt
+from r1sgg_cli.config.schema import Task, ThinkPrompt
 from r1sgg_cli.errors import MALFORMED, ModelError, in_words
-from r1sgg_cli.files import adapters_alone, save_text
+from r1sgg_cli.files import save_text
+from r1sgg_cli.typed_names import adapters_alone
 
 ASKING_FILE = "r1sgg.json"
 
@@ -21,15 +22,17 @@ class Asking:
     predefined_categories: bool
     max_pixels: int
     think_prompt: ThinkPrompt = "system"
-    """Which prompt asks to think; files from before this field had it in the system prompt."""
+    """Which prompt asks to think."""
     tasks: tuple[str, ...] = ("sgg",)
-    """What was asked for; files from before this field knew whole graphs only."""
+    """What was asked for."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.think, bool) and isinstance(self.predefined_categories, bool)):
             raise ValueError("`think` and `predefined_categories` are true or false")
         if type(self.max_pixels) is not int or self.think_prompt not in get_args(ThinkPrompt):
             raise ValueError("`max_pixels` is a whole number, `think_prompt` system or user")
+        if not {*self.tasks} <= {*get_args(Task)}:
+            raise ValueError("`tasks` are of " + ", ".join(get_args(Task)))
 
 
 def save_asking(asking: Asking, folder: Path) -> None:
@@ -52,8 +55,8 @@ def load_asking(model: str) -> Asking | None:
         values = json.loads(path.read_text(encoding="utf-8"))
         if strange := values.keys() - {field.name for field in fields(Asking)}:
             raise ValueError(f"it has `{min(strange)}`, which this version does not know")
-        needed = {name: values[name] for name in ("think", "predefined_categories", "max_pixels")}
-        return Asking(**{**values, **needed, "tasks": tuple(values.get("tasks", ("sgg",)))})
+        needed = {field.name: values[field.name] for field in fields(Asking)}
+        return Asking(**{**needed, "tasks": tuple(needed["tasks"])})
     except MALFORMED as error:
         raise ModelError(
             f"`{path}` is broken: {in_words(error)}; delete it to ask with the command's own options"

@@ -6,17 +6,14 @@ the *resized* image, 0 to side - 1, so its targets need the processor's limits; 
 padded to a square, so its targets need the original's proportions and an origin beside a scale.
 """
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 from transformers import PretrainedConfig
 
-from r1sgg_cli.config.record import unfinished_run
-from r1sgg_cli.errors import ModelError, in_words, why_unfetched
-from r1sgg_cli.files import adapters_alone, missing_local
+from r1sgg_cli.config.model_config import read_local_config
+from r1sgg_cli.errors import ModelError, why_unfetched
 from r1sgg_cli.models.checkpoint import load_processor
 from r1sgg_cli.models.images import Fitting, padding_of
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
@@ -126,19 +123,8 @@ assert set(FAMILIES) == set(get_args(ModelType))
 
 
 def _load_config(model: str) -> dict[str, Any]:
-    folder = Path(model)
-    if (folder / "config.json").is_file():
-        return _read_config(folder)
-    if said := adapters_alone(folder):
-        raise ModelError(said)
-    if said := unfinished_run(folder):
-        raise ModelError(said)
-    if folder.is_dir():
-        raise ModelError(f"`{model}` is no checkpoint: it holds no `config.json`; give the folder that does")
-    if folder.is_file():
-        raise ModelError(f"`{model}` is a file, not a checkpoint; give the folder that holds its `config.json`")
-    if said := missing_local(model):
-        raise ModelError(f"{said}; give a checkpoint's folder, or a name on the hub (`OWNER/NAME`)")
+    if (local := read_local_config(model)) is not None:
+        return local
     try:
         config, _ = PretrainedConfig.get_config_dict(model)
     except OSError as error:  # what transformers raises for: no such repository, no network
@@ -146,18 +132,6 @@ def _load_config(model: str) -> dict[str, Any]:
             f"`{model}` is no checkpoint folder, nor a model that can be fetched: {why_unfetched(error)}"
         ) from error
     return dict(config)
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"`{folder}` is not a whole checkpoint: its `config.json` is broken: {in_words(error)}"
-        ) from error
-    if not isinstance(config, dict):
-        raise ModelError(f"`{folder}` is not a whole checkpoint: its `config.json` is no JSON object")
-    return config
 
 
 def family_of(model: str) -> ModelFamily:

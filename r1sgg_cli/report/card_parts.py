@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from r1sgg_cli.report.drawing import Arrow, Node
-from r1sgg_cli.report.gallery import Verdict
 from r1sgg_cli.report.overlay import BoxView
+from r1sgg_cli.report.triplet_lists import TripletList
+from r1sgg_cli.report.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +35,6 @@ class CardArrow:
     """The best of them."""
     arrow: Arrow
     """Each of its lines begins with the sign of its verdict."""
-
-
-@dataclass(frozen=True, slots=True)
-class CardTriplet:
-    """A relationship in words."""
-
-    link: str
-    subject: str
-    predicate: str
-    object: str
-
-
-@dataclass(frozen=True, slots=True)
-class TripletList:
-    """The relationships of one side that share a verdict."""
-
-    verdict: Verdict
-    sign: str
-    heading: str
-    triplets: tuple[CardTriplet, ...]
-    num_hidden: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,9 @@ from r1sgg_cli.data.workers import begin_worker, ctrl_c_ignored
 from r1sgg_cli.errors import R1SGGError
 from r1sgg_cli.report.card_parts import CardPhoto
 from r1sgg_cli.report.cards import make_card
-from r1sgg_cli.report.gallery import SIGNS
 from r1sgg_cli.report.node_layout import WIDTH
 from r1sgg_cli.report.rendering import render_html
-from r1sgg_cli.report.verdicts import Verdicts, judge
+from r1sgg_cli.report.verdicts import SIGNS, Verdicts, judge
 
 
 @dataclass(frozen=True, slots=True)

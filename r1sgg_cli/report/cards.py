@@ -16,23 +16,20 @@ from r1sgg_cli.report.card_parts import (
     CardNode,
     CardPanel,
     CardPhoto,
-    CardTriplet,
-    TripletList,
 )
-from r1sgg_cli.report.gallery import (
-    MAX_TRIPLETS,
-    SIGNS,
-    Verdict,
+from r1sgg_cli.report.image_words import (
     alt_of,
+    annotated_summary,
+    answer_summary,
     defects_of,
     failure_of,
     shortened_answer,
-    summary_of,
 )
 from r1sgg_cli.report.node_layout import QUICK
-from r1sgg_cli.report.overlay import MAX_BOXES, lay_out_boxes, object_labels
+from r1sgg_cli.report.overlay import MAX_BOXES, largest_first, lay_out_boxes, num_hidden_boxes
 from r1sgg_cli.report.samples import drawn_graph
-from r1sgg_cli.report.verdicts import Verdicts, judge
+from r1sgg_cli.report.triplet_lists import TripletList, link_between, triplet_lists
+from r1sgg_cli.report.verdicts import SIGNS, Verdict, Verdicts, judge
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 SIDES = "ab"
@@ -72,11 +69,11 @@ def _truth_panel(image: ImagePrediction, verdicts: Verdicts | None, photo: CardP
     side = _Side(graph, objects, triplets, _annotated_keys(graph))
     return CardPanel(
         heading="ground truth",
-        summary=summary_of("", len(triplets), "", len(graph.ids)),
+        summary=annotated_summary(len(triplets), len(graph.ids)),
         alt=alt_of("ground truth", image, graph),
         failure="",
         boxes=_boxes(side, photo),
-        num_hidden_boxes=max(0, len(graph.ids) - MAX_BOXES),
+        num_hidden_boxes=num_hidden_boxes(graph),
         drawing=_drawing(side),
         lists=_lists(side, ("matched", "missed") if verdicts else ("truth",)),
         defects="",
@@ -87,24 +84,19 @@ def _truth_panel(image: ImagePrediction, verdicts: Verdicts | None, photo: CardP
 def _answer_panel(heading: str, image: ImagePrediction, verdicts: Verdicts, letter: str, photo: CardPhoto) -> CardPanel:
     truth, graph = image.ground_truth, image.prediction
     annotated = _Side(truth, verdicts.annotated_objects, verdicts.annotated_triplets, _annotated_keys(truth))
-    counts = (
-        (f"{verdicts.num_matched}/", len(verdicts.annotated_triplets)),
-        (f"{len(verdicts.partner)}/", len(truth.ids)),
-    )
-    missed = _lists(annotated, ("missed",))
     answered = None
     if graph is not None:
         keys = [f"t{verdicts.partner[i]}" if i in verdicts.partner else f"{letter}{i}" for i in range(len(graph.ids))]
         answered = _Side(graph, verdicts.predicted_objects, verdicts.predicted_triplets, keys)
     return CardPanel(
         heading=heading,
-        summary=summary_of(*counts[0], *counts[1]),
-        alt=alt_of(heading, image, graph) if graph else f"{heading}: no graph for image {image.image_id}",
-        failure="" if graph else failure_of(image),
+        summary=answer_summary(verdicts),
+        alt=alt_of(heading, image, graph),
+        failure=failure_of(image),
         boxes=_boxes(answered, photo) if answered else (),
-        num_hidden_boxes=max(0, len(graph.ids) - MAX_BOXES) if graph else 0,
+        num_hidden_boxes=num_hidden_boxes(graph) if graph else 0,
         drawing=_drawing(answered) if answered else None,
-        lists=(*(_lists(answered, ("matched", "wrong")) if answered else ()), *missed),
+        lists=(*(_lists(answered, ("matched", "wrong")) if answered else ()), *_lists(annotated, ("missed",))),
         defects=defects_of(image),
         answer=shortened_answer(image.answer),
     )
@@ -119,15 +111,10 @@ def _annotated_keys(graph: SceneGraph) -> list[str]:
     return [f"t{i}" for i in range(len(graph.ids))]
 
 
-def _link(side: _Side, subject: int, object_: int) -> str:
-    return f"{side.keys[subject]}>{side.keys[object_]}"
-
-
 def _boxes(side: _Side, photo: CardPhoto) -> tuple[CardBox, ...]:
-    """The first `MAX_BOXES` objects, the largest first, so that none hides a smaller one from the pointer."""
-    sides = side.graph.boxes_xyxy[:, 2:] - side.graph.boxes_xyxy[:, :2]
-    order = sorted(range(min(len(sides), MAX_BOXES)), key=lambda i: (-float(sides[i].prod()), i))
-    marks = [side.objects[i] for i in range(len(sides))]
+    num_objects = len(side.graph.ids)
+    order = largest_first(side.graph, range(min(num_objects, MAX_BOXES)))
+    marks = [side.objects[i] for i in range(num_objects)]
     views = lay_out_boxes(side.graph, marks, photo.view_wh, order)
     return tuple(CardBox(side.keys[i], view) for i, view in zip(order, views, strict=True))
 
@@ -141,10 +128,10 @@ def _drawing(side: _Side) -> CardDrawing | None:
     drawn = drawn_graph(replace(side.graph, triplets=tuple(signed)), QUICK)
     best: dict[str, Verdict] = {}
     for triplet, verdict in verdict_of.items():
-        link = _link(side, triplet.subject, triplet.object)
+        link = link_between(side.keys, triplet.subject, triplet.object)
         best[link] = verdict if best.get(link) != "matched" else "matched"
     nodes = (CardNode(side.keys[n.object], side.objects[n.object], n) for n in drawn.drawing.nodes)
-    arrows = ((_link(side, a.subject, a.object), a) for a in drawn.drawing.arrows)
+    arrows = ((link_between(side.keys, a.subject, a.object), a) for a in drawn.drawing.arrows)
     return CardDrawing(
         drawn.drawing.height,
         tuple(nodes),
@@ -156,17 +143,4 @@ def _drawing(side: _Side) -> CardDrawing | None:
 
 
 def _lists(side: _Side, verdicts: Sequence[Verdict]) -> tuple[TripletList, ...]:
-    """A list for each verdict that any relationship has."""
-    labels = object_labels(side.graph)
-    lists = []
-    for verdict in verdicts:
-        triplets = [side.graph.triplets[i] for i, found in side.triplets.items() if found == verdict]
-        shown = (
-            CardTriplet(_link(side, t.subject, t.object), labels[t.subject], t.predicate, labels[t.object])
-            for t in triplets[:MAX_TRIPLETS]
-        )
-        heading = f"{len(triplets)} {'annotated' if verdict == 'truth' else verdict}"
-        if triplets:
-            hidden = max(0, len(triplets) - MAX_TRIPLETS)
-            lists.append(TripletList(verdict, SIGNS[verdict], heading, tuple(shown), hidden))
-    return tuple(lists)
+    return triplet_lists(side.graph, side.triplets, verdicts, side.keys)

@@ -19,7 +19,7 @@ OTHER_TRAINING = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """One run against the first."""
 
@@ -81,18 +81,19 @@ def _comparison(first: Stage, other: Stage, predicates: tuple[PredicateDifferenc
     if not has_same_training:
         numbers = tuple(number for number in numbers if number.metric.section not in OF_TRAINING)
     leading = {(metric.name, metric.k) for metric in ours.headline}
-    has_one_protocol = ours.protocol == theirs.protocol
     return Comparison(
-        first.name,
-        other.name,
-        ours.num_images,
-        numbers,
-        tuple(number for number in numbers if (number.metric.name, number.metric.k) in leading),
-        predicates if ours.found == "relationships" else (),
-        count_images(ours.recall_per_image, theirs.recall_per_image),
-        (ours.protocol,) if has_one_protocol else tuple(f"{s.name}: {s.evaluation.protocol}" for s in (first, other)),
-        ours.found,
-        (*unlike, *(ours.left_out if has_same_training else (OTHER_TRAINING,))),
+        first=first.name,
+        other=other.name,
+        num_images=ours.num_images,
+        numbers=numbers,
+        headline=tuple(number for number in numbers if (number.metric.name, number.metric.k) in leading),
+        predicates=predicates if ours.found == "relationships" else (),
+        images=count_images(ours.recall_per_image, theirs.recall_per_image),
+        protocols=(ours.protocol,)
+        if ours.protocol == theirs.protocol
+        else tuple(f"{stage.name}: {stage.evaluation.protocol}" for stage in (first, other)),
+        found=ours.found,
+        left_out=(*unlike, *(ours.left_out if has_same_training else (OTHER_TRAINING,))),
     )
 
 

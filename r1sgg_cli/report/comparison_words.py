@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from r1sgg_cli.metrics.comparison import NumberDifference, Verdict
+from r1sgg_cli.metrics.comparison import NumberDifference, Outcome
 from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.metrics.resampling import FEW_IMAGES, TOO_NARROW, few_images
 from r1sgg_cli.report.comparison import Comparison
@@ -43,7 +43,7 @@ def name_in_words(metric: Metric) -> str:
     return " ".join(ACRONYMS.get(word, word) for word in metric.name.split("_"))
 
 
-def format_number(value: float, number: NumberDifference) -> str:
+def format_amount(value: float, number: NumberDifference) -> str:
     """The value as the table shows it: per cent, or a count per image; a dash where there is none."""
     if not math.isfinite(value):
         return "–"
@@ -73,24 +73,24 @@ def _recall_sentence(comparison: Comparison, recall: NumberDifference) -> str:
         )
     low, high = sorted((low, high))
     return (
-        f"{other} finds {format_number(difference, recall)} points {'more' if recall.change == 'more' else 'fewer'} of "
-        f"the annotated relationships than {first} (95 % interval {format_number(low, recall)} to "
-        f"{format_number(high, recall)}): significant{f', but {few}' if (few := _few_telling(comparison)) else '.'}"
+        f"{other} finds {format_amount(difference, recall)} points {'more' if recall.change == 'more' else 'fewer'} of "
+        f"the annotated relationships than {first} (95 % interval {format_amount(low, recall)} to "
+        f"{format_amount(high, recall)}): significant{f', but {few}' if (few := _few_telling(comparison)) else '.'}"
     )
 
 
 def _others_sentences(comparison: Comparison, numbers: Sequence[NumberDifference]) -> list[str]:
-    said: list[tuple[Verdict, str]] = [
+    said: list[tuple[Outcome, str]] = [
         ("better", f"Significantly better in {comparison.other}"),
         ("worse", f"Significantly worse in {comparison.other}"),
         ("not shown", "Not shown to differ"),
     ]
     parts = []
-    for verdict, words in said:
+    for outcome, words in said:
         named = [
             f"{number_name(number)} ({format_change(number.interval.difference, number)})"
             for number in numbers
-            if number.verdict == verdict and not math.isnan(number.interval.difference)
+            if number.outcome == outcome and not math.isnan(number.interval.difference)
         ]
         if named:
             parts.append(f"{words}: {', '.join(named)}.")

@@ -1,47 +1,36 @@
 """The gallery: which held-out images it shows, and for each one the truth beside what every stage answered."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from PIL import Image
 
 from r1sgg_cli.data.predictions import ImagePrediction
-from r1sgg_cli.metrics.objects import match_objects
-from r1sgg_cli.metrics.triplets import match_triplets
+from r1sgg_cli.report.image_words import (
+    alt_of,
+    annotated_summary,
+    answer_summary,
+    defects_of,
+    failure_of,
+    shortened_answer,
+)
 from r1sgg_cli.report.overlay import (
-    MAX_BOXES,
-    BoxMark,
     BoxView,
     Photo,
     encode_photo,
     is_crowded,
     lay_out_boxes,
+    num_hidden_boxes,
     object_labels,
 )
 from r1sgg_cli.report.stages import Stage
+from r1sgg_cli.report.triplet_lists import TripletList, triplet_lists
+from r1sgg_cli.report.verdicts import distinct_triplets, judge
 from r1sgg_cli.scene_graph.graph import SceneGraph
-from r1sgg_cli.scene_graph.listing import CAUSES
 
-Verdict = Literal["truth", "matched", "wrong", "missed"]
-SIGNS: dict[Verdict, str] = {"truth": "•", "matched": "✓", "wrong": "✗", "missed": "○"}
 NUM_SAMPLED = 6
 NUM_CHANGED = 3
 """Images in each of the groups "gained most" and "lost most"."""
-MAX_TRIPLETS = 30
-MAX_ANSWER_LENGTH = 4000
-"""Characters of a raw answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class TripletGroup:
-    """Triplets of one panel that share a verdict."""
-
-    verdict: Verdict
-    sign: str
-    heading: str
-    triplets: tuple[tuple[str, str, str], ...]
-    num_hidden: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +45,7 @@ class Panel:
     num_hidden_boxes: int
     objects: tuple[str, ...]
     """Labels of all objects where the boxes carry numbers only."""
-    groups: tuple[TripletGroup, ...]
+    lists: tuple[TripletList, ...]
     defects: str
     answer: str | None
     """None for the truth."""
@@ -84,7 +73,7 @@ def build_gallery(
     stages: Sequence[Stage], compared: tuple[Stage, Stage], image_of: Callable[[str], Image.Image]
 ) -> tuple[GallerySection, ...]:
     """At most twelve images: an even sample, then those that gained and those that lost most between two stages."""
-    before, after = (_num_matched(stage) for stage in compared)
+    before, after = ([judge(image).num_matched for image in stage.predictions.images] for stage in compared)
     sampled = even_sample(len(before), NUM_SAMPLED)
     changes = {i: after[i] - before[i] for i in range(len(before)) if i not in sampled}
     gained = sorted((i for i in changes if changes[i] > 0), key=lambda i: -changes[i])[:NUM_CHANGED]
@@ -112,13 +101,6 @@ def even_sample(num_images: int, num_sampled: int) -> list[int]:
     return [(2 * part + 1) * num_images // (2 * num_sampled) for part in range(num_sampled)]
 
 
-def _num_matched(stage: Stage) -> list[int]:
-    return [
-        0 if image.prediction is None else len(match_triplets(image.ground_truth, image.prediction))
-        for image in stage.predictions.images
-    ]
-
-
 def _row(stages: Sequence[Stage], index: int, image_of: Callable[[str], Image.Image]) -> GalleryRow:
     first = stages[0].predictions.images[index]
     photo = encode_photo(image_of(first.image_id))
@@ -129,16 +111,16 @@ def _row(stages: Sequence[Stage], index: int, image_of: Callable[[str], Image.Im
 def truth_panel(image: ImagePrediction, photo: Photo) -> Panel:
     """What is annotated of an image."""
     graph = image.ground_truth
-    group = _group("truth", graph, distinct_triplets(graph))
+    triplets = distinct_triplets(graph)
     return Panel(
         heading="ground truth",
-        summary=summary_of("", len(distinct_triplets(graph)), "", len(graph.ids)),
+        summary=annotated_summary(len(triplets), len(graph.ids)),
         alt=alt_of("ground truth", image, graph),
         failure="",
         boxes=lay_out_boxes(graph, ["truth"] * len(graph.ids), photo.view_wh),
-        num_hidden_boxes=max(0, len(graph.ids) - MAX_BOXES),
-        objects=object_labels(graph) if is_crowded(graph) else (),
-        groups=(group,),
+        num_hidden_boxes=num_hidden_boxes(graph),
+        objects=_objects(graph),
+        lists=triplet_lists(graph, dict.fromkeys(triplets, "truth"), ("truth",)),
         defects="",
         answer=None,
     )
@@ -146,92 +128,22 @@ def truth_panel(image: ImagePrediction, photo: Photo) -> Panel:
 
 def answer_panel(heading: str, image: ImagePrediction, photo: Photo) -> Panel:
     """What was answered for an image, each part beside what is annotated."""
-    truth, graph = image.ground_truth, image.prediction
-    if graph is None:
-        return _failed_panel(heading, image)
-    hits = dict(match_triplets(truth, graph))
-    found = {predicted for _, predicted in match_objects(truth, graph)}
-    marks: list[BoxMark] = ["matched" if i in found else "wrong" for i in range(len(graph.ids))]
+    graph, verdicts = image.prediction, judge(image)
+    answered = triplet_lists(graph, verdicts.predicted_triplets, ("matched", "wrong")) if graph else ()
+    missed = triplet_lists(image.ground_truth, verdicts.annotated_triplets, ("missed",))
     return Panel(
         heading=heading,
-        summary=summary_of(f"{len(hits)}/", len(distinct_triplets(truth)), f"{len(found)}/", len(truth.ids)),
+        summary=answer_summary(verdicts),
         alt=alt_of(heading, image, graph),
-        failure="",
-        boxes=lay_out_boxes(graph, marks, photo.view_wh),
-        num_hidden_boxes=max(0, len(graph.ids) - MAX_BOXES),
-        objects=object_labels(graph) if is_crowded(graph) else (),
-        groups=_compared_groups(truth, graph, hits),
+        failure=failure_of(image),
+        boxes=lay_out_boxes(graph, list(verdicts.predicted_objects.values()), photo.view_wh) if graph else (),
+        num_hidden_boxes=num_hidden_boxes(graph) if graph else 0,
+        objects=_objects(graph) if graph else (),
+        lists=(*answered, *missed),
         defects=defects_of(image),
         answer=shortened_answer(image.answer),
     )
 
 
-def _failed_panel(heading: str, image: ImagePrediction) -> Panel:
-    missed = distinct_triplets(image.ground_truth)
-    return Panel(
-        heading=heading,
-        summary=summary_of("0/", len(missed), "0/", len(image.ground_truth.ids)),
-        alt=f"{heading}: no graph for image {image.image_id}",
-        failure=failure_of(image),
-        boxes=(),
-        num_hidden_boxes=0,
-        objects=(),
-        groups=(_group("missed", image.ground_truth, missed),),
-        defects="",
-        answer=shortened_answer(image.answer),
-    )
-
-
-def defects_of(image: ImagePrediction) -> str:
-    """What was noted while an answer was read, each kind with its count."""
-    return ", ".join(f"{kind.replace('_', ' ')} × {count}" for kind, count in image.defects.items() if count)
-
-
-def failure_of(image: ImagePrediction) -> str:
-    """Why an image has no graph: the kind in one word, then in a phrase."""
-    kind = image.failure or "failed"
-    return f"{kind}: {CAUSES.get(kind, 'no graph could be read')}"
-
-
-def distinct_triplets(graph: SceneGraph) -> list[int]:
-    """Indices of a graph's triplets without exact repeats, which are scored once and so listed once."""
-    return sorted({triplet: i for i, triplet in reversed(list(enumerate(graph.triplets)))}.values())
-
-
-def _compared_groups(truth: SceneGraph, graph: SceneGraph, hits: Mapping[int, int]) -> tuple[TripletGroup, ...]:
-    used = set(hits.values())
-    return (
-        _group("matched", graph, sorted(used)),
-        _group("wrong", graph, [i for i in distinct_triplets(graph) if i not in used]),
-        _group("missed", truth, [i for i in distinct_triplets(truth) if i not in hits]),
-    )
-
-
-def _group(verdict: Verdict, graph: SceneGraph, indices: Sequence[int]) -> TripletGroup:
-    labels = object_labels(graph)
-    shown = [graph.triplets[i] for i in indices[:MAX_TRIPLETS]]
-    return TripletGroup(
-        verdict,
-        SIGNS[verdict],
-        f"{len(indices)} {'annotated' if verdict == 'truth' else verdict}",
-        tuple((labels[t.subject], t.predicate, labels[t.object]) for t in shown),
-        max(0, len(indices) - MAX_TRIPLETS),
-    )
-
-
-def alt_of(heading: str, image: ImagePrediction, graph: SceneGraph) -> str:
-    """What a panel's photo shows, for those who do not see it."""
-    names = ", ".join(object_labels(graph)[:MAX_BOXES]) or "none"
-    return f"{heading}: boxes over image {image.image_id}: {names}"
-
-
-def summary_of(hits: str, num_triplets: int, found: str, num_objects: int) -> str:
-    """Counts of relationships and objects; `hits` and `found` stand before them, such as `"3/"`."""
-    triplets, objects = ("" if number == 1 else "s" for number in (num_triplets, num_objects))
-    return f"{hits}{num_triplets} relationship{triplets} · {found}{num_objects} object{objects}"
-
-
-def shortened_answer(answer: str) -> str:
-    """A raw answer, cut where it is endless, which it then says."""
-    cut = len(answer) - MAX_ANSWER_LENGTH
-    return answer if cut <= 0 else f"{answer[:MAX_ANSWER_LENGTH]}\n… and {cut} more characters"
+def _objects(graph: SceneGraph) -> tuple[str, ...]:
+    return object_labels(graph) if is_crowded(graph) else ()

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from r1sgg_cli.data.predictions import ImagePrediction
-from r1sgg_cli.report.gallery import Verdict
-from r1sgg_cli.report.verdicts import Verdicts
+from r1sgg_cli.report.verdicts import Verdict, Verdicts
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 VERDICTS: tuple[Verdict, ...] = ("matched", "missed", "wrong")

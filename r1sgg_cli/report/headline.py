@@ -18,7 +18,7 @@ class Change:
     """How one measure moved between the two compared stages, in words that need no colour."""
 
     text: str
-    verdict: Literal["better", "worse", "same", ""]
+    outcome: Literal["better", "worse", "same", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class IntervalBar:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Findings:
     """What the run showed, in three sentences and a bar."""
 
     claim: str
@@ -89,16 +89,16 @@ def compared_stages(stages: Sequence[Stage], gain: Gain) -> tuple[Stage, Stage]:
     return by_name[gain.before], by_name[gain.after]
 
 
-def verdict(stages: Sequence[Stage], gain: Gain) -> Verdict:
+def findings(stages: Sequence[Stage], gain: Gain) -> Findings:
     """What may be said about the gain: how much, how sure, and which numbers paid for it."""
     pair = compared_stages(stages, gain)
     if not math.isfinite(gain.difference):
         claim = "Triplet recall is not defined: no held-out image has an annotated relationship."
-        return Verdict(claim, "", _price(pair), None)
+        return Findings(claim, "", _price(pair), None)
     before, after = (format_value(_value(stage, RECALL), RECALL) for stage in pair)
     move = "rose" if gain.difference > 0 else "fell"
     low, high = format_difference(gain.low, RECALL), format_difference(gain.high, RECALL, points=True)
-    return Verdict(
+    return Findings(
         claim=f"Triplet recall {move} from {before} {gain.before} to {after} {gain.after}."
         if gain.difference
         else f"Triplet recall did not move: {before} {gain.before}, {after} {gain.after}.",
@@ -131,7 +131,7 @@ def _price(pair: tuple[Stage, Stage]) -> str:
         f"{measure.name} {format_value(_value(pair[0], measure), measure)}"
         f" → {format_value(_value(pair[1], measure), measure)}"
         for measure in HEADLINE
-        if _change(pair, measure).verdict == "worse"
+        if _change(pair, measure).outcome == "worse"
     ]
     span = f"({pair[0].name} → {pair[1].name})"
     return f"What got worse {span}: {', '.join(worse)}." if worse else f"No number of the table got worse {span}."

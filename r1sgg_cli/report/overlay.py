@@ -2,12 +2,12 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from PIL import Image
 
+from r1sgg_cli.report.verdicts import Verdict
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 PANEL_WH = (240.0, 300.0)
@@ -22,7 +22,6 @@ MAX_LABEL_LENGTH = 26
 FONT_SIZE = 11.0
 LABEL_HEIGHT = 14.0
 
-BoxMark = Literal["truth", "matched", "wrong", "missed"]
 Rectangle = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
@@ -45,7 +44,7 @@ class BoxView:
     y: float
     width: float
     height: float
-    mark: BoxMark
+    mark: Verdict
     name: str
     """The whole name, also where the label had to be cut."""
     label: Label
@@ -96,7 +95,7 @@ def object_labels(graph: SceneGraph) -> tuple[str, ...]:
 
 
 def lay_out_boxes(
-    graph: SceneGraph, marks: Sequence[BoxMark], view_wh: tuple[float, float], shown: Sequence[int] | None = None
+    graph: SceneGraph, marks: Sequence[Verdict], view_wh: tuple[float, float], shown: Sequence[int] | None = None
 ) -> tuple[BoxView, ...]:
     """The objects `shown` of a graph, else its first `MAX_BOXES`, over a photo that is shown at `view_wh`."""
     boxes = graph.rescaled(view_wh).boxes_xyxy.tolist()
@@ -111,6 +110,17 @@ def lay_out_boxes(
         x, y, width, height = (round(value, 1) for value in (left, top, right - left, bottom - top))
         views.append(BoxView(x, y, width, height, marks[i], names[i], label))
     return tuple(views)
+
+
+def num_hidden_boxes(graph: SceneGraph) -> int:
+    """How many objects are beyond the first `MAX_BOXES`."""
+    return max(0, len(graph.ids) - MAX_BOXES)
+
+
+def largest_first(graph: SceneGraph, objects: Iterable[int]) -> list[int]:
+    """The objects by the area of their boxes, so that none hides a smaller one from the pointer; of equals by index."""
+    sides = graph.boxes_xyxy[:, 2:] - graph.boxes_xyxy[:, :2]
+    return sorted(objects, key=lambda i: (-float(sides[i].prod()), i))
 
 
 def shortened(text: str, limit: int = MAX_LABEL_LENGTH) -> str:

@@ -8,7 +8,7 @@ from PIL import Image
 from r1sgg_cli.data.predictions import ImagePrediction, Predictions
 from r1sgg_cli.data.rows import decoded, load_rows, undecoded
 from r1sgg_cli.errors import DataError
-from r1sgg_cli.files import missing_local
+from r1sgg_cli.typed_names import missing_local
 
 MAX_BYTES = 45_000
 """What a photo takes at most, so that a page of many stays small."""

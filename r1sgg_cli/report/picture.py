@@ -8,15 +8,16 @@ from PIL import Image, ImageDraw, ImageFont
 from r1sgg_cli.data.rollouts import Rollout
 from r1sgg_cli.metrics.objects import match_objects
 from r1sgg_cli.report.curves import format_number
-from r1sgg_cli.report.overlay import FONT_SIZE, LABEL_HEIGHT, PANEL_WH, BoxMark, BoxView, lay_out_boxes
+from r1sgg_cli.report.overlay import FONT_SIZE, LABEL_HEIGHT, PANEL_WH, BoxView, lay_out_boxes
 from r1sgg_cli.report.run_gallery import by_reward
+from r1sgg_cli.report.verdicts import Verdict
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 SCALE = 2
 """Pixels for one unit of a panel's layout."""
 CAPTION_HEIGHT = 18
 GAP = 8
-COLOURS: dict[BoxMark, str] = {"truth": "#1f2429", "matched": "#0063a6", "wrong": "#b34700", "missed": "#6b6f76"}
+COLOURS: dict[Verdict, str] = {"truth": "#1f2429", "matched": "#0063a6", "wrong": "#b34700", "missed": "#6b6f76"}
 
 
 def draw_rollout(rollout: Rollout, image: Image.Image) -> Image.Image:
@@ -28,7 +29,7 @@ def draw_rollout(rollout: Rollout, image: Image.Image) -> Image.Image:
         panels = [_panel(image, None, (), said)]
     else:
         found = {predicted for _, predicted in match_objects(rollout.truth, answer.graph)}
-        marks: list[BoxMark] = ["matched" if i in found else "wrong" for i in range(len(answer.graph.ids))]
+        marks: list[Verdict] = ["matched" if i in found else "wrong" for i in range(len(answer.graph.ids))]
         panels = [_panel(image, answer.graph, marks, f"best of {len(rollout.answers)}: {reward}")]
     panels.append(_panel(image, rollout.truth, ["truth"] * len(rollout.truth.ids), "ground truth"))
     width, height = sum(panel.width for panel in panels) + GAP, panels[0].height
@@ -44,7 +45,7 @@ def draw_graph(image: Image.Image, graph: SceneGraph, caption: str) -> Image.Ima
 
 
 def _panel(
-    image: Image.Image, graph: SceneGraph | None, marks: Sequence[BoxMark], caption: str, scale: int = SCALE
+    image: Image.Image, graph: SceneGraph | None, marks: Sequence[Verdict], caption: str, scale: int = SCALE
 ) -> Image.Image:
     factor = min(PANEL_WH[0] / image.width, PANEL_WH[1] / image.height)
     view_wh = image.width * factor, image.height * factor

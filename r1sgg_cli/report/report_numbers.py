@@ -7,23 +7,21 @@ from dataclasses import dataclass
 
 from r1sgg_cli.counted import counted
 from r1sgg_cli.data.predictions import ImagePrediction
-from r1sgg_cli.metrics.comparison import LOWER_IS_BETTER_IN, NumberDifference, Verdict
+from r1sgg_cli.metrics.comparison import LOWER_IS_BETTER_IN, NumberDifference, Outcome
 from r1sgg_cli.metrics.evaluation import Evaluation
 from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.report.comparison import Comparison
-from r1sgg_cli.report.comparison_words import format_change, format_number, name_in_words
+from r1sgg_cli.report.comparison_words import format_amount, format_change, name_in_words
 from r1sgg_cli.report.headline import THIN
 from r1sgg_cli.report.histograms import percent
 from r1sgg_cli.scene_graph.listing import CAUSES
 
-VERDICT_SIGNS: Mapping[Verdict, str] = {"better": "✓", "worse": "✗", "differs": "≠", "not shown": "–"}
-
-
+OUTCOME_SIGNS: Mapping[Outcome, str] = {"better": "✓", "worse": "✗", "differs": "≠", "not shown": "–"}
 SCALE_ENDS = (1, 2, 5, 10, 20, 50, 100)
 """Per cent at the right end of a bar."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeadlineNumber:
     """One number, ready to print; positions are per cent of the bar's width."""
 
@@ -43,7 +41,7 @@ class HeadlineNumber:
     """Per cent at the right end of the bar: it fits all numbers of the same section, which are read together."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedNumber:
     """One number of two runs, ready to print."""
 
@@ -52,7 +50,7 @@ class ComparedNumber:
     values: tuple[str, str]
     difference: str
     interval: str
-    verdict: str
+    outcome: str
     sign: str
     counted: str
 
@@ -85,14 +83,23 @@ def _scale_end(metric: Metric) -> int:
 
 def _number(metric: Metric, scale_end: int) -> HeadlineNumber:
     name, symbol = _names(metric)
-    better = "lower" if metric.section in LOWER_IS_BETTER_IN else "higher"
-    if math.isnan(metric.value):
-        return HeadlineNumber(name, symbol, better, "–", None, "", 0, 0, metric.counted, scale_end)
+    has_value = not math.isnan(metric.value)
     low, high = metric.interval or (metric.value, metric.value)
-    interval = f"{100 * low:.1f} to {100 * high:.1f}{THIN}%" if metric.interval else ""
-    value = f"{100 * metric.value:.1f}{THIN}%"
-    low, point, high = (round(100 * 100 * place / scale_end, 2) for place in (low, metric.value, high))
-    return HeadlineNumber(name, symbol, better, value, point, interval, low, high, metric.counted, scale_end)
+    at_low, point, at_high = (
+        round(100 * 100 * place / scale_end, 2) if has_value else 0.0 for place in (low, metric.value, high)
+    )
+    return HeadlineNumber(
+        name=name,
+        symbol=symbol,
+        better="lower" if metric.section in LOWER_IS_BETTER_IN else "higher",
+        value=f"{100 * metric.value:.1f}{THIN}%" if has_value else "–",
+        point=point if has_value else None,
+        interval=f"{100 * low:.1f} to {100 * high:.1f}{THIN}%" if has_value and metric.interval else "",
+        low=at_low,
+        high=at_high,
+        counted=metric.counted,
+        scale_end=scale_end,
+    )
 
 
 def _names(metric: Metric) -> tuple[str, str]:
@@ -108,12 +115,17 @@ def compared_numbers(comparison: Comparison) -> tuple[ComparedNumber, ...]:
 
 def _compared(number: NumberDifference) -> ComparedNumber:
     difference, low, high = (format_change(value, number) for value in number.interval)
-    first, other = (format_number(metric.value, number) for metric in (number.metric, number.other))
+    first, other = (format_amount(metric.value, number) for metric in (number.metric, number.other))
     name, symbol = _names(number.metric)
-    interval = f"{low} to {high}"
     return ComparedNumber(
-        *(name, symbol, (first, other), difference, interval),
-        *(number.verdict, VERDICT_SIGNS[number.verdict], number.metric.counted),
+        name=name,
+        symbol=symbol,
+        values=(first, other),
+        difference=difference,
+        interval=f"{low} to {high}",
+        outcome=number.outcome,
+        sign=OUTCOME_SIGNS[number.outcome],
+        counted=number.metric.counted,
     )
 
 

@@ -24,8 +24,8 @@ from r1sgg_cli.report.chosen_images import ChosenImages, Why, choose_images
 from r1sgg_cli.report.comparison import Comparison
 from r1sgg_cli.report.comparison_words import HOW, sentences
 from r1sgg_cli.report.curves import Curve, lay_out
+from r1sgg_cli.report.facts import facts_of
 from r1sgg_cli.report.gallery_index import GalleryIndex
-from r1sgg_cli.report.page import flat
 from r1sgg_cli.report.photos import PhotoOf, thumbnail
 from r1sgg_cli.report.predicate_chart import lay_out_predicates
 from r1sgg_cli.report.rendering import render_html
@@ -76,7 +76,11 @@ def write_report(report: Report, path: Path, num_images: int, track: Track = ite
 
 
 def write_report_folder(report: Report, folder: Path, track: Track = iter, num_workers: int = 0) -> None:
-    """Write a report of all images as a folder, whole or not at all. Raises `OutputError`, `DataError`."""
+    """Write a report of all images as a folder; a new one stands whole or not at all.
+
+    Of a report that is there, pictures, cards and page are replaced in three steps. A kill between them leaves the
+    older page over newer parts, or parts away; the same command puts that right. Raises `OutputError`, `DataError`.
+    """
     chosen = choose_images(report.stages, None)
     index = GalleryIndex()
     with work_beside(folder) as work:
@@ -117,7 +121,9 @@ def _saved_photo(folder: Path, number: int, photo: bytes) -> str:
 def _move_into_place(new: Path, folder: Path, old: Path) -> None:
     """Put a finished report where its folder is to be; of one that stands there only its own parts are replaced."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            new.replace(folder)
+            return
         old.mkdir(exist_ok=True)
         for name in PARTS:
             if (folder / name).exists():
@@ -172,7 +178,7 @@ def _page(
         has_photos=report.photo_of is not None,
         failure_kinds=kinds,
         reasons=[(why, phrase) for why, phrase in REASONS.items() if why in present] if chosen.is_choice else [],
-        provenance=[(stage.name, flat(stage.predictions.provenance)) for stage in stages],
+        provenance=[(stage.name, facts_of(stage.predictions.provenance)) for stage in stages],
         index=index.to_json(),
         cards=cards,
     )

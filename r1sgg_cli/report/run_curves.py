@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class LoggedCurve:
     """Series that share a unit, by the key under which each is logged."""
 
     title: str
@@ -25,13 +25,13 @@ class Chart:
 
 
 TRAINING = (
-    Chart("Groups without variance", "share of groups", {"frac_reward_zero_std": "all rewards equal"}),
-    Chart(
+    LoggedCurve("Groups without variance", "share of groups", {"frac_reward_zero_std": "all rewards equal"}),
+    LoggedCurve(
         "Answer length",
         "tokens",
         {"completions/mean_length": "mean", "completions/max_length": "longest", "completions/min_length": "shortest"},
     ),
-    Chart(
+    LoggedCurve(
         "Answers gone wrong",
         "share of answers",
         {
@@ -40,29 +40,29 @@ TRAINING = (
             "answers/empty": "no object or no relationship",
         },
     ),
-    Chart("Loss", "loss", {"loss": "loss"}),
-    Chart("Tokens predicted right", "share of answer tokens", {"mean_token_accuracy": "likeliest token"}),
-    Chart("Entropy", "nats per answer token", {"entropy": "entropy"}),
-    Chart("Divergence from the reference", "nats per answer token", {"kl": "KL"}),
-    Chart(
+    LoggedCurve("Loss", "loss", {"loss": "loss"}),
+    LoggedCurve("Tokens predicted right", "share of answer tokens", {"mean_token_accuracy": "likeliest token"}),
+    LoggedCurve("Entropy", "nats per answer token", {"entropy": "entropy"}),
+    LoggedCurve("Divergence from the reference", "nats per answer token", {"kl": "KL"}),
+    LoggedCurve(
         "Clipped probability ratios",
         "share of answer tokens",
         {"clip_ratio/low_mean": "below", "clip_ratio/high_mean": "above"},
     ),
-    Chart(
+    LoggedCurve(
         "Engine against trainer",
         "difference of log-probabilities (nats)",
         {"sampling/sampling_logp_difference/mean": "mean", "sampling/sampling_logp_difference/max": "largest"},
     ),
-    Chart(
+    LoggedCurve(
         "Importance ratio of the engine",
         "ratio",
         {"sampling/importance_sampling_ratio/mean": "mean", "sampling/importance_sampling_ratio/min": "least"},
     ),
-    Chart("Gradient norm", "norm before clipping", {"grad_norm": "norm"}),
-    Chart("Learning rate", "learning rate", {"learning_rate": "rate"}),
+    LoggedCurve("Gradient norm", "norm before clipping", {"grad_norm": "norm"}),
+    LoggedCurve("Learning rate", "learning rate", {"learning_rate": "rate"}),
 )
-EVALUATED = Chart(
+EVALUATED = LoggedCurve(
     "Held-out images",
     "share",
     {
@@ -75,13 +75,15 @@ EVALUATED = Chart(
     },
 )
 SPEED = (
-    Chart(
+    LoggedCurve(
         "Throughput",
         "tokens per second",
         {"tokens_per_s_per_gpu": "for each GPU", "tokens_per_s_per_process": "for each process"},
     ),
-    Chart("Use of the GPUs", "share of their peak", {"mfu": "MFU, whole step", "mfu_update": "MFU, update alone"}),
-    Chart("Memory", "GiB", {"memory/peak_gib": "peak of the first process"}),
+    LoggedCurve(
+        "Use of the GPUs", "share of their peak", {"mfu": "MFU, whole step", "mfu_update": "MFU, update alone"}
+    ),
+    LoggedCurve("Memory", "GiB", {"memory/peak_gib": "peak of the first process"}),
 )
 
 
@@ -89,7 +91,7 @@ def training_curves(rows: Sequence[Row]) -> list[Curve]:
     """How the run learns: rewards first, held-out images next, where there are any."""
     rewards = {key: key.split("/")[1] for row in rows for key in row if _is_reward(key)}
     total = {"reward": "weighted sum"} if len(rewards) > 1 else {}
-    return _drawn((Chart("Reward", "mean per answer", {**total, **rewards}), EVALUATED, *TRAINING), rows)
+    return _drawn((LoggedCurve("Reward", "mean per answer", {**total, **rewards}), EVALUATED, *TRAINING), rows)
 
 
 def speed_curves(rows: Sequence[Row]) -> list[Curve]:
@@ -101,15 +103,15 @@ def _is_reward(key: str) -> bool:
     return key.startswith("rewards/") and key.endswith("/mean")
 
 
-def _drawn(charts: Sequence[Chart], rows: Sequence[Row]) -> list[Curve]:
-    """The charts of which something was logged."""
-    curves = []
-    for chart in charts:
-        series = (Series(name, _points(rows, key)) for key, name in chart.keys.items())
+def _drawn(curves: Sequence[LoggedCurve], rows: Sequence[Row]) -> list[Curve]:
+    """Those of which something was logged."""
+    drawn = []
+    for curve in curves:
+        series = (Series(name, _points(rows, key)) for key, name in curve.keys.items())
         logged = tuple(one for one in series if any(isfinite(value) for _, value in one.points))
         if logged:
-            curves.append(Curve(chart.title, STEP, chart.unit, logged))
-    return curves
+            drawn.append(Curve(curve.title, STEP, curve.unit, logged))
+    return drawn
 
 
 def _points(rows: Sequence[Row], key: str) -> tuple[tuple[float, float], ...]:

@@ -1,7 +1,5 @@
 """The page of one training: its curves, where its time goes, what looked wrong, and what the model answers."""
 
-import json
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from r1sgg_cli.data.run_logs import METRICS_FILE, WARNINGS_FILE, load_metric_row
 from r1sgg_cli.files import save_text
 from r1sgg_cli.models.asking import ASKING_FILE
 from r1sgg_cli.report.curves import lay_out
+from r1sgg_cli.report.facts import nested_facts
 from r1sgg_cli.report.node_layout import WIDTH
 from r1sgg_cli.report.rendering import render_html
 from r1sgg_cli.report.run_curves import PHASES, speed_curves, training_curves
@@ -49,7 +48,7 @@ def write_page_of_run(folder: Path, path: Path | None = None) -> None:
         stack=lay_out_stack(rows, "time/", PHASES),
         speed=[(curve, lay_out(curve)) for curve in speed_curves(rows)],
         groups=group_sections(folder),
-        facts=[*_preset(folder), *_flat(record)],
+        facts=[*_preset(folder), *nested_facts(record)],
         num_colours=NUM_COLOURS,
         num_partners=0,
         width=WIDTH,
@@ -77,12 +76,3 @@ def _preset(folder: Path) -> list[tuple[str, str]]:
     """Under which preset a launcher started the run; a run that was started in its own process has none."""
     path = folder / LAUNCH_FILE
     return [("preset", str(load_yaml(path).get("preset")))] if path.exists() else []
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Each value of nested mappings with its dotted name."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        elif value not in (None, {}, []):
-            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)

@@ -9,7 +9,7 @@ from r1sgg_cli.counted import counted
 from r1sgg_cli.data.rows import decoded, ground_truth_graph, undecoded
 from r1sgg_cli.report.drawing import Drawing, draw_graph
 from r1sgg_cli.report.node_layout import MAX_LINKED, MAX_PART, MAX_UNLINKED, THOROUGH, WIDTH, Search
-from r1sgg_cli.report.overlay import BoxView, Photo, encode_photo, lay_out_boxes, object_labels
+from r1sgg_cli.report.overlay import BoxView, Photo, encode_photo, largest_first, lay_out_boxes, object_labels
 from r1sgg_cli.scene_graph.graph import SceneGraph
 
 PHOTO_WH = (WIDTH, WIDTH)
@@ -100,9 +100,7 @@ def _classes(drawing: Drawing, numbers: Mapping[int, int]) -> tuple[str, ...]:
 
 
 def _boxes(graph: SceneGraph, photo: Photo, numbers: Mapping[int, int]) -> tuple[DrawnBox, ...]:
-    """Boxes of the drawn objects, the largest first, so that none hides a smaller one from the pointer."""
-    sides = graph.boxes_xyxy[:, 2:] - graph.boxes_xyxy[:, :2]
-    order = sorted(numbers, key=lambda i: (-float(sides[i].prod()), i))
+    order = largest_first(graph, numbers)
     views = lay_out_boxes(graph, ["truth"] * len(graph.ids), photo.view_wh, order)
     return tuple(DrawnBox(numbers[i], view) for i, view in zip(order, views, strict=True))
 

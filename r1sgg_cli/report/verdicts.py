@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from r1sgg_cli.data.predictions import ImagePrediction
 from r1sgg_cli.metrics.objects import match_objects
 from r1sgg_cli.metrics.triplets import match_triplets
-from r1sgg_cli.report.gallery import Verdict, distinct_triplets
+from r1sgg_cli.scene_graph.graph import SceneGraph
+
+Verdict = Literal["truth", "matched", "wrong", "missed"]
+"""`"truth"`: annotated, and compared with no answer."""
+SIGNS: dict[Verdict, str] = {"truth": "•", "matched": "✓", "wrong": "✗", "missed": "○"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +47,8 @@ def judge(image: ImagePrediction) -> Verdicts:
         {i: "matched" if i in used else "wrong" for i in distinct_triplets(graph)} if graph else {},
         partner,
     )
+
+
+def distinct_triplets(graph: SceneGraph) -> list[int]:
+    """Indices of a graph's triplets without exact repeats, which are scored once and so listed once."""
+    return sorted({triplet: i for i, triplet in reversed(list(enumerate(graph.triplets)))}.values())

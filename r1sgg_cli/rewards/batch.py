@@ -12,7 +12,7 @@ from r1sgg_cli.config.reward_names import TASKS
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.errors import MALFORMED, DataError, in_words
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH, graph_from_rows
-from r1sgg_cli.scene_graph.matching import Matching, match_objects
+from r1sgg_cli.scene_graph.matching import Matching, assign_objects
 from r1sgg_cli.scene_graph.parse import ParsedAnswer, ParseError, parse_answer
 from r1sgg_cli.scene_graph.similarity import Similarity, exact_similarity, remembered
 
@@ -146,7 +146,7 @@ def read_truth(objects: str, relationships: str, image_wh: SpaceWH, space_wh: Sp
 @lru_cache(maxsize=_KEPT)
 def read_matching(prediction: SceneGraph, truth: SceneGraph, similarity: Similarity) -> Matching:
     """The matching of two graphs that `read_answer` and `read_truth` keep, made once for all rewards."""
-    return match_objects(prediction, truth, similarity)
+    return assign_objects(truth, prediction, similarity)
 
 
 def completion_text(completion: Completion) -> str:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.errors import NOT_JSON, ConfigError, in_words
-from r1sgg_cli.files import closest_beside
 from r1sgg_cli.scene_graph.labels import normalise_label
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, load_vocabulary
+from r1sgg_cli.typed_names import closest_beside
 
 SHIPPED = ("vg150", "psg")
 """Vocabularies with a table of aliases."""

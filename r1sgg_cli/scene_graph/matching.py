@@ -30,7 +30,7 @@ class Matching:
     """Sum of the four absolute differences of the boxes, as fractions of the image."""
 
 
-def match_objects(prediction: SceneGraph, truth: SceneGraph, similarity: Similarity) -> Matching:
+def assign_objects(truth: SceneGraph, prediction: SceneGraph, similarity: Similarity) -> Matching:
     """The cheapest assignment of predicted to true objects; the two graphs may have their boxes in different spaces.
 
     A pair costs `1·(1 − similarity) + 2·(1 − GIoU) + 5·L1` on boxes as fractions of the image. Graphs that share their

@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 
 from r1sgg_cli.errors import ConfigError, first_line, why_unfetched
-from r1sgg_cli.files import missing_local
+from r1sgg_cli.typed_names import missing_local
 
 Similarity = Callable[[str, str], float]
 

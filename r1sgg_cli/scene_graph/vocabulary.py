@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeGuard
 
 from r1sgg_cli.errors import NOT_JSON, ConfigError, in_words
-from r1sgg_cli.files import closest_beside
 from r1sgg_cli.scene_graph.labels import normalise_label
+from r1sgg_cli.typed_names import closest_beside
 
 BUILT_IN = ("vg150", "psg", "vg150-base")
 _FORM = 'write {"objects": ["person", …], "predicates": ["riding", …]} in UTF-8'

@@ -10,6 +10,7 @@ from datasets import Dataset
 from r1sgg_cli.config.schema import Task
 from r1sgg_cli.data.prompts import Prompting, build_messages, format_answer, system_prompt, user_prompt
 from r1sgg_cli.data.rows import decoded, load_rows, parse_ground_truth, sized_rows, undecoded
+from r1sgg_cli.errors import DataError
 from r1sgg_cli.models.families import FAMILIES, ModelFamily, ModelType
 from r1sgg_cli.models.images import ImageLimits, fit_image, resized_wh
 from r1sgg_cli.scene_graph.graph import SceneGraph
@@ -179,9 +180,11 @@ def lazy_examples(
 def tokenizer_texts(dataset: str, model_type: ModelType) -> Iterator[str]:
     """The prompts as the first row has them, then every answer of a data set's train split, to train a tokenizer on.
 
-    Images are not decoded.
+    Images are not decoded. Raises `DataError`, also where the split is empty.
     """
     rows = load_rows(dataset, "train")
+    if not len(rows):
+        raise DataError(f"split `train` of `{dataset}` is empty; a tokenizer is made of its answers: name another set")
     first = rows.remove_columns("image")[0]
     family = FAMILIES[model_type]
     for think in (False, True):

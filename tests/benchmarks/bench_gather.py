@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from r1sgg_cli.inference.answers import Answer, Sample
-from r1sgg_cli.inference.answers_file import AnswersFile
+from r1sgg_cli.inference.answers_file import AnswersFile, worker_file
 from r1sgg_cli.inference.ground_truth import ImageTruth, save_ground_truth
 from r1sgg_cli.inference.run_record import RunRecord, save_run
 from r1sgg_cli.scene_graph.graph import SceneGraph
@@ -79,10 +79,16 @@ def save_ours(folder: Path, truths: Sequence[ImageTruth], answers: Sequence[Answ
     run: RunRecord = {
         "model": "benchmark",
         "model_fingerprint": None,
+        "base": None,
+        "revision": None,
         "family": "Qwen2-VL",
         "dataset": "seed 0",
         "dataset_fingerprint": None,
+        "annotated": True,
         "split": None,
+        "split_size": len(truths),
+        "limit": None,
+        "task": "sgg",
         "prompts": {},
         "generation": {},
         "vocabulary": {"objects": list(vocabulary.objects), "predicates": list(vocabulary.predicates)},
@@ -91,7 +97,7 @@ def save_ours(folder: Path, truths: Sequence[ImageTruth], answers: Sequence[Answ
     }
     save_run(run, folder)
     save_ground_truth(truths, folder)
-    with AnswersFile(folder) as file:
+    with AnswersFile(folder, worker_file("here-0")) as file:
         file.append(answers)
 
 
@@ -124,8 +130,8 @@ def main() -> None:
         save_ours(folder / "ours", truths, firsts)
         save_ours(folder / "eight", truths, answers)
         save_published(folder / "published", firsts)
-        size = (folder / "ours" / "answers.jsonl").stat().st_size
-        print(f"{size / 1e6:8.1f} MB answers.jsonl, {NUM_IMAGES} images of {IMAGE_WH[0]} × {IMAGE_WH[1]}")
+        size = (folder / "ours" / worker_file("here-0")).stat().st_size
+        print(f"{size / 1e6:8.1f} MB of answers, {NUM_IMAGES} images of {IMAGE_WH[0]} × {IMAGE_WH[1]}")
         seconds = time_gather("our folder, with scores and aliases", folder / "ours", folder / "ours.json")
         print(f"{PUBLISHED_SECONDS / seconds:8.1f} x  faster than the published gathering's {PUBLISHED_SECONDS} s")
         given = "--dataset", folder / "ours" / "ground_truth.jsonl", "--vocabulary", "vg150"

@@ -21,7 +21,7 @@ from r1sgg_cli.data.prepare import prepare_dataset
 from r1sgg_cli.data.readers.rows import open_rows
 from r1sgg_cli.errors import R1SGGError
 from r1sgg_cli.inference.answers import Answer, Sample
-from r1sgg_cli.inference.answers_file import ANSWERS_FILE, AnswersFile
+from r1sgg_cli.inference.answers_file import AnswersFile
 from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE, save_ground_truth
 from r1sgg_cli.inference.run_record import RUN_FILE, RunRecord, save_run
 from r1sgg_cli.inference.training_file import TRAINING_FILE, save_training_names
@@ -29,7 +29,7 @@ from r1sgg_cli.scene_graph.training_names import TrainingNames
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary
 from tests.cli.damage import damaged, damaged_bytes, damaged_line
 from tests.data.sources import numbered, source_of
-from tests.inference.conftest import make_run, make_truth
+from tests.inference.conftest import ANSWERS_FILE, make_run, make_truth
 
 NUM_CASES = int(os.environ.get("FUZZ_CASES", "10"))
 """Of each kind of file; hundreds take minutes."""
@@ -105,12 +105,12 @@ def insist_on_sound_numbers(path: Path) -> None:
 def folder(tmp_path: Path) -> Path:
     """Three answered images: with probabilities, with several texts, and one that could not be asked about."""
     folder = tmp_path / "answers"
-    record: RunRecord = {**make_run(), "task": "sgg", "limit": 3, "split_size": 9, "annotated": True}
+    record: RunRecord = {**make_run(), "limit": 3}
     save_run(record, folder)
     save_ground_truth([make_truth(image_id) for image_id in "abc"], folder)
     vocabularies = Vocabulary(("man",), ("near",)), Vocabulary(("horse",), ("sitting on",))
     save_training_names(TrainingNames({"near": 3}, frozenset({("man", "sitting on", "horse")}), *vocabularies), folder)
-    with AnswersFile(folder) as file:
+    with AnswersFile(folder, ANSWERS_FILE) as file:
         scored = Sample(TEXT, "stop", 40, -3.5, (-0.25, -0.5), (-1.5,))
         more = (Sample("no graph", "length", 9, -1.0), Sample(TEXT, "stop", 9, -2.0))
         file.append([Answer("a", (1000, 1000), (scored,), (0.0, -2.5), (200, 100), 77)])
@@ -219,6 +219,9 @@ def test_what_the_published_gather_writes(tmp_path: Path, published: list[str | 
         return said
 
     assert damage_in_turn(tmp_path / "gathered.json", damaged, 7, check) > NUM_CASES // 3
+    listed = {**row, "relation_tuples": [[*tuples[0][:-1], ["near"]]]}
+    (tmp_path / "gathered.json").write_text(json.dumps({"a": listed, "b": row}))
+    assert "is no predicate" in (check() or "")
 
 
 def test_what_training_showed(predictions: Path, tmp_path: Path) -> None:

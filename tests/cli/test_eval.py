@@ -28,7 +28,7 @@ def predictions(tmp_path: Path) -> Path:
     graph = graph_from_rows(ROWS, RELATIONSHIPS, (100, 100))
     images = [ImagePrediction("a", (100, 100), graph, graph, None, {}, "")]
     images += [ImagePrediction(image_id, (100, 100), graph, None, "missing", {}, "") for image_id in "bcd"]
-    provenance = {"model": "runs/[b]sft", "dataset": "data/shapes", "split": "test"}
+    provenance = {"model": "runs/[b]sft", "dataset": "data/shapes", "split": "test", "gather": {"first_image": "a"}}
     vocabulary = Vocabulary(("man", "horse"), ("riding", "near"))
     save_predictions(Predictions(provenance, vocabulary, tuple(images)), tmp_path / "preds.json")
     return tmp_path / "preds.json"
@@ -270,8 +270,7 @@ def test_pictures_without_annotations_are_not_scored(predictions: Path) -> None:
 def test_labels_that_were_mapped_are_said_beside_the_numbers(predictions: Path) -> None:
     assert "into the vocabulary" not in _eval(predictions).stdout
     mapping = '"label_mapping": {"aliases": "vg150", "wordnet": null, "mapped": {"objects": {"guy → man": 3}}}'
-    gathered = predictions.read_text().replace('"split": "test"', f'"split": "test", "gather": {{{mapping}}}')
-    predictions.write_text(gathered)
+    predictions.write_text(predictions.read_text().replace('"first_image"', f'{mapping}, "first_image"'))
     assert "3 labels were mapped into the vocabulary (aliases: vg150), which may raise" in _eval(predictions).stdout
 
 

@@ -14,18 +14,25 @@ from r1sgg_cli.cli.gather import gather
 from r1sgg_cli.data.rows import load_rows
 from r1sgg_cli.errors import AnswersError, ConfigError, OutputError
 from r1sgg_cli.inference.answers import Answer, Sample
-from r1sgg_cli.inference.answers_file import ANSWERS_FILE, AnswersFile
+from r1sgg_cli.inference.answers_file import AnswersFile
 from r1sgg_cli.inference.ground_truth import ImageTruth, load_ground_truth, save_ground_truth
 from r1sgg_cli.inference.run_record import RunRecord, save_run
 from r1sgg_cli.scene_graph.graph import graph_from_rows
+from tests.inference.conftest import ANSWERS_FILE
 
 RUN: RunRecord = {
     "model": "runs/sft",
     "model_fingerprint": None,
+    "base": None,
+    "revision": None,
     "family": "qwen2_vl",
     "dataset": "data/shapes",
     "dataset_fingerprint": None,
+    "annotated": True,
     "split": "test",
+    "split_size": 3,
+    "limit": None,
+    "task": "sgg",
     "prompts": {},
     "generation": {},
     "vocabulary": None,
@@ -42,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "answers"
     save_run(RUN, folder)
     save_ground_truth([ImageTruth(image_id, (100, 100), truth) for image_id in "abc"], folder)
-    with AnswersFile(folder) as file:
+    with AnswersFile(folder, ANSWERS_FILE) as file:
         file.append(
             [
                 Answer(i, (1000, 1000), (Sample(text, "stop", 9),))
@@ -78,7 +85,7 @@ def test_the_summary_counts_what_failed_and_what_was_repaired(folder: Path, tmp_
 
 def test_broken_lines_and_repeats_are_reported_on_stderr(folder: Path, tmp_path: Path) -> None:
     result = _gather(folder, tmp_path / "preds.json", "--allow-missing")
-    assert "line 4 of `answers.jsonl` is left out" in result.stderr
+    assert f"line 4 of `{ANSWERS_FILE}` is left out" in result.stderr
     assert "1 later answer of an image left out: `a`" in result.stderr
     assert "warning" not in result.stdout
 
@@ -231,7 +238,7 @@ def test_what_holds_no_answers_is_told_apart(folder: Path, tmp_path: Path, name:
 
 def test_that_several_texts_were_left_out_is_said(folder: Path, tmp_path: Path) -> None:
     text = Sample(MAN, "stop", 9)
-    with AnswersFile(folder) as file:
+    with AnswersFile(folder, ANSWERS_FILE) as file:
         file.append([Answer("c", (1000, 1000), (text, text))])
     assert "images have up to 2 texts, and the first counts" in _gather(folder, tmp_path / "preds.json").stderr
     assert "several texts" not in _gather(folder, tmp_path / "preds.json", "--pick", "majority").stderr
@@ -240,7 +247,7 @@ def test_that_several_texts_were_left_out_is_said(folder: Path, tmp_path: Path) 
 
 
 def test_an_image_that_could_not_be_asked_about_is_named_with_the_reason(folder: Path, tmp_path: Path) -> None:
-    with AnswersFile(folder) as file:
+    with AnswersFile(folder, ANSWERS_FILE) as file:
         file.append([Answer("c", (1000, 1000), (), error="[no] picture")])
     result = _gather(folder, tmp_path / "preds.json")
     assert "image `c` could not be asked about: [no] picture" in result.stderr

@@ -30,6 +30,7 @@ def test_a_full_disk_and_a_folder_that_is_gone_are_one_line(tmp_path: Path) -> N
         pytest.raises(OutputError, match=r"cannot write `.*a.graph.png`: File too large; run"),
     ):
         save_drawing(NOISE, tmp_path / "a.graph.png")
+    assert not list(tmp_path.iterdir())
     with pytest.raises(OutputError, match="No such file or directory; run it in a folder"):
         save_drawing(NOISE, tmp_path / "gone" / "a.graph.png")
 

@@ -18,7 +18,7 @@ from r1sgg_cli.inference.answers_file import AnswersFile
 from r1sgg_cli.inference.ground_truth import ImageTruth, save_ground_truth
 from r1sgg_cli.inference.run_record import save_run
 from r1sgg_cli.scene_graph.graph import graph_from_rows
-from tests.inference.conftest import make_run, make_truth
+from tests.inference.conftest import ANSWERS_FILE, make_run, make_truth
 
 TRUTH = {
     "objects": [{"id": "man.1", "bbox": [0, 0, 100, 100]}, {"id": "horse.2", "bbox": [500, 500, 1000, 1000]}],
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
     out = tmp_path / "answers"
     save_run(make_run(), out)
     save_ground_truth([make_truth(image_id) for image_id in texts], out)
-    with AnswersFile(out) as file:
+    with AnswersFile(out, ANSWERS_FILE) as file:
         file.append(
             [Answer(i, (1000, 1000), tuple(Sample(text, "stop", 9) for text in both)) for i, both in texts.items()]
         )

@@ -116,7 +116,7 @@ def test_a_worker_that_is_killed_leaves_all_to_the_other_and_the_command_succeed
     assert command.returncode == 0, said
     assert f"worker 1 was killed by signal 9; `{out}/logs/worker-1.log` says why; 1 more go on with its images" in said
     loaded = load_answers(out)
-    assert (len(loaded.answers), loaded.num_duplicates) == (12, 0)
+    assert (len(loaded.answers), loaded.repeated) == (12, ())
     assert is_answered(out, ASKED | {"dataset": str(synthetic_dataset), "split": "test", "limit": 12})
 
 

@@ -7,17 +7,16 @@ import pytest
 
 from r1sgg_cli.config.recipes import resolve_run
 from r1sgg_cli.config.record import (
-    FORMERLY,
     LAUNCH_FILE,
     at_server,
     insist_on_same_run,
     load_launch,
     record_run,
     save_launch,
-    unfinished_run,
+    why_no_model,
 )
 from r1sgg_cli.config.schema import GRPORun, SFTRun
-from r1sgg_cli.config.yaml import dump_yaml, load_yaml
+from r1sgg_cli.config.yaml import load_yaml
 from r1sgg_cli.errors import ConfigError, ModelError, OutputError
 from r1sgg_cli.models.families import family_of
 
@@ -65,31 +64,15 @@ def test_what_differs_is_one_line_however_much_it_is(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_training_is_no_model_and_its_last_checkpoint_is_named(tmp_path: Path) -> None:
-    assert unfinished_run(tmp_path) is None
+    assert why_no_model(tmp_path) is None
     record_run(sft_run(tmp_path), tmp_path, INPUTS)
-    assert unfinished_run(tmp_path) == (
+    assert why_no_model(tmp_path) == (
         f"`{tmp_path}` holds a training that is not finished; continue it with its own command"
     )
     for step in (9, 10):
         (tmp_path / f"checkpoint-{step}").mkdir()
     with pytest.raises(ModelError, match=f"not finished; .*, or name `{tmp_path}/checkpoint-10`$"):
         family_of(str(tmp_path))
-
-
-def test_an_older_record_goes_on_where_the_run_does_the_same(tmp_path: Path) -> None:
-    """A record from before tasks and long answers was of a run that asked for graphs and kept every answer whole."""
-    run = sft_run(tmp_path, "long_answers=keep")
-    record_run(run, tmp_path, INPUTS)
-    record = load_yaml(tmp_path / "run.yaml")
-    for field in FORMERLY:
-        del record["recipe"][field]
-    (tmp_path / "run.yaml").write_text(dump_yaml(record), encoding="utf-8")
-    (tmp_path / "checkpoint-1").mkdir()
-    record_run(run, tmp_path, INPUTS)
-    with pytest.raises(ConfigError, match=r"another run \(recipe.long_answers: keep there, shorten here\)"):
-        record_run(sft_run(tmp_path), tmp_path, INPUTS)
-    with pytest.raises(ConfigError, match=r"recipe.tasks.det: None there, 1.0 here"):
-        record_run(sft_run(tmp_path, "long_answers=keep", "tasks={sgg: 1, det: 1}"), tmp_path, INPUTS)
 
 
 def test_a_run_without_a_checkpoint_may_still_be_corrected(tmp_path: Path) -> None:

@@ -49,3 +49,10 @@ def test_a_trial_reads_no_more_of_a_source_than_it_needs(tmp_path: Path) -> None
 
     prepare_dataset(source_of(read=images, num_images={"train": 50}), tmp_path / "data", selection=Selection(limit=3))
     assert len(read) == 4
+
+
+@pytest.mark.parametrize("num_images", [{"train": 1, "test": 1}, {}], ids=["fewer than there are", "unknown"])
+def test_a_limit_does_not_rest_on_what_a_reader_counted_beforehand(tmp_path: Path, num_images: dict[str, int]) -> None:
+    images = [annotated(image_id=f"{split}{i}", split=split) for split in ("train", "test") for i in range(4)]
+    prepare_dataset(source_of(*images, num_images=num_images), tmp_path / "data", selection=Selection(limit=3))
+    assert {name: len(rows) for name, rows in load_splits(str(tmp_path / "data")).items()} == {"train": 3, "test": 3}

@@ -11,6 +11,7 @@ import pytest
 from r1sgg_cli.data.annotations import AnnotatedImage
 from r1sgg_cli.data.cleaning import CleaningRules
 from r1sgg_cli.data.cutter import Selection
+from r1sgg_cli.data.description import describe
 from r1sgg_cli.data.prepare import prepare_dataset
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.data.readers.synthetic import open_synthetic
@@ -164,6 +165,16 @@ def test_a_mistake_leaves_nothing_behind(images: list[AnnotatedImage], selection
     with pytest.raises(DataError):
         prepare_dataset(source_of(*images), tmp_path / "data", selection=selection)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_kill_after_the_last_step_left_is_cleared_away_unless_it_is_of_other_options(tmp_path: Path) -> None:
+    out, left = tmp_path / "data", tmp_path / ".data.partial"
+    prepare_dataset(source_of(*numbered(3)), out)
+    for rules, is_kept in ((CleaningRules(), False), (CleaningRules(keep_empty=True), True)):
+        left.mkdir()
+        (left / "prepare.json").write_text(json.dumps(describe(source_of(*numbered(3)), rules, Selection())))
+        assert prepare_dataset(source_of(*numbered(3)), out) is None
+        assert left.exists() == is_kept
 
 
 def test_what_needs_no_folder_is_the_same_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

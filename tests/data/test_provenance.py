@@ -23,7 +23,7 @@ def test_the_tasks_are_those_of_the_configuration() -> None:
     assert get_args(Task) == TASKS
 
 
-@pytest.mark.parametrize("record", [{}, WHOLE, {"gather": {}}], ids=["nothing", "much", "older"])
+@pytest.mark.parametrize("record", [{}, WHOLE, {"gather": {}}], ids=["nothing", "much", "gathered"])
 def test_what_is_sound_comes_back_as_it_is(record: dict[str, Any]) -> None:
     assert checked_provenance(record) == record
 

@@ -33,7 +33,7 @@ UNREAD = RolloutAnswer("no", 2, None, "no_json", {}, {"format_reward": None, "ed
 
 
 def rollout(step: int) -> Rollout:
-    return Rollout(step, "im/1", "rollouts/0a1b.jpg", (80, 90), "sgg", GRAPH, (READ, UNREAD))
+    return Rollout(step, "im/1", "rollouts/0a1b.jpg", (80, 90), "sgg", GRAPH, (READ, UNREAD), (1000, 1000))
 
 
 def _row(answer: RolloutAnswer) -> dict[str, Any]:
@@ -110,6 +110,16 @@ def test_steps_that_a_resumed_run_repeats_are_dropped(tmp_path: Path) -> None:
     assert [json.loads(line)["step"] for line in path.read_text(encoding="utf-8").splitlines()] == [1, 10, 11]
 
 
+def test_a_byte_that_is_no_text_is_named_or_stands_as_a_sign_of_it(tmp_path: Path) -> None:
+    path = save(tmp_path, 1, 10)
+    path.write_bytes(path.read_bytes().replace(b"im/1", b"im\xff1", 1))
+    read = [parse_rollout(line, tmp_path).image_id for line in lines_of_steps(tmp_path, 5)]
+    assert read == ["im/1", "im\ufffd1"]
+    path.write_bytes(b"\xff" + path.read_bytes())
+    with pytest.raises(AnswersError, match="begins with no step"):
+        lines_of_steps(tmp_path, 5)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -120,8 +130,18 @@ def test_steps_that_a_resumed_run_repeats_are_dropped(tmp_path: Path) -> None:
         {"answers": [{**_row(READ), "rewards": {"format_reward": 0.0}}, _row(UNREAD)]},
         {"ground_truth": {"objects": [{"id": "a", "bbox": [0, 0, 1]}], "relationships": []}},
         {"image_wh": None},
+        {"box_space_wh": None},
     ],
-    ids=["image outside", "another file", "an empty answer", "no answer", "unlike rewards", "half a box", "no size"],
+    ids=[
+        "image outside",
+        "another file",
+        "an empty answer",
+        "no answer",
+        "unlike rewards",
+        "half a box",
+        "no size",
+        "no space",
+    ],
 )
 def test_a_line_that_cannot_be_read_is_named(change: dict[str, Any], tmp_path: Path) -> None:
     line = json.dumps({**rollout_to_row(rollout(1)), **change})

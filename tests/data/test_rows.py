@@ -118,6 +118,23 @@ def test_a_half_copied_data_set_is_one_line(tmp_path: Path) -> None:
         load_rows(str(tmp_path / "data"))
 
 
+def test_a_split_without_rows_is_one_line(tmp_path: Path) -> None:
+    DatasetDict({"train": Dataset.from_dict({name: [] for name in FEATURES}, FEATURES)}).save_to_disk(tmp_path)
+    with pytest.raises(DataError, match="has a split without rows"):
+        load_rows(str(tmp_path))
+
+
+def test_a_damaged_page_of_parquet_is_one_line_that_says_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "parquet" / "train.parquet"
+    path.parent.mkdir()
+    load_rows(saved(tmp_path / "dict")).to_parquet(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + bytes(200) + content[204:])
+    with pytest.raises(DataError, match=r"is no data set that can be read: (?!An error occurred)") as caught:
+        load_rows(str(path.parent))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_name_that_is_nowhere_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^no folder `.*set`; give a data set's folder") as caught:
         load_rows(str(tmp_path / "no" / "such" / "set"))

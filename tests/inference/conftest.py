@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from r1sgg_cli.inference.answers import Answer, Sample
-from r1sgg_cli.inference.answers_file import AnswersFile
+from r1sgg_cli.inference.answers_file import AnswersFile, worker_file
 from r1sgg_cli.inference.ground_truth import ImageTruth, save_ground_truth
 from r1sgg_cli.inference.run_record import RunRecord, save_run
 from r1sgg_cli.scene_graph.graph import graph_from_rows
@@ -16,6 +16,9 @@ from r1sgg_cli.scene_graph.vocabulary import load_vocabulary
 needs_dictionary = pytest.mark.skipif(
     not Path("/usr/share/wordnet/data.noun").is_file(), reason="needs WordNet (`apt-get install wordnet-base`)"
 )
+
+ANSWERS_FILE = worker_file("here-0")
+"""What the one worker of a test appends to."""
 
 FolderMaker = Callable[..., Path]
 
@@ -38,10 +41,16 @@ def make_run(vocabulary: bool = True) -> RunRecord:
     return {
         "model": "runs/sft",
         "model_fingerprint": None,
+        "base": None,
+        "revision": None,
         "family": "qwen2_vl",
         "dataset": "data/shapes",
         "dataset_fingerprint": None,
+        "annotated": True,
         "split": "test",
+        "split_size": 9,
+        "limit": None,
+        "task": "sgg",
         "prompts": {},
         "generation": {},
         "vocabulary": {"objects": ["Man", "horse"], "predicates": ["sitting-on", "near"]} if vocabulary else None,
@@ -65,7 +74,7 @@ def make_folder(tmp_path: Path) -> FolderMaker:
         folder = tmp_path / "answers"
         save_run(make_run(vocabulary), folder)
         save_ground_truth([make_truth(image_id) for image_id in image_ids], folder)
-        with AnswersFile(folder) as file:
+        with AnswersFile(folder, ANSWERS_FILE) as file:
             file.append(answers)
         return folder
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from r1sgg_cli.inference.answered import AnsweredImages
 from r1sgg_cli.inference.answers import Answer
-from r1sgg_cli.inference.answers_file import ANSWERS_FILE, AnswersFile, ended_bytes, worker_file
+from r1sgg_cli.inference.answers_file import AnswersFile, ended_bytes, worker_file
 
-from .conftest import make_answer
+from .conftest import ANSWERS_FILE, make_answer
 
 NOT_ASKED = Answer("b", (1, 1), (), error="image b cannot be read")
 
@@ -18,7 +18,7 @@ def read(answered: AnsweredImages) -> list[str]:
 def test_each_answer_is_told_once_whichever_worker_wrote_it(tmp_path: Path) -> None:
     answered = AnsweredImages(tmp_path)
     assert read(answered) == []
-    with AnswersFile(tmp_path) as old, AnswersFile(tmp_path, worker_file("n1-0")) as new:
+    with AnswersFile(tmp_path, ANSWERS_FILE) as old, AnswersFile(tmp_path, worker_file("n1-0")) as new:
         old.append([make_answer("a")])
         new.append([make_answer("b")])
         assert read(answered) == ["a", "b"]
@@ -28,7 +28,7 @@ def test_each_answer_is_told_once_whichever_worker_wrote_it(tmp_path: Path) -> N
 
 
 def test_half_a_line_is_no_answer_until_the_rest_is_there(tmp_path: Path) -> None:
-    with AnswersFile(tmp_path) as file:
+    with AnswersFile(tmp_path, ANSWERS_FILE) as file:
         file.append([make_answer("a"), make_answer("b")])
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
@@ -44,7 +44,7 @@ def test_half_a_line_is_no_answer_until_the_rest_is_there(tmp_path: Path) -> Non
 
 
 def test_a_line_that_holds_no_answer_is_passed_over(tmp_path: Path) -> None:
-    with AnswersFile(tmp_path) as file:
+    with AnswersFile(tmp_path, ANSWERS_FILE) as file:
         file.append([make_answer("a")])
         (path,) = tmp_path.iterdir()
         with path.open("ab") as other:
@@ -58,7 +58,7 @@ def test_a_line_that_holds_no_answer_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_broken_line_that_comes_later_has_its_own_number(tmp_path: Path) -> None:
     answered = AnsweredImages(tmp_path)
-    with AnswersFile(tmp_path) as file:
+    with AnswersFile(tmp_path, ANSWERS_FILE) as file:
         file.append([make_answer("a"), make_answer("b")])
         assert read(answered) == ["a", "b"]
         with (tmp_path / ANSWERS_FILE).open("ab") as other:
@@ -70,7 +70,7 @@ def test_a_broken_line_that_comes_later_has_its_own_number(tmp_path: Path) -> No
 def test_who_was_not_asked_before_a_run_began_is_unanswered_and_who_is_not_since_then_is_answered(
     tmp_path: Path,
 ) -> None:
-    with AnswersFile(tmp_path) as file:
+    with AnswersFile(tmp_path, ANSWERS_FILE) as file:
         file.append([make_answer("a"), NOT_ASKED])
         begun_at = {ANSWERS_FILE: ended_bytes(tmp_path / ANSWERS_FILE)}
         answered = AnsweredImages(tmp_path, begun_at)

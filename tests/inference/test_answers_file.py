@@ -12,16 +12,18 @@ import pytest
 from r1sgg_cli.errors import OutputError
 from r1sgg_cli.inference import answers_file as answers_file_module
 from r1sgg_cli.inference.answers import Answer
-from r1sgg_cli.inference.answers_file import ANSWERS_FILE, AnswersFile, ended_bytes, load_answers
+from r1sgg_cli.inference.answers_file import AnswersFile, ended_bytes, load_answers
 from tests.conftest import files_no_larger_than
 
-from .conftest import make_answer
+from .conftest import ANSWERS_FILE, make_answer
 
 THREE = [make_answer("a", 'the "first"\nanswer'), make_answer("b", "zweite – Antwort \ud800"), make_answer("c", "")]
 
+BEGINNING = b'{"box_space_wh": [9, 9], "box_origin": [0, 0], '
+
 
 def test_answers_come_back_as_they_were(tmp_path: Path) -> None:
-    with AnswersFile(tmp_path) as file:
+    with AnswersFile(tmp_path, ANSWERS_FILE) as file:
         file.append(THREE[:2])
         file.append(THREE[2:])
     loaded = load_answers(tmp_path)
@@ -34,16 +36,16 @@ def test_a_folder_without_answers_has_none(tmp_path: Path) -> None:
 
 
 def test_the_first_answer_of_an_image_counts(tmp_path: Path) -> None:
-    with AnswersFile(tmp_path) as file:
+    with AnswersFile(tmp_path, ANSWERS_FILE) as file:
         file.append([make_answer("a", "first"), make_answer("a", "second"), make_answer("a", "third")])
     loaded = load_answers(tmp_path)
     assert loaded.answers["a"].samples[0].text == "first"
-    assert loaded.num_duplicates == 2
+    assert loaded.repeated == ("a", "a")
 
 
 def test_an_answer_counts_before_any_record_that_its_image_could_not_be_asked_about(tmp_path: Path) -> None:
     error, other = (Answer("a", (1, 1), (), error=reason) for reason in ("no disk", "no disk still"))
-    with AnswersFile(tmp_path) as file:
+    with AnswersFile(tmp_path, ANSWERS_FILE) as file:
         file.append([error, other])
         assert load_answers(tmp_path).answers == {"a": error}
         file.append([make_answer("a", "first"), error])
@@ -67,7 +69,7 @@ def test_a_file_is_known_up_to_its_last_whole_line_whatever_is_read_at_once(
 
 def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_on(tmp_path: Path) -> None:
     path = tmp_path / ANSWERS_FILE
-    with AnswersFile(tmp_path) as file:
+    with AnswersFile(tmp_path, ANSWERS_FILE) as file:
         file.append(THREE)
     content = path.read_bytes()
     ends = [i for i, byte in enumerate(content) if byte == ord("\n")]
@@ -75,7 +77,7 @@ def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_
         path.write_bytes(content[:length])
         whole = THREE[: sum(length >= end for end in ends)]  # a line is whole with or without its newline
         assert list(load_answers(tmp_path).answers.values()) == whole
-        with AnswersFile(tmp_path) as file:
+        with AnswersFile(tmp_path, ANSWERS_FILE) as file:
             file.append([make_answer("new")])
         loaded = load_answers(tmp_path)
         assert list(loaded.answers) == [*(answer.image_id for answer in whole), "new"]
@@ -93,28 +95,26 @@ def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_
         pytest.param(b'{"box_space_wh": [NaN, 9]}', "two positive numbers", id="a space that is no number"),
         pytest.param(json.dumps({"box_space_wh": [1, 2, 3]}).encode(), "too many values", id="three sides"),
         pytest.param(b'{"box_space_wh": [9, 9], "box_origin": [0, NaN]}', "two finite numbers", id="an origin of NaN"),
+        pytest.param(b'{"box_space_wh": [9, 9]}', "`box_origin` is missing", id="no origin"),
         pytest.param(b'{"box_space_wh": [9, 9], "box_origin": 3}', "of another type", id="an origin of one number"),
-        pytest.param(b'{"box_space_wh": [9, 9], "text": null}', "`text` is no text", id="no text"),
+        pytest.param(BEGINNING + b'"text": null}', "`text` is no text", id="no text"),
         pytest.param(
-            b'{"box_space_wh": [9, 9], "image_wh": [9], "error": "", "image_id": ""}',
+            BEGINNING + b'"image_wh": [9], "error": "", "image_id": ""}',
             "are not two numbers",
             id="one side",
         ),
-        pytest.param(
-            b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "abort"}', "`abort`", id="unknown finish reason"
-        ),
+        pytest.param(BEGINNING + b'"text": "", "finish_reason": "abort"}', "`abort`", id="unknown finish reason"),
         pytest.param(b"[" * 50_000, "lists in lists", id="lists in lists"),
         pytest.param(b'{"box_space_wh": [1' + b"0" * 400 + b", 9]}", "too large", id="a number beyond any float"),
         pytest.param(b'{"box_space_wh": [5e-324, 9]}', "two positive numbers", id="a space that nothing divides"),
         pytest.param(
-            b'{"box_space_wh": [9, 9], "text": "", "finish_reason": "stop", "num_tokens": 1e400}',
+            BEGINNING + b'"text": "", "finish_reason": "stop", "num_tokens": 1e400}',
             "a number is too large",
             id="infinitely many tokens",
         ),
         *(
             pytest.param(
-                b'{"box_space_wh": [9, 9], "text": "", "num_tokens": 1, "finish_reason": "stop", "logprob": %s}'
-                % value,
+                BEGINNING + b'"text": "", "num_tokens": 1, "finish_reason": "stop", "logprob": %s}' % value,
                 "no number up to 0",
                 id=f"log-probability {value.decode()}",
             )
@@ -123,7 +123,7 @@ def test_wherever_the_file_is_cut_whole_lines_are_kept_and_the_next_writer_goes_
     ],
 )
 def test_a_broken_line_is_named_by_number_and_the_rest_is_kept(tmp_path: Path, line: bytes, reason: str) -> None:
-    with AnswersFile(tmp_path) as file:
+    with AnswersFile(tmp_path, ANSWERS_FILE) as file:
         file.append(THREE)
     path = tmp_path / ANSWERS_FILE
     lines = path.read_bytes().splitlines()
@@ -135,12 +135,12 @@ def test_a_broken_line_is_named_by_number_and_the_rest_is_kept(tmp_path: Path, l
 
 
 def test_a_batch_that_does_not_fit_on_the_disk_leaves_no_trace(tmp_path: Path) -> None:
-    with AnswersFile(tmp_path) as file:
+    with AnswersFile(tmp_path, ANSWERS_FILE) as file:
         file.append(THREE[:1])
         before = (tmp_path / ANSWERS_FILE).read_bytes()
         with (
             files_no_larger_than(len(before) + 150),
-            pytest.raises(OutputError, match=r"cannot write .*answers\.jsonl.*finished answers are kept"),
+            pytest.raises(OutputError, match=r"cannot write .*answers-here-0\.jsonl.*finished answers are kept"),
         ):
             file.append([make_answer("b"), make_answer("c", "x" * 500)])
         assert (tmp_path / ANSWERS_FILE).read_bytes() == before
@@ -151,7 +151,7 @@ def test_a_batch_that_does_not_fit_on_the_disk_leaves_no_trace(tmp_path: Path) -
 def test_a_folder_that_is_a_file_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(OutputError, match="cannot write"):
-        AnswersFile(tmp_path / "taken")
+        AnswersFile(tmp_path / "taken", ANSWERS_FILE)
 
 
 def test_a_killed_writer_leaves_every_answer_that_it_finished(tmp_path: Path) -> None:
@@ -159,12 +159,13 @@ def test_a_killed_writer_leaves_every_answer_that_it_finished(tmp_path: Path) ->
         "import sys\nfrom pathlib import Path\n"
         "from r1sgg_cli.inference.answers import Answer, Sample\n"
         "from r1sgg_cli.inference.answers_file import AnswersFile\n"
-        "with AnswersFile(Path(sys.argv[1])) as file:\n"
+        "with AnswersFile(Path(sys.argv[1]), sys.argv[2]) as file:\n"
         "    for number in range(10**9):\n"
         "        file.append([Answer(str(number), (1000, 1000), (Sample('x' * 20_000, 'stop', 1),))])\n"
         "        print(number, flush=True)\n"
     )
-    writer = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    argv = [sys.executable, "-c", script, str(tmp_path), ANSWERS_FILE]
+    writer = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     assert writer.stdout is not None
     assert writer.stdout.readline() == "0\n"
     time.sleep(0.05)

@@ -10,14 +10,13 @@ import pytest
 from r1sgg_cli.data.predictions import Predictions
 from r1sgg_cli.errors import AnswersError
 from r1sgg_cli.inference.answered_split import load_answered_split
-from r1sgg_cli.inference.answers_file import ANSWERS_FILE
 from r1sgg_cli.inference.gather import gather_split
 from r1sgg_cli.inference.label_mapping import label_mapping
 from r1sgg_cli.inference.run_record import load_run, save_run
 from r1sgg_cli.inference.training_file import save_training_names
 from r1sgg_cli.scene_graph.training_names import TrainingNames
 
-from .conftest import FolderMaker, make_answer
+from .conftest import ANSWERS_FILE, FolderMaker, make_answer
 
 GOOD = json.dumps(
     {

@@ -119,6 +119,11 @@ def _comparable(image: ImagePrediction) -> tuple[Any, ...]:
             {"a": _row(relation_tuples=[])}, "image `a` of .* cannot be read", id="a pair without a predicate"
         ),
         pytest.param(
+            {"a": _row(relation_tuples=[["man", [], "horse", [], ["on"]]])},
+            r'image `a` of .* cannot be read: `\["on"\]` is no predicate',
+            id="a list of predicates",
+        ),
+        pytest.param(
             {"a": _row(names_target=["man", "cow"])}, "`cow` of image `a` .* not in the vocabulary", id="a cow"
         ),
     ],

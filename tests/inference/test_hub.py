@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import FolderMaker, make_answer
+from .conftest import ANSWERS_FILE, FolderMaker, make_answer
 
 CODE = """\
 import sys
@@ -109,9 +109,9 @@ def test_a_finished_folder_is_pushed_and_nothing_else_in_it(hub: Hub, make_folde
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == f"{hub.url}/datasets/me/answers/commit/1"
     assert [(made["type"], made["visibility"]) for made in hub.made] == [("dataset", "private")]
-    assert set(hub.files) == {"run.json", "ground_truth.jsonl", "answers.jsonl"}
+    assert set(hub.files) == {"run.json", "ground_truth.jsonl", ANSWERS_FILE}
     assert hub.deleted == [OLD], "answers of another run would be taken for this one's"
-    assert hub.files["answers.jsonl"] == (folder / "answers.jsonl").read_bytes()
+    assert hub.files[ANSWERS_FILE] == (folder / ANSWERS_FILE).read_bytes()
 
 
 @pytest.mark.parametrize(

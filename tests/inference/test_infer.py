@@ -28,8 +28,8 @@ from r1sgg_cli.errors import ConfigError, DataError, ModelError, OutputError
 from r1sgg_cli.files import locked
 from r1sgg_cli.inference.answered_split import load_answered_split
 from r1sgg_cli.inference.answers import Answer
-from r1sgg_cli.inference.answers_file import answers_files, load_answers
-from r1sgg_cli.inference.asker import Asker
+from r1sgg_cli.inference.answers_file import answers_files, load_answers, worker_file
+from r1sgg_cli.inference.asker import Asker, Wording
 from r1sgg_cli.inference.gather import gather_split
 from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE, load_ground_truth
 from r1sgg_cli.inference.infer import infer
@@ -70,7 +70,7 @@ def test_every_image_of_the_split_is_answered_once(request_of: InferRequest) -> 
     infer(request_of)
     answers = load_answers(request_of.out)
     assert list(answers.answers) == [truth.image_id for truth in load_ground_truth(request_of.out)]
-    assert (len(answers.answers), answers.num_duplicates) == (12, 0)
+    assert (len(answers.answers), answers.repeated) == (12, ())
     assert {answer.box_space_wh for answer in answers.answers.values()} == {(1000.0, 1000.0)}
 
 
@@ -119,7 +119,7 @@ def test_a_trial_run_on_a_few_images_is_extended(request_of: InferRequest) -> No
     trial = load_answers(request_of.out).answers
     infer(request_of)
     after = load_answers(request_of.out)
-    assert (len(trial), len(after.answers), after.num_duplicates) == (3, 12, 0)
+    assert (len(trial), len(after.answers), after.repeated) == (3, 12, ())
     truths = load_ground_truth(request_of.out)
     assert len(truths) == 12
     assert load_run(request_of.out)["command"]
@@ -143,16 +143,6 @@ def test_what_was_last_asked_for_is_on_record(request_of: InferRequest) -> None:
         assert (limit_of(predictions.provenance) or "").startswith(part)
         assert len(predictions.images) == (limit or 12)
         assert predictions.provenance["gather"]["answers_of_other_images"] == (2 if limit == 2 else 0)
-
-
-def test_answers_from_before_the_limit_was_on_record_go_on_and_leave_it_unsaid(request_of: InferRequest) -> None:
-    infer(replace(request_of, limit=2))
-    record = json.loads((request_of.out / RUN_FILE).read_text(encoding="utf-8"))
-    del record["limit"], record["split_size"]
-    (request_of.out / RUN_FILE).write_text(json.dumps(record), encoding="utf-8")
-    assert limit_of(gather_split(load_answered_split(request_of.out)).provenance) is None
-    infer(replace(request_of, limit=3))
-    assert limit_of(gather_split(load_answered_split(request_of.out)).provenance) == "first 3 of 12 images (`--limit`)"
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
@@ -298,19 +288,15 @@ def test_a_vocabulary_that_is_named_is_part_of_the_run(request_of: InferRequest)
 
 @pytest.mark.parametrize("named", [True, False], ids=["the command's", "the row's own"])
 def test_a_vocabulary_named_by_the_command_wins_over_the_rows_own_prompt(named: bool) -> None:
-    asker = Asker(
-        FAMILIES["qwen2_vl"],
-        Asking(think=False, predefined_categories=True, max_pixels=6400),
-        PixelLimits(20, 1600, 6400),
-        Vocabulary(("cat",), ("near",)),
-        vocabulary_named=named,
-    )
-    assert ("names: cat." in asker.prompt({"prompt_close": "Mine."})) is named
+    asking = Asking(think=False, predefined_categories=True, max_pixels=6400)
+    wording = Wording(FAMILIES["qwen2_vl"], asking, Vocabulary(("cat",), ("near",)), vocabulary_named=named, task="sgg")
+    assert ("names: cat." in wording.prompt({"prompt_close": "Mine."})) is named
 
 
 def test_a_picture_of_a_shape_that_cannot_be_resized_is_named() -> None:
     asking = Asking(think=False, predefined_categories=False, max_pixels=6400)
-    asker = Asker(FAMILIES["qwen2_vl"], asking, PixelLimits(20, 1600, 6400), None, vocabulary_named=False)
+    wording = Wording(FAMILIES["qwen2_vl"], asking, None, vocabulary_named=False, task="sgg")
+    asker = Asker(wording, PixelLimits(20, 1600, 6400))
     file = io.BytesIO()
     Image.new("RGB", (900, 2)).save(file, "PNG")
     answer = asker.question({"image_id": "7", "image": {"bytes": file.getvalue(), "path": None}})
@@ -344,15 +330,6 @@ def test_a_model_that_learned_to_think_from_the_user_prompt_is_asked_there(
     infer(replace(request_of, model=str(trained), limit=1))
     prompts = load_run(request_of.out)["prompts"]
     assert (prompts["think_prompt"], prompts["system"]) == ("user", "You write the scene graph of an image as JSON.")
-
-
-def test_answers_from_before_the_think_prompt_could_stand_elsewhere_go_on(request_of: InferRequest) -> None:
-    infer(replace(request_of, limit=1))
-    record = json.loads((request_of.out / RUN_FILE).read_text(encoding="utf-8"))
-    del record["prompts"]["think_prompt"]
-    (request_of.out / RUN_FILE).write_text(json.dumps(record), encoding="utf-8")
-    infer(replace(request_of, limit=2))
-    assert len(load_answers(request_of.out).answers) == 2
 
 
 def save_with_image(request: InferRequest, folder: Path, change: Callable[[bytes], bytes | None]) -> InferRequest:
@@ -559,7 +536,7 @@ def test_what_a_dead_worker_leaves_is_answered_by_who_waits_for_it(
     assert f"joins {other.worker}" in said
     assert "infer 10 of 10" in said
     loaded = load_answers(request_of.out)
-    assert (len(loaded.answers), loaded.num_duplicates) == (12, 0)
+    assert (len(loaded.answers), loaded.repeated) == (12, ())
     assert json.loads((request_of.out / COMPLETE_FILE).read_text(encoding="utf-8")) == {"images": 12}
 
 
@@ -582,15 +559,14 @@ def test_a_worker_joins_only_for_the_same_answers(request_of: InferRequest, chan
     assert {name: (request_of.out / name).read_bytes() for name in before} == before
 
 
-@pytest.mark.parametrize("name", ["answers.jsonl", "answers-1-of-3.jsonl", "answers-gone-0.jsonl"])
-def test_answers_of_older_versions_and_of_other_machines_are_gone_on_with(request_of: InferRequest, name: str) -> None:
+def test_answers_of_other_machines_are_gone_on_with(request_of: InferRequest) -> None:
     infer(replace(request_of, limit=5))
-    old = only_file(request_of.out).rename(request_of.out / name)
+    old = only_file(request_of.out).rename(request_of.out / worker_file("gone-0"))
     content = old.read_bytes()
     shutil.rmtree(request_of.out / QUEUE)
     infer(request_of)
     loaded = load_answers(request_of.out)
-    assert (len(loaded.answers), loaded.num_duplicates) == (12, 0)
+    assert (len(loaded.answers), loaded.repeated) == (12, ())
     assert old.read_bytes() == content
 
 

@@ -44,28 +44,6 @@ def test_a_known_model_needs_no_network(tmp_path: Path, monkeypatch: pytest.Monk
     assert found[1] == "published shape"
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        pytest.param(None, "holds no `config.json`; give the folder that does", id="no config"),
-        pytest.param("{", "its `config.json` is broken", id="cut short"),
-        pytest.param("[]", "its `config.json` is no JSON object", id="no object"),
-    ],
-)
-def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path, content: str | None, expected: str) -> None:
-    if content is not None:
-        (tmp_path / "config.json").write_text(content, encoding="utf-8")
-    with pytest.raises(ModelError) as error:
-        load_config(str(tmp_path), fetch=False)
-    assert expected in str(error.value)
-
-
-def test_a_path_where_nothing_is_is_no_name_on_the_hub() -> None:
-    with pytest.raises(ModelError, match=r"no folder `\./nowhere`; give a checkpoint"):
-        load_config("./nowhere", fetch=False)
-
-
-def test_adapters_alone_are_no_checkpoint(tmp_path: Path) -> None:
-    (tmp_path / "adapter_config.json").touch()
-    with pytest.raises(ModelError, match="holds adapters alone; give the finished run's folder"):
+def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"holds no `config\.json`; give the folder that does"):
         load_config(str(tmp_path), fetch=False)

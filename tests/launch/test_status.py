@@ -16,7 +16,7 @@ from r1sgg_cli.data.run_logs import METRICS_FILE
 from r1sgg_cli.errors import LaunchError
 from r1sgg_cli.files import locked
 from r1sgg_cli.inference import queue, run_record
-from r1sgg_cli.inference.answers_file import ANSWERS_FILE, worker_file
+from r1sgg_cli.inference.answers_file import worker_file
 from r1sgg_cli.inference.ground_truth import GROUND_TRUTH_FILE
 from r1sgg_cli.launch import dispatch, job, pipeline, slurm, status, steps
 from r1sgg_cli.launch.dispatch import Submitted, record_submitted
@@ -62,7 +62,7 @@ def test_what_others_write_is_called_as_they_call_it() -> None:
     assert named == (ASKING_FILE, run_record.RUN_FILE, run_record.COMPLETE_FILE, DESCRIPTION_FILE)
     assert (status.METRICS, status.GROUND_TRUTH, status.QUEUE) == (METRICS_FILE, GROUND_TRUTH_FILE, queue.QUEUE)
     assert f"*{queue._SUFFIX}" == status.WORKER_LOCKS
-    assert all(fnmatch(name, pipeline.ANSWERS) for name in (worker_file("n1-0"), ANSWERS_FILE))
+    assert all(fnmatch(name, pipeline.ANSWERS) for name in (worker_file("n1-0"), worker_file("n2-11")))
     assert set(LAUNCHER_FILES) == {LAUNCH_FILE, slurm.SCRIPT, dispatch.JOBS_FILE, job.LOGS}
 
 
@@ -107,13 +107,14 @@ def test_a_clock_that_jumps_tells_no_time_left(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rest"),
     [
-        *("", '{"step": 1', '{"step": 1, "lo{"step": 2}\n', "[]\n", '{"step": "x"}\n', '{"step": true}\n'),
-        *('{"step": 1, "time": null}\n', '{"step": 1, "time": NaN}\n', '{"step": 1, "max_steps": "x"}\n'),
-        *("[" * 100_000 + "\n", f'{{"step": {10**400}}}\n'),
+        *("", '{"step": 1', '{"step": 1, "max_steps": 9, "lo{"step": 2}\n', "[]\n", '{"step": 1}\n'),
+        *(f'{{"step": {step}, "max_steps": 9, "time": 1}}\n' for step in ('"x"', "true", str(10**400))),
+        *(f'{{"step": 1, "max_steps": 9, "time": {time}}}\n' for time in ("null", "NaN")),
+        *('{"step": 1, "max_steps": "x", "time": 1}\n', "[" * 100_000 + "\n"),
     ],
     ids=[
-        *("empty", "half a line", "two lines in one", "no row", "a word for a step", "a truth for a step"),
-        *("no time", "no number for a time", "a word for steps", "lists in lists", "a step without end"),
+        *("empty", "half a line", "two lines in one", "no row", "no time", "a word for a step", "a truth for a step"),
+        *("a step without end", "nothing for a time", "no number for a time", "a word for steps", "lists in lists"),
     ],
 )
 def test_before_the_first_whole_row_there_is_no_progress(rest: str, tmp_path: Path) -> None:
@@ -122,16 +123,10 @@ def test_before_the_first_whole_row_there_is_no_progress(rest: str, tmp_path: Pa
 
 
 def test_a_row_that_is_damaged_is_passed_over(tmp_path: Path) -> None:
-    rows: list[dict[str, Any]] = [{"step": "x"}, logged(1, 10), {"step": 2, "time": None}, logged(2, 12)]
-    progress = read_progress(write_metrics(tmp_path, rows))
+    rows: list[dict[str, Any]] = [logged(1, 10) | {"step": "x"}, logged(1, 10), logged(2, 11) | {"time": None}]
+    progress = read_progress(write_metrics(tmp_path, [*rows, logged(2, 12)]))
     assert progress is not None
     assert (progress.step, progress.seconds_left) == (2, 2 * 98)
-
-
-def test_rows_from_before_times_were_logged_tell_no_time_left(tmp_path: Path) -> None:
-    progress = read_progress(write_metrics(tmp_path, [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 1.0}]))
-    assert progress is not None
-    assert (progress.max_steps, progress.seconds_left) == (None, None)
 
 
 # ---- one run
@@ -202,7 +197,7 @@ def test_answers_count_their_images(tmp_path: Path) -> None:
     (tmp_path / "run.json").touch()
     (tmp_path / "ground_truth.jsonl").write_text("{}\n" * 12, encoding="utf-8")
     (tmp_path / "answers-n1-0.jsonl").write_text('{}\n{}\n{"image', encoding="utf-8")
-    (tmp_path / "answers-0-of-2.jsonl").write_text("{}\n", encoding="utf-8")  # of an older version
+    (tmp_path / "answers-n2-0.jsonl").write_text("{}\n", encoding="utf-8")
     row = only(status_of(tmp_path))
     assert (row.state, row.note) == ("stopped", "3 of 12 images")
     with locked(tmp_path, shared=True), locked(tmp_path / "queue", "n1-0.lock"):

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from r1sgg_cli.metrics.comparison import Verdict, compare_means, compare_metrics, count_images
+from r1sgg_cli.metrics.comparison import Outcome, compare_means, compare_metrics, count_images
 from r1sgg_cli.metrics.metric import Metric
 from r1sgg_cli.metrics.resampling import resampled_weights
 
@@ -31,7 +31,7 @@ def test_pairing_sees_a_small_gain_that_the_spread_of_images_hides() -> None:
     values = np.random.default_rng(0).random(300)
     (number,) = compare_metrics([measured(values)], [measured(values + 0.02)], 100)
     assert tuple(number.interval) == pytest.approx((0.02, 0.02, 0.02))
-    assert number.verdict == "better"
+    assert number.outcome == "better"
 
 
 def test_means_over_images_are_compared_as_numbers_are() -> None:
@@ -57,11 +57,11 @@ def test_values_of_other_images_are_refused() -> None:
 def test_runs_that_answer_alike_differ_by_nothing() -> None:
     values = np.random.default_rng(0).random(300)
     (number,) = compare_metrics([measured(values)], [measured(values)], 100)
-    assert (tuple(number.interval), number.verdict) == ((0, 0, 0), "not shown")
+    assert (tuple(number.interval), number.outcome) == ((0, 0, 0), "not shown")
 
 
 @pytest.mark.parametrize(
-    ("section", "gain", "verdict"),
+    ("section", "gain", "outcome"),
     [
         ("recall", 0.1, "better"),
         ("recall", -0.1, "worse"),
@@ -70,11 +70,11 @@ def test_runs_that_answer_alike_differ_by_nothing() -> None:
         ("sizes", 0.1, "differs"),
     ],
 )
-def test_fewer_failures_are_better_and_a_size_is_neither(section: str, gain: float, verdict: Verdict) -> None:
+def test_fewer_failures_are_better_and_a_size_is_neither(section: str, gain: float, outcome: Outcome) -> None:
     metric = replace(RECALL, section=section)
     values = np.random.default_rng(0).random(100)
     (number,) = compare_metrics([measured(values, metric)], [measured(values + gain, metric)], 100)
-    assert number.verdict == verdict
+    assert number.outcome == outcome
 
 
 def test_only_numbers_that_both_have_resampled_are_compared() -> None:
@@ -93,22 +93,22 @@ def test_a_cause_that_one_run_never_met_is_0_there() -> None:
     (there,) = compare_metrics([known, measured(met, rate)], [known], 100)[1:]
     (back,) = compare_metrics([known], [known, measured(met, rate)], 100)[1:]
     assert (there.interval.difference, back.interval.difference) == pytest.approx((-0.4, 0.4))
-    assert (there.verdict, back.verdict) == ("better", "worse")
+    assert (there.outcome, back.outcome) == ("better", "worse")
     assert compare_metrics([measured(met, rate)], [measured(met)], 100) == (), "nothing is known of its causes"
 
 
-@pytest.mark.parametrize(("num_images", "verdict"), [(1, "not shown"), (29, "not shown"), (30, "better")])
-def test_of_few_images_nothing_is_shown(num_images: int, verdict: Verdict) -> None:
+@pytest.mark.parametrize(("num_images", "outcome"), [(1, "not shown"), (29, "not shown"), (30, "better")])
+def test_of_few_images_nothing_is_shown(num_images: int, outcome: Outcome) -> None:
     values = np.zeros(num_images)
     (number,) = compare_metrics([measured(values)], [measured(values + 1)], num_images)
-    assert (number.verdict, number.to_json()["verdict"]) == (verdict, verdict)
+    assert (number.outcome, number.to_json()["verdict"]) == (outcome, outcome)
 
 
 def test_a_number_without_a_value_has_no_difference() -> None:
     nothing = replace(RECALL, value=math.nan, resampled=np.full(500, np.nan))
     (number,) = compare_metrics([nothing], [measured(np.zeros(10))], 100)
     assert np.isnan(number.interval).all()
-    assert number.verdict == "not shown"
+    assert number.outcome == "not shown"
     assert number.to_json()["interval"] is None
 
 
@@ -130,7 +130,7 @@ def test_chance_is_rarely_taken_for_a_difference() -> None:
         hardness = generator.random(100)
         first, second = (np.mean(generator.random((3, 100)) < hardness, axis=0) for _ in range(2))
         (number,) = compare_metrics([measured(first)], [measured(second)], 100)
-        wrong += number.verdict != "not shown"
+        wrong += number.outcome != "not shown"
     assert wrong <= 20
 
 
@@ -141,5 +141,5 @@ def test_a_real_difference_is_mostly_seen() -> None:
         first = generator.binomial(3, 0.3, 300) / 3
         second = generator.binomial(3, 0.4, 300) / 3
         (number,) = compare_metrics([measured(first)], [measured(second)], 100)
-        seen += number.verdict == "better"
+        seen += number.outcome == "better"
     assert seen >= 45

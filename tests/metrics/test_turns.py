@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r1sgg_cli.metrics.flat import FlatGraphs, Integers, LabelTable, Mask, flatten
-from r1sgg_cli.metrics.turns import IOU_THRESHOLDS, MAX_DETECTIONS, Values, take_turns
+from r1sgg_cli.metrics.turns import IOU_THRESHOLDS, MAX_DETECTIONS, Values, places_by_score, take_turns
 from r1sgg_cli.scene_graph.graph import SceneGraph, graph_from_rows
 
 LEVELS = (0.3, 0.5, 0.62, 0.95, 1.0)
@@ -26,7 +26,7 @@ def _sides(*labels: list[list[str]]) -> tuple[FlatGraphs, FlatGraphs]:
     return annotated, predicted
 
 
-def _places(predicted: FlatGraphs) -> Integers:
+def _places_in_order(predicted: FlatGraphs) -> Integers:
     met: dict[tuple[int, int], int] = {}
     places = []
     for key in zip(predicted.object_image.tolist(), predicted.object_label.tolist(), strict=True):
@@ -66,7 +66,9 @@ def test_each_box_takes_the_best_that_is_free_of_equals_the_last(
     size = len(annotated.object_label), len(predicted.object_label)
     iou = np.array([random.choice(LEVELS) for _ in range(size[0] * size[1])]).reshape(size)
     is_last_resort = np.array([[random.choice([0, 1]) for _ in range(size[0])] for _ in range(2)], dtype=bool)
-    partner = take_turns(annotated, predicted, _places(predicted), lambda a, b: iou[a, b], is_last_resort)
+    place = places_by_score(predicted)
+    assert place.tolist() == _places_in_order(predicted).tolist()
+    partner = take_turns(annotated, predicted, place, lambda a, b: iou[a, b], is_last_resort)
     assert partner.shape == (2, len(IOU_THRESHOLDS), size[1])
     for lanes, outside in zip(partner, is_last_resort, strict=True):
         for lane, threshold in zip(lanes, IOU_THRESHOLDS, strict=True):
@@ -76,5 +78,5 @@ def test_each_box_takes_the_best_that_is_free_of_equals_the_last(
 def test_boxes_beyond_the_limit_take_nothing() -> None:
     annotated, predicted = _sides([["man"] * (MAX_DETECTIONS + 1)], [["man"] * (MAX_DETECTIONS + 1)])
     none = np.zeros((1, len(annotated.object_label)), dtype=bool)
-    partner = take_turns(annotated, predicted, _places(predicted), lambda a, b: np.ones(len(a)), none)
+    partner = take_turns(annotated, predicted, places_by_score(predicted), lambda a, b: np.ones(len(a)), none)
     assert (partner >= 0).sum(axis=2).tolist() == [[MAX_DETECTIONS] * len(IOU_THRESHOLDS)]

@@ -159,42 +159,9 @@ def test_a_folder_without_a_config_is_no_checkpoint(tmp_path: Path) -> None:
         family_of(str(tmp_path))
 
 
-def test_adapters_alone_are_no_checkpoint(tmp_path: Path) -> None:
-    (tmp_path / "adapter_config.json").touch()
-    with pytest.raises(ModelError, match=r"holds adapters alone; give the finished run's folder"):
-        family_of(str(tmp_path))
-
-
-def test_a_file_is_no_checkpoint(tmp_path: Path) -> None:
-    (tmp_path / "model.bin").touch()
-    with pytest.raises(ModelError, match="is a file"):
-        family_of(str(tmp_path / "model.bin"))
-
-
-@pytest.mark.parametrize(
-    "text", ["{", "[]", "3", "", "\ud800"], ids=["cut short", "a list", "a number", "empty", "binary"]
-)
-def test_a_broken_config_is_said_to_be_no_whole_checkpoint(tmp_path: Path, text: str) -> None:
-    (tmp_path / "config.json").write_bytes(
-        text.encode("utf-16", "surrogatepass") if text == "\ud800" else text.encode()
-    )
-    with pytest.raises(ModelError, match=r"is not a whole checkpoint: its `config\.json`"):
-        family_of(str(tmp_path))
-
-
 def test_a_model_type_of_another_kind_is_not_supported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="which is not supported"):
         family_of(write_config(tmp_path, '{"model_type": []}'))
-
-
-@pytest.mark.parametrize("model", ["runs/sft/checkpoint-100", "runs/sft/", "/x", "./x", "../x", "~x", "~/x"])
-def test_a_path_that_does_not_exist_is_said_to_be_no_folder(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match=f"^no folder `{model}`; ") as caught:
-        family_of(model)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_name_that_may_be_on_the_hub_is_looked_up_there() -> None:

@@ -40,5 +40,5 @@ def make_predictions(num_images: int = 30, skill: float = 0.7, seed: int = 0) ->
         failure = {8: "no_json", 9: "missing"}.get(number % 10)
         graph = None if failure else seen_by(generator, truth, skill)
         images.append(ImagePrediction(f"{number:03}", IMAGE_WH, truth, graph, failure, {}, "answer"))
-    provenance = {"model": "runs/a_b&c", "dataset": "data/shapes", "split": "test"}
+    provenance = {"model": "runs/a_b&c", "dataset": "data/shapes", "split": "test", "gather": {"first_image": "000"}}
     return Predictions(provenance, VOCABULARY, tuple(images))

@@ -92,6 +92,6 @@ def keep(folder: Path, step: int, truth: SceneGraph, given: list[RolloutAnswer],
     """Add a group to what the run keeps."""
     image = f"rollouts/{step:04x}.jpg"
     draw(truth).save(folder / image, "JPEG")
-    rollout = Rollout(step, image_id, image, (100, 100), "sgg", truth, tuple(given))
+    rollout = Rollout(step, image_id, image, (100, 100), "sgg", truth, tuple(given), (1000, 1000))
     append_row(rollout_to_row(rollout), folder / ROLLOUTS_FILE)
     return rollout

@@ -20,7 +20,9 @@ from .evaluated import make_predictions
 
 def number(name: str, low: float, high: float, section: str = "recall") -> NumberDifference:
     metric = Metric(name, 0.3, "mean over images", section=section)
-    return NumberDifference(metric, metric, DifferenceInterval((low + high) / 2, low, high), 100)
+    return NumberDifference(
+        metric=metric, other=metric, interval=DifferenceInterval((low + high) / 2, low, high), num_images=100
+    )
 
 
 def stage(name: str, predictions: Predictions) -> Stage:
@@ -35,7 +37,16 @@ IMAGES = ImageCounts(40, 30, 20, 10)
 
 
 def compared(*numbers: NumberDifference, predicates: tuple[PredicateDifference, ...] = ()) -> Comparison:
-    return Comparison("sft", "grpo", sum(IMAGES), numbers, numbers, predicates, IMAGES, ("A hit: …",))
+    return Comparison(
+        first="sft",
+        other="grpo",
+        num_images=sum(IMAGES),
+        numbers=numbers,
+        headline=numbers,
+        predicates=predicates,
+        images=IMAGES,
+        protocols=("A hit: …",),
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,7 +136,7 @@ def test_a_better_run_is_shown_to_be_better_and_the_order_of_runs_turns_the_sign
     better = stage("grpo", make_predictions(60, skill=0.9))
     (there,), (back,) = compare_stages([worse, better]), compare_stages([better, worse])
     recalls = [next(n for n in each.numbers if n.metric.name == "triplet_recall") for each in (there, back)]
-    assert [recall.verdict for recall in recalls] == ["better", "worse"]
+    assert [recall.outcome for recall in recalls] == ["better", "worse"]
     assert recalls[0].interval.difference == pytest.approx(-recalls[1].interval.difference)
     assert recalls[0].interval.low == pytest.approx(-recalls[1].interval.high)
     assert (there.images.won, there.images.lost) == (back.images.lost, back.images.won)
@@ -135,7 +146,7 @@ def test_a_better_run_is_shown_to_be_better_and_the_order_of_runs_turns_the_sign
 def test_a_run_against_itself_differs_in_nothing() -> None:
     run = stage("a", make_predictions(40))
     (same,) = compare_stages([run, replace(run, name="b")])
-    assert {number.verdict for number in same.numbers} == {"not shown"}
+    assert {number.outcome for number in same.numbers} == {"not shown"}
     assert {each.change for each in same.predicates} == {"not shown"}
     assert (same.images.won, same.images.lost) == (0, 0)
 

@@ -6,15 +6,10 @@ import pytest
 from PIL import Image
 
 from r1sgg_cli.data.predictions import ImagePrediction
-from r1sgg_cli.report.gallery import (
-    MAX_ANSWER_LENGTH,
-    MAX_TRIPLETS,
-    GallerySection,
-    Panel,
-    build_gallery,
-    even_sample,
-)
+from r1sgg_cli.report.gallery import GallerySection, Panel, build_gallery, even_sample
+from r1sgg_cli.report.image_words import MAX_ANSWER_LENGTH
 from r1sgg_cli.report.stages import Stage
+from r1sgg_cli.report.triplet_lists import MAX_TRIPLETS
 from r1sgg_cli.scene_graph.graph import SceneGraph
 from tests.report.conftest import make_graph, make_stage
 
@@ -34,7 +29,10 @@ def panels_of(truth: SceneGraph, prediction: SceneGraph | None, **fields: object
 
 
 def verdicts(panel: Panel) -> dict[str, list[str]]:
-    return {group.verdict: [" ".join(t) for t in group.triplets] for group in panel.groups}
+    return {
+        each.verdict: [f"{triplet.subject} {triplet.predicate} {triplet.object}" for triplet in each.triplets]
+        for each in panel.lists
+    }
 
 
 @pytest.fixture
@@ -89,7 +87,6 @@ def test_an_exact_repeat_is_listed_once() -> None:
     assert verdicts(panels_of(truth, repeated)[1]) == {
         "matched": ["cat near dog"],
         "wrong": ["dog on cat"],
-        "missed": [],
     }
 
 
@@ -126,7 +123,7 @@ def test_an_endless_answer_is_cut_and_says_so() -> None:
     panel = panels_of(TRUTH, many, answer="x" * (MAX_ANSWER_LENGTH + 7))[1]
     assert panel.answer is not None
     assert panel.answer.endswith("… and 7 more characters")
-    wrong = next(group for group in panel.groups if group.verdict == "wrong")
+    wrong = next(each for each in panel.lists if each.verdict == "wrong")
     assert (len(wrong.triplets), wrong.num_hidden) == (MAX_TRIPLETS, 19)
     assert panel.num_hidden_boxes == 10
     assert len(panel.objects) == 50

@@ -18,7 +18,9 @@ SIDE = round(PANEL_WH[0] * SCALE)
 
 def picture(indices: tuple[int, ...]) -> Image.Image:
     given = answers("text", Random(1))
-    rollout = Rollout(1, "im", "rollouts/0a.jpg", (100, 100), "sgg", GRAPH, tuple(given[i] for i in indices))
+    rollout = Rollout(
+        1, "im", "rollouts/0a.jpg", (100, 100), "sgg", GRAPH, tuple(given[i] for i in indices), (100, 100)
+    )
     return draw_rollout(rollout, draw(GRAPH))
 
 
@@ -46,6 +48,6 @@ def test_the_truth_is_beside_it() -> None:
 
 
 def test_a_wide_photo_keeps_its_shape(tmp_path: Path) -> None:
-    rollout = Rollout(1, "im", "rollouts/0a.jpg", (100, 100), "sgg", GRAPH, tuple(answers("t", Random(1))))
+    rollout = Rollout(1, "im", "rollouts/0a.jpg", (100, 100), "sgg", GRAPH, tuple(answers("t", Random(1))), (100, 100))
     image = draw_rollout(rollout, Image.new("L", (400, 100)))
     assert image.height == SIDE // 4 + CAPTION_HEIGHT * SCALE

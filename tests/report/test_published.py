@@ -4,6 +4,7 @@ import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,10 +48,22 @@ def test_a_published_file_keeps_its_published_numbers(golden: Predictions) -> No
 
 
 def test_which_image_came_first_is_read_from_the_file(golden: Predictions) -> None:
-    """In files of older versions it is the first by id, so AP loses another object."""
-    older = replace(golden, provenance={})
-    assert published_evaluation(older).value("AP") != published_evaluation(golden).value("AP")
-    assert published_evaluation(older).value("R", 20) == published_evaluation(golden).value("R", 20)
+    gathered = golden.provenance["gather"]
+    other = golden.images[1].image_id
+    assert other != gathered["first_image"]
+    changed = replace(golden, provenance={**golden.provenance, "gather": {**gathered, "first_image": other}})
+    assert published_evaluation(changed).value("AP") != published_evaluation(golden).value("AP")
+    assert published_evaluation(changed).value("R", 20) == published_evaluation(golden).value("R", 20)
+
+
+@pytest.mark.parametrize(
+    "provenance", [{}, {"gather": {}}, {"gather": {"first_image": "of another set"}}, {"gather": {"first_image": []}}]
+)
+def test_a_file_that_does_not_say_which_image_came_first_has_no_published_numbers(
+    golden: Predictions, provenance: dict[str, Any]
+) -> None:
+    with pytest.raises(DataError, match="does not say which image came first in the data set"):
+        published_evaluation(replace(golden, provenance=provenance))
 
 
 def test_zero_shot_recall_is_that_of_vg150_alone(golden: Predictions) -> None:

@@ -54,6 +54,21 @@ def test_nothing_is_run_where_names_are_only_checked(write: Write) -> None:
     check_names(["own_words:length"])
 
 
+@pytest.mark.parametrize("beginning", ["raise SystemExit('was run')\n", "import no_such_package\n", None])
+def test_nor_is_the_package_that_a_module_is_in(beginning: str | None, write: Write, tmp_path: Path) -> None:
+    write("")
+    folder = tmp_path / "own_package" / "inner"
+    folder.mkdir(parents=True)
+    for package in (folder.parent, folder) if beginning else ():  # None: folders alone are packages, too
+        (package / "__init__.py").write_text(beginning or "", encoding="utf-8")
+    (folder / "words.py").write_text("raise SystemExit('was run')\n", encoding="utf-8")
+    check_names(["own_package.inner.words:length"])
+    for name in ("own_package.inner.wrods", "own_package.outer.words", "own_words.inner"):
+        with pytest.raises(ConfigError, match=f"no module `{name}`"):
+            check_names([f"{name}:length"])
+    assert not {"own_package", "own_package.inner"} & sys.modules.keys()
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -150,6 +150,13 @@ def test_a_picture_that_cannot_be_decoded_is_named(synthetic_dataset: Path, tmp_
         examples[2]
 
 
+def test_a_tokenizer_of_no_answers_is_one_line(tmp_path: Path) -> None:
+    empty = DatasetDict({"train": Dataset.from_dict({name: [] for name in FEATURES}, FEATURES)})
+    empty.save_to_disk(tmp_path, num_shards={"train": 1})
+    with pytest.raises(DataError, match=r"split `train` of `.*` is empty; .*: name another set"):
+        next(tokenizer_texts(str(tmp_path), "qwen2_vl"))
+
+
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_a_tokenizer_is_trained_on_prompts_and_every_answer_and_no_picture_is_decoded(
     model_type: ModelType, synthetic_dataset: Path, tmp_path: Path

@@ -200,7 +200,9 @@ def _relationships_by_place(
     content: Mapping[str, Any], predicates: Sequence[str], file: Path, objects: Objects
 ) -> tuple[Relationships, int]:
     """RelTR: ends are places among the image's annotations."""
-    by_image = content.get(_split_of_file(file), {})
+    split = _split_of_file(file)
+    with translating(file, "the relationships of split", f"`{split}` in `rel.json`"):
+        by_image = {str(image_id): list(rows) for image_id, rows in content.get(split, {}).items()}
     found: dict[str, list[AnnotatedRelationship]] = {}
     for image_id, rows in objects.items():
         keys = [row.key for row in rows]

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotatedObject, AnnotatedRelationship, AnnotationSource
-from r1sgg_cli.data.readers.json_files import name_at, num_occurrences, stream_items, translating, xyxy_from_xywh
+from r1sgg_cli.data.readers.json_files import (
+    name_at,
+    num_occurrences,
+    stream_items,
+    summed,
+    translating,
+    xyxy_from_xywh,
+)
 from r1sgg_cli.data.readers.options import ReadOptions
 from r1sgg_cli.errors import DataError
 from r1sgg_cli.scene_graph.vocabulary import Vocabulary, vocabulary_from_names
@@ -39,14 +46,13 @@ def open_psg(path: Path, options: ReadOptions) -> AnnotationSource:
     vocabulary = vocabulary_from_names(
         [*classes["thing_classes"], *classes["stuff_classes"]], classes["predicate_classes"], f"`{path}`"
     )
-    total = sum(1 for _ in stream_items(path, "data.item.image_id"))
-    num_test = min(total, len(test_ids))
+    splits = ((_split_of_image(image_id, test_ids), 1) for image_id in stream_items(path, "data.item.image_id"))
     return AnnotationSource(
         layout="psg",
         files=(path,),
         images_dir=options.images_dir or path.parent,
         read=partial(_read, path, vocabulary, test_ids),
-        num_images={"train": total - num_test, "test": num_test} if num_test else {"train": total},
+        num_images=summed(splits),
         vocabulary=vocabulary,
     )
 
@@ -58,11 +64,15 @@ def _read(path: Path, vocabulary: Vocabulary, test_ids: frozenset[str]) -> Itera
         yield image
 
 
+def _split_of_image(image_id: Any, test_ids: frozenset[str]) -> str:
+    return "test" if str(image_id) in test_ids else "train"
+
+
 def _image(entry: Mapping[str, Any], vocabulary: Vocabulary, test_ids: frozenset[str]) -> AnnotatedImage:
     image_id = str(entry["image_id"])
     return AnnotatedImage(
         image_id=image_id,
-        split="test" if image_id in test_ids else "train",
+        split=_split_of_image(image_id, test_ids),
         image=(str(entry["file_name"]), Path(entry["file_name"]).name),
         image_wh=(int(entry["width"]), int(entry["height"])),
         objects=tuple(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from r1sgg_cli.data.annotations import AnnotatedImage, AnnotationSource
 from r1sgg_cli.data.readers.rows import annotated_row
-from r1sgg_cli.data.synthetic import VOCABULARY, Split, SyntheticOptions, generate_rows
+from r1sgg_cli.data.synthetic import VOCABULARY, SyntheticOptions, SyntheticSplit, generate_rows
 
 
 def open_synthetic(num_images: int, num_test: int, seed: int, drop_relationships: float) -> AnnotationSource:
     """Training and test scenes. Raises `DataError` for numbers that make none."""
-    options: dict[Split, SyntheticOptions] = {
+    options: dict[SyntheticSplit, SyntheticOptions] = {
         "train": SyntheticOptions(num_images, seed, drop_relationships),
         "test": SyntheticOptions(num_test, seed),
     }
@@ -31,7 +31,7 @@ def open_synthetic(num_images: int, num_test: int, seed: int, drop_relationships
     )
 
 
-def _read(options: dict[Split, SyntheticOptions]) -> Iterator[AnnotatedImage]:
+def _read(options: dict[SyntheticSplit, SyntheticOptions]) -> Iterator[AnnotatedImage]:
     for split, of_split in options.items():
         for row in generate_rows(of_split, split):
             yield annotated_row(row, split)

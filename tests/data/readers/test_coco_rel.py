@@ -117,6 +117,17 @@ def test_reltr_counts_places_in_the_images_own_list(tmp_path: Path, read_all: Re
     assert [row.number for row in strays] == [1]
 
 
+@pytest.mark.parametrize(
+    "train", [[1], {"9": None}, {"9": 5}, None], ids=["a list", "a stray null", "a stray number", "null"]
+)
+def test_a_malformed_split_of_reltr_is_one_line(tmp_path: Path, train: Any, read_all: ReadAll) -> None:
+    write_reltr(tmp_path, random_samples(1))
+    rel = json.loads((tmp_path / "rel.json").read_text())
+    write_json({**rel, "train": train}, tmp_path / "rel.json")
+    with pytest.raises(DataError, match=r"split `train` in `rel\.json` is not in the layout: a value is of another"):
+        read_all(tmp_path)
+
+
 def test_one_annotation_file_is_one_split(tmp_path: Path) -> None:
     folder = write_sgg_benchmark(tmp_path, random_samples(0))
     source = open_coco_rel(folder / "test" / "_annotations.coco.json", ReadOptions())

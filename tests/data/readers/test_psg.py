@@ -65,6 +65,11 @@ def test_the_split_follows_the_test_ids(tmp_path: Path, test_ids: list[Any], rea
     assert [image.split for image in images] == ["train", "test"]
 
 
+def test_test_ids_of_images_that_a_subset_leaves_out_are_not_counted(tmp_path: Path) -> None:
+    path = psg_file(tmp_path, entry(), entry(image_id=2), test_image_ids=["2", *range(1000, 1010)])
+    assert open_psg(path, ReadOptions()).num_images == {"train": 1, "test": 1}
+
+
 def test_without_test_ids_every_image_is_for_training(tmp_path: Path, read_all: ReadAll) -> None:
     images = read_all(psg_file(tmp_path, entry(), test_image_ids=None))
     assert [image.split for image in images] == ["train"]
