@@ -22,6 +22,15 @@ UNTRIED = (
     "no degenerate answer was tried: of the images that were answered none has what its task asks for annotated, or no "
     "reward applies to those that have"
 )
+LENGTH = "length_penalty_reward"
+AGAINST = {
+    "box spam": "object_f1_reward",
+    "duplicates": "object_f1_reward",
+    "predicate spam": "edge_f1_reward",
+    "one more predicate": "edge_f1_reward",
+    "several guesses": "edge_f1_reward",
+}
+"""Kind of answer that pays → the reward that takes its profit; of others the penalty on length."""
 
 
 def print_scored(scored: Scored, weights: Mapping[str, float], console: Console) -> None:
@@ -93,7 +102,7 @@ def print_adversaries(rows: Sequence[Adversary], names: Sequence[str], console: 
         table.add_row(row.kind, *(_number(value) for value in row.rewards), _number(row.total))
     table.caption = "; ".join(f"{row.kind}: {KINDS[row.kind]}" for row in rows)
     console.print(table)
-    console.print(escape(verdict(rows)), soft_wrap=True, highlight=False)
+    console.print(escape(verdict(rows, names)), soft_wrap=True, highlight=False)
 
 
 def is_tried(rows: Sequence[Adversary]) -> bool:
@@ -101,8 +110,11 @@ def is_tried(rows: Sequence[Adversary]) -> bool:
     return bool(rows) and not math.isnan(rows[0].total)
 
 
-def verdict(rows: Sequence[Adversary]) -> str:
-    """One sentence: which degenerate answers earn as much as what they are compared with, or that none does."""
+def verdict(rows: Sequence[Adversary], names: Sequence[str]) -> str:
+    """One sentence: which degenerate answers earn as much as what they are compared with, or that none does.
+
+    `names` are the rewards that were tried: of those against what pays, it names others.
+    """
     others = [row for row in rows if not row.is_yardstick]
     if not is_tried(rows):
         return UNTRIED
@@ -114,10 +126,10 @@ def verdict(rows: Sequence[Adversary]) -> str:
             f"{closest.lead:.2f} less than {_yardstick(closest)}"
         )
     said = ", ".join(f"`{row.kind}` {_lead(row)}" for row in paying)
-    return (
-        f"it pays to cheat: {said}; add a reward or a penalty that counts what is superfluous, such as "
-        "`edge_f1_reward`, `object_f1_reward` or `length_penalty_reward`"
-    )
+    against = dict.fromkeys(f"`{AGAINST.get(row.kind, LENGTH)}`" for row in paying)
+    missing = [name for name in against if name.strip("`") not in names]
+    remedy = f"add {', '.join(missing)}" if missing else f"give more weight to {', '.join(against)}"
+    return f"it pays to cheat: {said}; {remedy}, against what is superfluous"
 
 
 def _lead(row: Adversary) -> str:

@@ -213,8 +213,8 @@ def _last_rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
-    rows = [parse_log_row(line) for line in lines[-RECENT:]]
-    return [row for row in rows if row is not None and row.keys() >= {"max_steps", "time"}]
+    rows = [row for line in lines[-RECENT:] if (row := parse_log_row(line)) is not None]
+    return [row for row in rows if row.keys() >= {"max_steps", "time"}]
 
 
 def _seconds_left(rows: Sequence[Mapping[str, Any]]) -> float | None:

@@ -89,6 +89,8 @@ def test_a_verdict_names_what_pays_and_strict_makes_it_count(folder: Path) -> No
     done = run(folder, "--rewards", "format_reward,edge_hard_reward")
     assert done.exit_code == 0
     assert "it pays to cheat: `box spam` earns as much as the honest answer, `predicate spam` earns" in done.stdout
+    assert "; add `object_f1_reward`, `edge_f1_reward`, against what is superfluous" in done.stdout
+    assert "add `object_f1_reward`, against" in run(folder, "--rewards", "edge_f1_reward,edge_hard_reward").stdout
     assert run(folder, "--rewards", "format_reward,edge_hard_reward", "--strict").exit_code == 1
     assert "`several guesses` earns 2.50 more than one guess" in done.stdout
 
