@@ -15,13 +15,14 @@ from r1sgg_cli.cli.options import MODEL_HELP
 from r1sgg_cli.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from r1sgg_cli.config.hardware import Preset
     from r1sgg_cli.config.schema import Precision
     from r1sgg_cli.launch.finding import Finding
     from r1sgg_cli.launch.memory import MemoryForecast
     from r1sgg_cli.launch.shape import ModelShape
-    from r1sgg_cli.launch.workload import TrainingStep
+    from r1sgg_cli.launch.workload import Device, TrainingStep
     from r1sgg_cli.training.measure import MeasuredMemory
 
 MEASURED_MODEL = "Qwen/Qwen2-VL-2B-Instruct"
@@ -82,27 +83,44 @@ def _show(findings: Iterator[Finding]) -> list[Finding]:
 
 
 def _measure(model: str, as_json: bool) -> None:
+    """Forecast and fact of the steps that this machine holds. Raises `ConfigError`, `ModelError`."""
     import gc
-    import json
     import os
 
     from r1sgg_cli.errors import ModelError
     from r1sgg_cli.launch.architectures import parse_shape
     from r1sgg_cli.launch.config_json import load_config
-    from r1sgg_cli.launch.machine import free_memory_gib, local_preset, look_at_machine
-    from r1sgg_cli.launch.memory import GIB, forecast_training
-    from r1sgg_cli.launch.workload import Device
+    from r1sgg_cli.launch.machine import local_preset, look_at_machine
 
     found = load_config(model, fetch=True)
     if found is None:
         raise ModelError(f"nothing is known of `{model}`; give a checkpoint's folder, or a name on the hub")
     config, _ = found
-    shape = parse_shape(config, model)
     preset = local_preset(look_at_machine(os.environ))
-    device: Device = "cuda" if preset.gpu else "cpu"
+    fitting = _fitting_steps(parse_shape(config, model), preset, model)
+    from r1sgg_cli.training.measure import measure_step
+
+    compared = []
+    for step, forecast in fitting:
+        gc.collect()  # the model of the step before may hang in a cycle, and would be counted
+        with Console(stderr=True).status(f"measuring {_name(step)}"):
+            compared.append((step, _parts(forecast, measure_step(config, step, _device(preset)))))
+    _print_compared(compared, f"{model} on {preset.description}", as_json)
+
+
+def _device(preset: Preset) -> Device:
+    return "cuda" if preset.gpu else "cpu"
+
+
+def _fitting_steps(shape: ModelShape, preset: Preset, model: str) -> list[tuple[TrainingStep, MemoryForecast]]:
+    """The steps that this machine holds by forecast. Raises `ConfigError` where it holds none."""
+    from r1sgg_cli.launch.machine import free_memory_gib
+    from r1sgg_cli.launch.memory import GIB, forecast_training
+
     # The profiler that follows each allocation on a CPU needs room itself: half of the memory was seen to be too much.
     room_gib = preset.gpu.memory_gib if preset.gpu else free_memory_gib() / 3
-    forecasts = [(step, forecast_training(shape, step, device=device)) for step in _steps(shape, preset.precision)]
+    steps = _steps(shape, preset.precision)
+    forecasts = [(step, forecast_training(shape, step, device=_device(preset))) for step in steps]
     fitting = [(step, forecast) for step, forecast in forecasts if forecast.total <= room_gib * GIB]
     if not fitting:
         least_gib = min(forecast.total for _, forecast in forecasts) / GIB
@@ -110,13 +128,15 @@ def _measure(model: str, as_json: bool) -> None:
             f"a step of `{model}` takes {least_gib:.1f} GiB by forecast, and {room_gib:.1f} may be taken here; "
             "name a smaller one with `--model`, such as one that `r1sgg tiny` writes"
         )
-    from r1sgg_cli.training.measure import measure_step
+    return fitting
 
-    compared = []
-    for step, forecast in fitting:
-        gc.collect()  # the model of the step before may hang in a cycle, and would be counted
-        with Console(stderr=True).status(f"measuring {_name(step)}"):
-            compared.append((step, _parts(forecast, measure_step(config, step, device))))
+
+def _print_compared(
+    compared: Sequence[tuple[TrainingStep, list[tuple[str, int, int]]]], title: str, as_json: bool
+) -> None:
+    """Each part's forecast and fact, as tables or for a program."""
+    import json
+
     if as_json:
         rows = [
             {"step": _name(step), "part": part, "forecast": a, "fact": b}
@@ -126,7 +146,7 @@ def _measure(model: str, as_json: bool) -> None:
         typer.echo(json.dumps(rows, indent=1))
         return
     for step, parts in compared:
-        Console().print(_comparison(f"{model} on {preset.description}: {_name(step)}", parts))
+        Console().print(_comparison(f"{title}: {_name(step)}", parts))
 
 
 def _steps(shape: ModelShape, precision: Precision) -> list[TrainingStep]:

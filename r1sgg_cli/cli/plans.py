@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from r1sgg_cli.counted import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -41,7 +43,7 @@ def _hardware(plan: TrainingPlan) -> str:
     preset = plan.preset
     if preset.gpu is None:
         return f"{preset.name}: CPU"
-    return f"{preset.name}: {_counted(preset.num_nodes, 'node')} × {preset.gpus_per_node} {preset.gpu.name}"
+    return f"{preset.name}: {counted(preset.num_nodes, 'node')} × {preset.gpus_per_node} {preset.gpu.name}"
 
 
 def _training(plan: TrainingPlan) -> str:
@@ -69,20 +71,20 @@ def _rollouts(plan: TrainingPlan) -> str:
     if run.rollouts.engine == "server":
         assert servers is not None
         count = servers.num_nodes * servers.per_node
-        each = _counted(servers.tensor_parallel, "GPU")
-        return f"{_counted(count, 'vLLM server')} of {each}, on {_counted(servers.num_nodes, 'node')}"
+        each = counted(servers.tensor_parallel, "GPU")
+        return f"{counted(count, 'vLLM server')} of {each}, on {counted(servers.num_nodes, 'node')}"
     return "transformers' own generation in each training process"
 
 
 def _batch(plan: TrainingPlan) -> str:
     run = plan.run
     if run.stage == "sft":
-        of_step = _counted(run.recipe.batch_size, "example")
+        of_step = counted(run.recipe.batch_size, "example")
     else:
         total = run.recipe.prompts_per_step * run.recipe.num_generations
-        prompts = _counted(run.recipe.prompts_per_step, "prompt")
+        prompts = counted(run.recipe.prompts_per_step, "prompt")
         of_step = f"{prompts} × {run.recipe.num_generations} answers = {total}"
-    processes = _counted(run.world_size, "process", "processes")
+    processes = counted(run.world_size, "process", "processes")
     parts = f"{processes} × {run.micro_batch} at once × {plan.accumulation} accumulated"
     return f"{of_step} a step = {parts}"
 
@@ -101,17 +103,13 @@ def _memory(plan: TrainingPlan) -> str:
     return f"{memory.total / GIB:.1f}{has} GiB per {'GPU' if preset.gpu else 'process'} {longest}: {parts}{host}"
 
 
-def _counted(number: float, one: str, many: str | None = None) -> str:
-    """`1 node`, `4 nodes`."""
-    return f"{number:g} {one if number == 1 else many or f'{one}s'}"
-
-
 def _steps(plan: TrainingPlan) -> str:
     if plan.num_steps is None:
         return "known when the data set has been read"
     if plan.run.recipe.max_steps:
         return f"{plan.num_steps:,}"
-    return f"{plan.num_steps:,} ({plan.num_rows:,} images × {_counted(plan.run.recipe.num_epochs, 'epoch')})"
+    epochs = f"{plan.run.recipe.num_epochs:g} epoch{'' if plan.run.recipe.num_epochs == 1 else 's'}"  # 1.5 as well
+    return f"{plan.num_steps:,} ({plan.num_rows:,} images × {epochs})"
 
 
 def evaluation_of(plan: TrainingPlan) -> str:
@@ -122,10 +120,10 @@ def evaluation_of(plan: TrainingPlan) -> str:
     run, evaluation = plan.run, plan.run.recipe.evaluation
     assert evaluation is not None
     num_images = num_held_out(run)
-    said = f"{_counted(num_images, 'image')} of {held_out_split(run)} every {_counted(evaluation.every, 'step')}"
+    said = f"{counted(num_images, 'image')} of {held_out_split(run)} every {counted(evaluation.every, 'step')}"
     if plan.num_steps is not None:
         times = num_evaluations(run, plan.num_steps)
-        said += f": {_counted(times, 'time')}, {times * num_images:,} answers"
+        said += f": {counted(times, 'time')}, {times * num_images:,} answers"
     by_vllm = run.stage == "grpo" and run.rollouts.engine != "transformers"
     last = f"the best by {evaluation.best_by}" if evaluation.best_by else "that of the last step"
     return f"{said}, by {'vLLM' if by_vllm else 'transformers'}; the finished model is {last}"

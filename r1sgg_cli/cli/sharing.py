@@ -46,9 +46,9 @@ def launch_inference(
 ) -> bool:
     """Start the workers elsewhere or show what would be; False where this process is to answer by itself."""
     from r1sgg_cli.cli.placing import launcher_to_show, resolve_preset
+    from r1sgg_cli.launch.fitting import without_rollouts
     from r1sgg_cli.launch.launcher import choose_launcher
     from r1sgg_cli.launch.machine import look_at_machine
-    from r1sgg_cli.launch.plan import without_rollouts
 
     console = Console(stderr=not dry_run, soft_wrap=True, highlight=False)
     machine = look_at_machine(os.environ)

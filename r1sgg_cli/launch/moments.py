@@ -99,19 +99,12 @@ def step_moments(shape: ModelShape, step: TrainingStep, spread: Spread, device: 
         kept += tokens * shape.num_layers * saved
     vision_kept, vision_layer = _vision(shape, step)
 
-    weights = sum(part.num_weights for part in shape.linears) / shape.num_layers
-    largest = max(part.inputs * part.outputs for part in shape.linears)
     waits = 4 * shape.embedding_parameters if shape.is_tied and trains else 0
     copies = _autocast_copies(shape, step) if autocast else 0.0
-    # A matrix's gradient is there when the MLP's own gradients have just begun.
-    gradients = tokens * layer.mlp_gradients(shape)
-    matrix = (4 * largest + tokens * compute * shape.intermediate_size) if trains else 0
-    # peft turns what an adapter reads to the adapter's float32, and its gradient back.
-    recast = 8 * tokens * shape.intermediate_size if step.frozen_in_bf16 else 0
-    # A layer in 4 bits is turned to numbers whenever it is used, and the scales of its blocks to float32.
-    turned = (compute + 4 / 64) * largest if step.in_four_bits else 0
-    backward = max(gradients, matrix) + max(recast, turned)
+    turned = _turned_bytes(shape, step)
+    backward = _backward_bytes(shape, step, layer)
     if step.gradient_checkpointing:
+        weights = sum(part.num_weights for part in shape.linears) / shape.num_layers
         backward += tokens * saved + (2 * weights if autocast else 0)
     else:
         kept, copies = kept + copies, 0  # the copies are saved for the backward pass
@@ -126,6 +119,26 @@ def step_moments(shape: ModelShape, step: TrainingStep, spread: Spread, device: 
     yield Moment(0, waits, vision_kept + vision_layer)
     if trains:
         yield Moment(tokens * stream * hidden, waits + 4 * shape.embedding_parameters, 0)
+
+
+def _largest_matrix(shape: ModelShape) -> int:
+    return max(part.inputs * part.outputs for part in shape.linears)
+
+
+def _turned_bytes(shape: ModelShape, step: TrainingStep) -> float:
+    """A layer in 4 bits is turned to numbers whenever it is used, and the scales of its blocks to float32."""
+    return (step.compute_bytes + 4 / 64) * _largest_matrix(shape) if step.in_four_bits else 0
+
+
+def _backward_bytes(shape: ModelShape, step: TrainingStep, layer: _LayerBytes) -> float:
+    """What a layer's backward pass adds to what is saved, where most is there."""
+    inner = step.num_tokens * shape.intermediate_size
+    # A matrix's gradient is there when the MLP's own gradients have just begun.
+    gradients = step.num_tokens * layer.mlp_gradients(shape)
+    matrix = (4 * _largest_matrix(shape) + step.compute_bytes * inner) if layer.trains else 0
+    # peft turns what an adapter reads to the adapter's float32, and its gradient back.
+    recast = 8 * inner if step.frozen_in_bf16 else 0
+    return max(gradients, matrix) + max(recast, _turned_bytes(shape, step))
 
 
 def _autocast_copies(shape: ModelShape, step: TrainingStep) -> float:
