@@ -31,11 +31,12 @@ STEP = TrainingStep(
     stage="sft", micro_batch=2, prompt_tokens=24, completion_tokens=10, image_tokens=16, precision="float32"
 )
 LARGE_IMAGE = {"image_tokens": 64, "prompt_tokens": 72}
-IMAGE_IN_BF16 = {"image_tokens": 32, "prompt_tokens": 40}
-"""Smaller: a CPU takes seconds for the 16-bit gradient of a convolution over patches."""
 BOUND, BOUND_TRANSIENT = 0.10, 0.20
 """Of the whole, and of what comes and goes alone: most cases are within 2 and 3 %."""
-_VISION: list[tuple[Kind, bool]] = [("vision", True), ("vision", False)]
+_OF_FAMILIES: dict[str, dict[str, Any]] = {
+    "bf16": {"precision": "bf16"},  # a small image: a CPU takes seconds for the 16-bit gradient of its patches
+    "no checkpoints": {**LARGE_IMAGE, "gradient_checkpointing": False},
+}
 QLORA = {"lora_rank": 8, "in_four_bits": True, "precision": "bf16", "frozen_in_bf16": True}
 _QLORA_KINDS: list[tuple[Kind, dict[str, Any]]] = [
     ("wide", {}),
@@ -102,13 +103,9 @@ CASES: dict[str, tuple[str, Kind, dict[str, Any]]] = {
         {**LARGE_IMAGE, "freeze_vision": True},
     ),
     **{
-        f"{family}, {kind}{', no checkpoints' * (not checkpointing)}": (
-            family,
-            kind,
-            {**IMAGE_IN_BF16, "precision": "bf16", "gradient_checkpointing": checkpointing},
-        )
+        f"{family}, vision, {name}": (family, "vision", change)
         for family in FAMILY_NAMES[1:]
-        for kind, checkpointing in _VISION
+        for name, change in _OF_FAMILIES.items()
     },
 }
 
