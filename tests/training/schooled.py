@@ -12,7 +12,7 @@ from r1sgg_cli.training.held_out import FROM_EVALUATE
 STEPS = 80
 MAX_NEW_TOKENS = 64
 _SMALL = {
-    "sft": ("warmup=10", "lr_schedule=constant", f"max_answer_tokens={MAX_NEW_TOKENS}"),
+    "sft": ("batch_size=8", "warmup=10", "lr_schedule=constant", f"max_answer_tokens={MAX_NEW_TOKENS}"),
     "grpo": ("prompts_per_step=2", "num_generations=4", f"max_new_tokens={MAX_NEW_TOKENS}"),
 }
 
