@@ -37,7 +37,7 @@ class Scale:
 RECORD = "demo.txt"
 """By which a folder is known as a demo's own."""
 FULL = Scale(num_images=14_400, num_test=500)  # no image is seen twice in fine-tuning
-QUICK = Scale(1200, 64, sft=("--set", "max_steps=60"), grpo=("--set", "max_steps=6", "--set", "checkpoint_every=3"))
+QUICK = Scale(1200, 64, sft=("--set", "max_steps=100"), grpo=("--set", "max_steps=6", "--set", "checkpoint_every=3"))
 
 
 def demo(
