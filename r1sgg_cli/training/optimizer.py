@@ -4,9 +4,31 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import _muon
 
 from r1sgg_cli.config.schema import SFTRecipe
+
+_IN_BF16 = _muon._zeropower_via_newtonschulz
+
+
+def orthogonalised(
+    gradient: Tensor, coefficients: tuple[float, float, float], num_iterations: int, epsilon: float
+) -> Tensor:
+    """Muon's update of a matrix by Newton–Schulz iterations (Jordan et al., 2024), on a CPU in float32.
+
+    torch has them in bf16, which is for GPUs: a CPU takes ten times as long for it, most of a small model's step.
+    """
+    if gradient.device.type != "cpu":
+        return _IN_BF16(gradient, coefficients, num_iterations, epsilon)
+    first, second, third = coefficients
+    is_tall = gradient.shape[0] > gradient.shape[1]
+    matrix = gradient.float().T if is_tall else gradient.float()
+    matrix = matrix / matrix.norm().clamp(min=epsilon)
+    for _ in range(num_iterations):
+        gram = matrix @ matrix.T
+        matrix = torch.addmm(matrix, torch.addmm(gram, gram, gram, beta=second, alpha=third), matrix, beta=first)
+    return matrix.T if is_tall else matrix
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
@@ -17,6 +39,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
     ) -> None:
         self.parts: tuple[torch.optim.Optimizer, ...] = ()
         super().__init__([*hidden, *rest], {})
+        _muon._zeropower_via_newtonschulz = orthogonalised  # torch's Muon takes no such function
         # "match_rms_adamw" scales Muon's orthogonal updates to AdamW's size (Moonlight, arXiv 2502.16982).
         self.parts = (
             torch.optim.Muon(hidden, adjust_lr_fn="match_rms_adamw", **muon),

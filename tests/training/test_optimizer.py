@@ -8,7 +8,13 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from r1sgg_cli.config.schema import SFTRecipe
-from r1sgg_cli.training.optimizer import MuonWithAdamW, build_muon_with_adamw, optimizer_class_and_options
+from r1sgg_cli.training.optimizer import (
+    _IN_BF16,
+    MuonWithAdamW,
+    build_muon_with_adamw,
+    optimizer_class_and_options,
+    orthogonalised,
+)
 
 
 def build(model: torch.nn.Module) -> MuonWithAdamW:
@@ -74,3 +80,21 @@ def test_training_goes_on_exactly_from_a_saved_state(tmp_path: Path) -> None:
 def test_the_recipe_chooses(optimizer: str, is_ours: bool) -> None:
     chosen = optimizer_class_and_options(SFTRecipe.model_validate({"optimizer": optimizer}))
     assert (chosen is not None) is is_ours
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (40, 24), (1, 7)], ids=["wide", "tall", "a row"])
+def test_on_a_cpu_matrices_are_orthogonalised_as_torch_does_but_in_float32(shape: tuple[int, int]) -> None:
+    gradient = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    given = ((3.4445, -4.7750, 2.0315), 5, 1e-7)  # torch's defaults
+    update = orthogonalised(gradient, *given)
+    assert update.dtype == torch.float32
+    assert torch.allclose(update, _IN_BF16(gradient, *given).float(), atol=0.02)
+    assert (torch.linalg.svdvals(update) - 1).abs().max() < 0.5  # for which the coefficients were made
+
+
+def test_a_step_of_muon_takes_the_update_in_float32() -> None:
+    model = small_model()
+    optimizer = build(model)
+    step(model, optimizer)
+    assert isinstance(optimizer.parts[0], torch.optim.Muon)
+    assert torch.optim._muon._zeropower_via_newtonschulz is orthogonalised
