@@ -17,7 +17,7 @@ def orthogonalised(
 ) -> Tensor:
     """Muon's update of a matrix by Newton–Schulz iterations (Jordan et al., 2024), on a CPU in float32.
 
-    torch has them in bf16, which is for GPUs: a CPU takes ten times as long for it, most of a small model's step.
+    torch has them in bf16, which is for GPUs: on a CPU that was two thirds of a small model's step.
     """
     if gradient.device.type != "cpu":
         return _IN_BF16(gradient, coefficients, num_iterations, epsilon)
